@@ -1,0 +1,115 @@
+import { ExecutionExistsError } from "../core/errors.ts";
+import type { ClaimedExecution, Dispatched, DispatchRequest, NewExecution } from "../store/store.ts";
+import type { Adopter, Connection } from "./connection.ts";
+
+type IfExists = DispatchRequest["ifExists"];
+
+/**
+ * Stores new executions, all of them or none. A worker of this process that has room takes them in the same commit.
+ * @throws ExecutionExistsError; DatabaseError
+ */
+export async function dispatchAll(
+  connection: Connection,
+  executions: readonly NewExecution[],
+  ifExists: IfExists,
+): Promise<void> {
+  const adopter = connection.adopter();
+  const adopt = reserve(adopter, executions, ifExists);
+  let answers: readonly Dispatched[] = [];
+  try {
+    answers = await connection.committer.submit("dispatch", { executions, ifExists, adopt });
+  } finally {
+    // Whatever was reserved is handed over or given back, also when the commit failed.
+    if (adopter !== undefined) handOver(adopter, adopt, executions, answers);
+  }
+  for (const [index, answer] of answers.entries()) {
+    if (answer.kind === "refused") throw refusal(answer, executions[index]);
+  }
+}
+
+/** The session that takes each of them. One that is restarted goes through the queue: its run and cut are not known here. */
+function reserve(
+  adopter: Adopter | undefined,
+  executions: readonly NewExecution[],
+  ifExists: IfExists,
+): (number | undefined)[] {
+  let room = adopter !== undefined && ifExists !== "restart-if-failed";
+  return executions.map((execution) => {
+    if (!room || execution.delayMs > 0) return undefined;
+    const session = adopter?.reserve(laneOf(execution));
+    room = session !== undefined;
+    return session;
+  });
+}
+
+function laneOf({ kind, name, version, queue, tags }: NewExecution): Parameters<Adopter["reserve"]>[0] {
+  return { kind, name, version, queue, tags };
+}
+
+function handOver(
+  adopter: Adopter,
+  adopt: readonly (number | undefined)[],
+  executions: readonly NewExecution[],
+  answers: readonly Dispatched[],
+): void {
+  for (const [index, session] of adopt.entries()) {
+    if (session === undefined) continue;
+    const answer = answers[index];
+    const execution = executions[index];
+    // Claim 0: its session was found dead in the commit.
+    if (execution !== undefined && answer?.kind === "created" && answer.claim > 0) {
+      adopter.adopted(adopted(execution, answer));
+    } else {
+      adopter.forgo();
+    }
+  }
+}
+
+/** A new execution as its first claim finds it. */
+function adopted(
+  execution: NewExecution,
+  { key, claim, now }: Extract<Dispatched, { kind: "created" | "restarted" }>,
+): ClaimedExecution {
+  const { id, kind, name, version, input, options, queue, priority, tags, maxDurationMs } =
+    execution;
+  return {
+    key,
+    id,
+    kind,
+    name,
+    version,
+    state: "running",
+    input,
+    options,
+    queue,
+    priority,
+    tags,
+    claim,
+    run: 1,
+    cut: 0,
+    attempt: 1,
+    failures: 0,
+    wakeSeq: 0,
+    createdAt: now,
+    notBefore: now,
+    deadline: maxDurationMs === undefined ? undefined : now + maxDurationMs,
+    dueAt: now,
+    cancelReason: undefined,
+    fresh: true,
+    blocked: false,
+    marks: 0,
+  };
+}
+
+function refusal(
+  refused: Extract<Dispatched, { kind: "refused" }>,
+  execution: NewExecution | undefined,
+): ExecutionExistsError {
+  const id = execution?.id ?? "";
+  return new ExecutionExistsError(
+    refused.reason === "other-function"
+      ? `the id "${id}" belongs to an execution of "${refused.name}", not of "${execution?.name ?? ""}"; use another id`
+      : `an execution of "${refused.name}" has the id "${id}" already; pass ifExists: "join" to get that one, ` +
+        `or "restart-if-failed" to start it anew where it failed`,
+  );
+}

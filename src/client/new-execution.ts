@@ -1,0 +1,106 @@
+/**
+ * What a dispatch stores. Everything that can be refused of it is refused here, before the database is asked for anything.
+ */
+import { isRemote } from "../core/define.ts";
+import type { AnyDurable, Workflow } from "../core/durable.ts";
+import { parseDuration } from "../core/duration.ts";
+import { assertDurable } from "../core/effects/call.ts";
+import { NotSupportedError, UnregisteredFunctionError } from "../core/errors.ts";
+import { overridesOf } from "../core/overrides.ts";
+import type { PayloadCodec } from "../core/payload.ts";
+import { inputPlace } from "../core/places.ts";
+import type { FunctionRegistry } from "../core/registry.ts";
+import { validate } from "../core/schema.ts";
+import { unsupportedOptions } from "../core/step-options.ts";
+import { newExecutionId } from "../runtime/ids.ts";
+import type { NewExecution } from "../store/store.ts";
+import type { ResolvedDispatch } from "./dispatch-options.ts";
+
+/** What making an execution needs of the client. */
+export interface Definitions {
+  readonly codec: PayloadCodec;
+  readonly registry: FunctionRegistry;
+}
+
+/** The name under which the unqueued can be asked for. */
+const unqueued = "default";
+
+/** @throws TypeError for what is no durable function; UnregisteredFunctionError; NotSupportedError for options that this version does not keep. */
+export function checkDispatchable(registry: FunctionRegistry, fn: AnyDurable): void {
+  assertDurable("dispatch", fn);
+  if (!isRemote(fn) && registry.get(fn.functionName) === undefined) {
+    throw new UnregisteredFunctionError(fn.functionName, registry.names());
+  }
+  const unsupported = unsupportedOptions(fn);
+  if (unsupported.length === 0) return;
+  throw new NotSupportedError(
+    `${fn.kind} "${fn.functionName}" uses ${unsupported.join(", ")}, which this version does not have; leave it out`,
+  );
+}
+
+/**
+ * The execution of a function that `checkDispatchable` has let through. `root` is what its arguments are called in messages.
+ * @throws TypeError for arguments that are no array; ValidationError; SerializationError naming the part that cannot be stored.
+ */
+export async function newExecution(
+  definitions: Definitions,
+  fn: AnyDurable,
+  args: unknown,
+  options: ResolvedDispatch,
+  root = "args",
+): Promise<NewExecution> {
+  if (!Array.isArray(args)) {
+    throw new TypeError(
+      `${root} of "${fn.functionName}" must be an array of its arguments, got ${args === null ? "null" : typeof args}`,
+    );
+  }
+  const id = options.id ?? newExecutionId();
+  const schema = inputSchema(fn);
+  const accepted =
+    schema === undefined ? (args as readonly unknown[]) : await validated(schema, args, fn, root);
+  const overrides = overridesOf(fn);
+  const queue = options.queue ?? fn.options.queue;
+  return {
+    id,
+    kind: fn.kind,
+    name: fn.functionName,
+    version: fn.kind === "workflow" ? fn.options.version : undefined,
+    input: definitions.codec.encode(accepted, inputPlace(id), root),
+    options:
+      overrides === undefined || Object.keys(overrides).length === 0
+        ? undefined
+        : JSON.stringify(overrides),
+    queue: queue === unqueued ? undefined : queue,
+    priority: options.priority ?? fn.options.priority ?? 0,
+    tags: options.tags ?? fn.options.tags ?? [],
+    delayMs: options.delayMs,
+    maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
+  };
+}
+
+type Schema = NonNullable<Workflow<readonly unknown[], unknown>["options"]["input"]>;
+
+function inputSchema(fn: AnyDurable): Schema | undefined {
+  return fn.kind === "workflow"
+    ? (fn as Workflow<readonly unknown[], unknown>).options.input
+    : undefined;
+}
+
+async function validated(
+  schema: Schema,
+  args: readonly unknown[],
+  fn: AnyDurable,
+  root: string,
+): Promise<readonly unknown[]> {
+  const what = `the input of workflow "${fn.functionName}"${root === "args" ? "" : ` (${root})`}`;
+  const accepted = await validate(schema, args, what);
+  if (Array.isArray(accepted)) return accepted as readonly unknown[];
+  throw new TypeError(
+    `the schema of ${what} must put out the arguments tuple, not ${typeof accepted}`,
+  );
+}
+
+function maxDurationOf(fn: AnyDurable): number | undefined {
+  const own = fn.kind === "workflow" ? (fn as Workflow<unknown[], unknown>).options.maxDuration : undefined;
+  return own === undefined ? undefined : parseDuration(own);
+}

@@ -1,0 +1,70 @@
+import type { AnyDurable, Durable } from "../durable.ts";
+import { overridesOf, type Overrides } from "../overrides.ts";
+import { assertDurable, validated } from "./call.ts";
+import { makeEffect, type Effect } from "./effect.ts";
+
+/** Start a separate execution and go on. */
+export interface DispatchEffect extends Effect<string> {
+  readonly kind: "dispatch";
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly dispatchOptions?: object;
+  readonly options?: Overrides;
+  /** The function itself; not enumerable. */
+  readonly fn: AnyDurable;
+}
+/** Whether this execution has the new code. */
+export interface PatchedEffect extends Effect<boolean> {
+  readonly kind: "patched";
+  readonly id: string;
+}
+/** End this run and start the next. */
+export interface ContinueAsNewEffect extends Effect<never> {
+  readonly kind: "continueAsNew";
+  readonly args: readonly unknown[];
+}
+/** Run a closure inside the transaction that journals its result. `fn` is not enumerable. */
+export interface TransactionEffect<out R = unknown> extends Effect<R> {
+  readonly kind: "transaction";
+  readonly name: string;
+  readonly fn: (tx: never) => R | Promise<R>;
+}
+
+/** Start a separate execution and do not wait for it. It inherits nothing and is not cancelled with this one. @returns its id. */
+export function dispatch<A extends readonly unknown[], R>(
+  fn: Durable<A, R>,
+  args: NoInfer<A>,
+  options?: object,
+): Effect<string> {
+  assertDurable("dispatch", fn);
+  const overrides = overridesOf(fn);
+  return makeEffect<DispatchEffect>(
+    {
+      kind: "dispatch",
+      name: fn.functionName,
+      args: Object.freeze([...validated(fn, args)]),
+      ...(options === undefined ? {} : { dispatchOptions: options }),
+      ...(overrides === undefined ? {} : { options: overrides }),
+    } as Omit<DispatchEffect, typeof Symbol.iterator>,
+    { fn },
+  );
+}
+
+/** true in executions that reached this point with the new code; false in those that had passed it before. One answer an id and run. */
+export function patched(id: string): Effect<boolean> {
+  return makeEffect<PatchedEffect>({ kind: "patched", id });
+}
+
+/** End this run and start the next with a fresh journal under the same execution id and the version registered last. */
+export function continueAsNew(...args: unknown[]): Effect<never> {
+  return makeEffect<ContinueAsNewEffect>({ kind: "continueAsNew", args: Object.freeze(args) });
+}
+
+/** Run a closure inside the transaction that journals its result: what it writes to the backend's own database and the journal entry commit together. `tx` is a Kysely transaction; await nothing but it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a Kysely transaction over the user's own tables
+export function transaction<R>(name: string, fn: (tx: any) => R | Promise<R>): Effect<R> {
+  return makeEffect<TransactionEffect<R>>(
+    { kind: "transaction", name } as Omit<TransactionEffect<R>, typeof Symbol.iterator>,
+    { fn },
+  );
+}

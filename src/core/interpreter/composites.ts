@@ -1,0 +1,155 @@
+import type { AllEffect, AllSettledEffect, BranchEffect, RaceEffect } from "../effects/branch.ts";
+import { isEffect, type Branch, type Effect, type Flow } from "../effects/effect.ts";
+import { All, AllSettled, Race, type BranchMaker } from "./branches.ts";
+import { Frame, type Stage } from "./frame.ts";
+import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import { failed, usedTwice } from "./refusals.ts";
+import { describe, notAnEffect, silence } from "./yielded.ts";
+
+/** An effect that runs branches of the workflow. */
+export type CompositeEffect = AllEffect | AllSettledEffect | BranchEffect | RaceEffect;
+
+/** What composites tell the coroutine. */
+export interface CompositeHost {
+  /** The race at a path has been decided. */
+  decided(path: string, winner: string): void;
+  /** Errors that nobody can catch any more. */
+  log(errors: readonly unknown[]): void;
+}
+
+/** Makes the nodes of `all`, `allSettled`, `race` and `branch`, and sees that no generator runs twice. */
+export class Composites {
+  readonly #stage: Stage;
+  readonly #host: CompositeHost;
+  /** Generators that run or have run as branches. */
+  readonly #used = new WeakSet<object>();
+
+  constructor(stage: Stage, host: CompositeHost) {
+    this.#stage = stage;
+    this.#host = host;
+  }
+
+  /** Why an effect cannot be entered: what it was given is no branch, or runs already. */
+  refuse(effect: CompositeEffect): Settlement | undefined {
+    if (effect.kind === "branch") return undefined;
+    const seen = new Set<unknown>();
+    for (const branch of effect.branches) {
+      if (isEffect(branch)) continue;
+      if (!isGenerator(branch)) {
+        effect.branches.forEach(silence);
+        return failed(notAnEffect(branch));
+      }
+      if (this.#used.has(branch) || seen.has(branch)) return usedTwice(effect.kind);
+      seen.add(branch);
+    }
+    return undefined;
+  }
+
+  node(effect: CompositeEffect, path: string, parent: Parent): Node | Settlement {
+    const log = (errors: readonly unknown[]): void => this.#host.log(errors);
+    switch (effect.kind) {
+      case "branch":
+        return this.#branch(effect, path, parent);
+      case "all": {
+        const maker = this.#maker(effect.branches, path);
+        return new All(effect.branches.length, effect.keys, maker, parent, log);
+      }
+      case "allSettled":
+        return new AllSettled(effect.branches.length, this.#maker(effect.branches, path), parent);
+      case "race":
+        return new Race(effect.keys, this.#maker(effect.branches, path), parent, {
+          decided: (winner) => this.#host.decided(path, winner),
+          log,
+        });
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #branch(effect: BranchEffect, path: string, parent: Parent): Node | Settlement {
+    let flow: unknown;
+    try {
+      flow = effect.fn(...(effect.args as never));
+    } catch (error) {
+      return failed(error);
+    }
+    if (isGenerator(flow)) {
+      return this.#used.has(flow) ? usedTwice("branch") : this.#frame(flow, path, parent);
+    }
+    silence(flow);
+    return failed(
+      new TypeError(
+        `branch takes a generator function and its arguments, but what it was given returned ${describe(flow)}`,
+      ),
+    );
+  }
+
+  #maker(branches: readonly Branch<unknown>[], path: string): BranchMaker {
+    return {
+      branch: (index, parent) => {
+        const branch = branches[index];
+        const branchPath = `${path}.${index}`;
+        if (isEffect(branch)) return new Answered(this.#stage, branch, branchPath, parent);
+        const flow = branch as Flow<unknown>;
+        // Used since the composite was yielded: by a branch before this one.
+        if (this.#used.has(flow)) return new Refused(usedTwice("all or race"));
+        return this.#frame(flow, branchPath, parent);
+      },
+    };
+  }
+
+  #frame(flow: Flow<unknown>, path: string, parent: Parent): Frame {
+    this.#used.add(flow);
+    return new Frame(this.#stage, flow, path, parent);
+  }
+}
+
+export function isGenerator(value: unknown): value is Flow<unknown> {
+  return Object.prototype.toString.call(value) === "[object Generator]";
+}
+
+/** An effect as a branch: entered when it begins. */
+class Answered implements Node {
+  readonly #stage: Stage;
+  readonly #effect: Effect<unknown>;
+  readonly #path: string;
+  readonly #parent: Parent;
+  #inner: Node | undefined;
+
+  constructor(stage: Stage, effect: Effect<unknown>, path: string, parent: Parent) {
+    this.#stage = stage;
+    this.#effect = effect;
+    this.#path = path;
+    this.#parent = parent;
+  }
+
+  begin(): Settlement | undefined {
+    const entered = this.#stage.enter(this.#effect, () => this.#path, this.#parent);
+    if (!("begin" in entered)) return entered;
+    this.#inner = entered;
+    const how = entered.begin();
+    if (how === undefined) this.#stage.waits();
+    return how;
+  }
+
+  close(closing: Closing): Settlement | undefined {
+    return this.#inner?.close(closing);
+  }
+}
+
+/** A branch that cannot begin. */
+class Refused implements Node {
+  readonly #how: Settlement;
+
+  constructor(how: Settlement) {
+    this.#how = how;
+  }
+
+  begin(): Settlement {
+    return this.#how;
+  }
+
+  close(): undefined {
+    return undefined;
+  }
+}

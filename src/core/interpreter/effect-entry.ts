@@ -1,0 +1,94 @@
+import { parseDuration } from "../duration.ts";
+import type { AnyEffect } from "../effects/any-effect.ts";
+import type { CallEffect } from "../effects/call.ts";
+import { ExpiryError } from "../errors.ts";
+import type { EntryKind, Outcome } from "../journal.ts";
+
+/** What an effect leaves in the journal, and how it ends by itself. */
+
+/** The kind of its entry: a call of a workflow is a child. */
+export function entryKind(effect: AnyEffect): EntryKind {
+  return effect.kind === "call" && effect.fn.kind === "workflow"
+    ? "child"
+    : (effect.kind as EntryKind);
+}
+
+export function nameOf(effect: AnyEffect): string | undefined {
+  return "name" in effect ? effect.name : undefined;
+}
+
+/** Whether it is for the host to answer. */
+export function waitsForHost(effect: AnyEffect): boolean {
+  switch (effect.kind) {
+    case "call":
+    case "map":
+    case "sleep":
+    case "sleepUntil":
+    case "signal":
+    case "sendSignal":
+    case "run":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** What it carries that has to be stored. */
+export function carried(effect: AnyEffect): unknown {
+  switch (effect.kind) {
+    case "call":
+      return effect.args;
+    case "map":
+      return effect.items;
+    case "sendSignal":
+      return effect.payload;
+    default:
+      return undefined;
+  }
+}
+
+/** When it ends by itself. */
+export function dueTime(effect: AnyEffect, clock: { now(): number }): number | undefined {
+  switch (effect.kind) {
+    case "sleep":
+      return clock.now() + effect.duration;
+    case "sleepUntil":
+      return effect.at;
+    case "signal":
+      return effect.timeout === undefined ? undefined : clock.now() + effect.timeout;
+    case "call":
+      return callDeadline(effect, clock);
+    default:
+      return undefined;
+  }
+}
+
+function callDeadline(effect: CallEffect, clock: { now(): number }): number | undefined {
+  if (effect.fn.kind !== "activity") return undefined;
+  const total = effect.options?.totalTimeout ?? effect.fn.options.totalTimeout;
+  return total === undefined ? undefined : clock.now() + parseDuration(total);
+}
+
+/** How it ends by itself. */
+export function ownEnd(effect: AnyEffect): Outcome {
+  switch (effect.kind) {
+    case "signal":
+      return {
+        ok: false,
+        error: new ExpiryError(
+          "WAIT_EXPIRED",
+          `no signal "${effect.name}" came within its timeout of ${effect.timeout} ms`,
+        ),
+      };
+    case "call":
+      return {
+        ok: false,
+        error: new ExpiryError(
+          "ATTEMPT_TIMED_OUT",
+          `activity "${effect.name}" had no outcome within its totalTimeout`,
+        ),
+      };
+    default:
+      return { ok: true, value: undefined };
+  }
+}

@@ -1,0 +1,187 @@
+import { isEffect, type Effect, type Flow } from "../effects/effect.ts";
+import { TurnLimitError } from "../errors.ts";
+import { closed, type Closing, type Node, type Parent, type Settlement } from "./node.ts";
+
+/** How many effects a generator may yield while it is being closed; past it, `return()` is called at every yield. */
+export const maxClosingEffects = 1_000;
+/** The same, once an error has been delivered into it while closing: bounds a `finally` that throws into a loop that catches. */
+export const maxClosingEffectsAfterError = 100;
+
+/** What a frame needs of the coroutine that it belongs to. */
+export interface Stage {
+  /** Makes the node for an effect, or answers it at once. `frame` is what `cancelled()` asks. */
+  enter(effect: Effect<unknown>, path: () => string, frame: Parent): Node | Settlement;
+  /** What was entered last is not answered yet. */
+  waits(): void;
+  /** What to throw at the yield of something that is no effect. */
+  refuse(yielded: unknown): unknown;
+}
+
+type Send = Settlement | { readonly kind: "start" } | { readonly kind: "return" };
+const start = { kind: "start" } as const;
+const unwind = { kind: "return" } as const;
+
+/** Effects that neither do nor await anything: a generator that is about to be closed may still yield them after a late value. */
+const passive: ReadonlySet<string> = new Set([
+  "compensate",
+  "counters.add",
+  "counters.get",
+  "state.set",
+  "state.get",
+  "progress",
+  "now",
+  "random",
+  "uuid",
+  "patched",
+  "cancelled",
+]);
+
+/** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
+export class Frame implements Node, Parent {
+  readonly #stage: Stage;
+  readonly #generator: Flow<unknown>;
+  readonly #prefix: string;
+  readonly #parent: Parent;
+  readonly #nextPath = (): string => this.#prefix + String(++this.#yields);
+  #yields = 0;
+  #child: Node | undefined;
+  #closing: Closing | undefined;
+  /** `return()` has been called: what is yielded now comes from `finally` blocks and is not interrupted. */
+  #unwinding = false;
+  #closingEffects = 0;
+  #errors: readonly unknown[] | undefined;
+  #closingLimit = maxClosingEffects;
+
+  constructor(stage: Stage, generator: Flow<unknown>, path: string, parent: Parent) {
+    this.#stage = stage;
+    this.#generator = generator;
+    this.#prefix = path === "" ? "" : `${path}.`;
+    this.#parent = parent;
+  }
+
+  get closing(): Closing | undefined {
+    return this.#closing ?? this.#parent.closing;
+  }
+
+  begin(): Settlement | undefined {
+    return this.#drive(start);
+  }
+
+  settled(_child: Node, how: Settlement): void {
+    this.#child = undefined;
+    const ended = this.#afterChild(how);
+    if (ended !== undefined) this.#parent.settled(this, ended);
+  }
+
+  close(closing: Closing): Settlement | undefined {
+    if (this.#closing !== undefined) return undefined;
+    this.#closing = closing;
+    const child = this.#child;
+    if (child === undefined) return this.#unwind();
+    const how = child.close(closing);
+    if (how === undefined) return undefined;
+    this.#child = undefined;
+    return this.#afterChild(how);
+  }
+
+  #afterChild(how: Settlement): Settlement | undefined {
+    if (how.kind === "closed") {
+      this.#note(how.errors);
+      return this.#unwind();
+    }
+    if (how.kind === "error" && this.#closing !== undefined && !this.#unwinding) {
+      // It failed before the close: branches whose siblings were still at their clean-up.
+      this.#note([how.error]);
+      return this.#unwind();
+    }
+    return this.#drive(how);
+  }
+
+  #unwind(): Settlement | undefined {
+    this.#unwinding = true;
+    return this.#drive(unwind);
+  }
+
+  /** Runs the generator until it waits or ends. */
+  #drive(first: Send): Settlement | undefined {
+    let send: Send = first;
+    for (;;) {
+      let step: IteratorResult<Effect<unknown>, unknown>;
+      try {
+        step = this.#send(send);
+      } catch (error) {
+        return this.#ended({ kind: "error", error });
+      }
+      if (step.done === true) return this.#ended({ kind: "value", value: step.value });
+      const yielded: unknown = step.value;
+      if (this.#unwinding && ++this.#closingEffects > this.#closingLimit) {
+        if (this.#closingEffects === this.#closingLimit + 1)
+          this.#note([cutShort(this.#closingLimit)]);
+        if (this.#closingEffects > this.#closingLimit + maxClosingEffects)
+          return this.#ended(closed);
+        send = unwind;
+      } else if (!isEffect(yielded)) {
+        send = { kind: "error", error: this.#stage.refuse(yielded) };
+      } else if (this.#closing !== undefined && !this.#unwinding && !passive.has(yielded.kind)) {
+        this.#unwinding = true;
+        send = unwind;
+      } else {
+        const entered = this.#stage.enter(yielded, this.#nextPath, this);
+        const how = "begin" in entered ? this.#beginChild(entered) : entered;
+        if (how === undefined) {
+          this.#stage.waits();
+          return undefined;
+        }
+        send = how;
+      }
+    }
+  }
+
+  #beginChild(child: Node): Settlement | undefined {
+    this.#child = child;
+    const how = child.begin();
+    if (how !== undefined) this.#child = undefined;
+    return how;
+  }
+
+  #send(send: Send): IteratorResult<Effect<unknown>, unknown> {
+    switch (send.kind) {
+      case "start":
+        return this.#generator.next();
+      case "value":
+        return this.#generator.next(send.value);
+      case "error":
+        if (this.#unwinding) {
+          this.#closingLimit = Math.min(
+            this.#closingLimit,
+            this.#closingEffects + maxClosingEffectsAfterError,
+          );
+        }
+        return this.#generator.throw(send.error);
+      case "closed":
+      case "return":
+        return this.#generator.return(undefined);
+      default:
+        return send satisfies never;
+    }
+  }
+
+  /** Once closing has begun, an error does not replace its reason; a value that came all the same before `return()` is a value. */
+  #ended(how: Settlement): Settlement {
+    if (this.#closing === undefined) return how;
+    if (how.kind === "value" && !this.#unwinding) return how;
+    this.#note(how.kind === "error" ? [how.error] : undefined);
+    return this.#errors === undefined ? closed : { kind: "closed", errors: this.#errors };
+  }
+
+  #note(errors: readonly unknown[] | undefined): void {
+    if (errors !== undefined) this.#errors = [...(this.#errors ?? []), ...errors];
+  }
+}
+
+function cutShort(limit: number): TurnLimitError {
+  return new TurnLimitError(
+    `the workflow yielded ${limit} effects while it was being closed, and its clean-up was cut short there: ` +
+      "does a finally block throw into a loop that catches, or leave by continue?",
+  );
+}

@@ -1,0 +1,41 @@
+import type { CancelledError, ExpiryError } from "../errors.ts";
+
+/** How a part of a workflow ended. "closed": it was closed before it had a value. */
+export type Settlement =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "error"; readonly error: unknown }
+  | {
+      readonly kind: "closed";
+      /** What its `finally` blocks threw. */ readonly errors?: readonly unknown[];
+    };
+
+/** Closed, and nothing threw. */
+export const closed: Settlement = Object.freeze({ kind: "closed" });
+
+/** Why something is being closed. */
+export interface Closing {
+  readonly reason: CancelledError | ExpiryError;
+  /**
+   * Closing a whole execution waits for attempts that have begun: if one succeeds, its value is delivered. Undefined where nothing is
+   * waited for: losers of a race, siblings of a failed branch.
+   */
+  readonly awaited: ReadonlySet<string> | undefined;
+}
+
+/**
+ * A part of a running workflow: a generator, a composite of branches, or one effect that waits for the host. What ends later tells its
+ * parent; what ends at once says so by its return value, so that a loop of effects that do not wait needs no stack.
+ */
+export interface Node {
+  /** @returns how it settled, if it did so at once; else the parent is told later. */
+  begin(): Settlement | undefined;
+  /** Ends it as `return()` does. @returns how it settled, if it did so at once. Closing twice does nothing. */
+  close(closing: Closing): Settlement | undefined;
+}
+
+/** What a node tells when it has settled. */
+export interface Parent {
+  /** Why this part is being closed, if it or something around it is. */
+  readonly closing: Closing | undefined;
+  settled(child: Node, how: Settlement): void;
+}

@@ -1,0 +1,61 @@
+import type { ActivityOptions, AnyDurable } from "./durable.ts";
+import { parseDuration } from "./duration.ts";
+import type { Overrides } from "./overrides.ts";
+import { mergeRetry, resolveRetry, retryFromData, type ResolvedRetry } from "./retry.ts";
+
+/** Attempts in all where nothing is said. */
+const defaultAttempts = { activity: 3, workflow: 1 } as const;
+
+/** What is stored of where and how a call runs: data only, and only what is set. */
+export interface StoredOptions extends Overrides {
+  /** Of a map: how many items may fail; left out: one fails it. null: any number may. */
+  readonly tolerated?: number | null;
+}
+
+/** How the attempts of one call are made: the definition's options under those of the place of call. Milliseconds. */
+export interface AttemptPolicy {
+  readonly retry: ResolvedRetry;
+  readonly timeoutMs: number | undefined;
+  readonly totalTimeoutMs: number | undefined;
+  readonly heartbeatTimeoutMs: number | undefined;
+}
+
+/** How a function's attempts are made, `stored` over what its definition says. */
+export function attemptPolicy(fn: AnyDurable, stored: StoredOptions): AttemptPolicy {
+  const options = fn.options as ActivityOptions<unknown[]>;
+  const own = stored.retry === undefined ? options.retry : mergeRetry(options.retry ?? {}, retryFromData(stored.retry));
+  const ms = (name: "timeout" | "totalTimeout" | "heartbeatTimeout"): number | undefined => {
+    const value = stored[name] ?? options[name];
+    return value === undefined ? undefined : parseDuration(value);
+  };
+  return {
+    retry: resolveRetry(own, defaultAttempts[fn.kind]),
+    timeoutMs: ms("timeout"),
+    totalTimeoutMs: ms("totalTimeout"),
+    heartbeatTimeoutMs: ms("heartbeatTimeout"),
+  };
+}
+
+/** Where a call runs: what is set at its place of call, then at the definition, then what its execution has. */
+export interface Placement {
+  readonly queue: string | undefined;
+  readonly priority: number;
+  readonly tags: readonly string[];
+}
+
+/** Where a call or child of this execution runs. */
+export function placementOf(fn: AnyDurable, overrides: Overrides | undefined, execution: Placement): Placement {
+  return {
+    queue: overrides?.queue ?? fn.options.queue ?? execution.queue,
+    priority: overrides?.priority ?? fn.options.priority ?? execution.priority,
+    tags: overrides?.tags ?? fn.options.tags ?? execution.tags,
+  };
+}
+
+/** Options that are declared, but not kept by this version: using them would be a promise that nobody keeps. */
+const notYet = ["cached", "idempotent", "maxConcurrent", "rateLimit"] as const;
+
+/** Which options of a function this version cannot keep; empty for one that may run. */
+export function unsupportedOptions(fn: AnyDurable): readonly string[] {
+  return notYet.filter((name) => fn.options[name] !== undefined && fn.options[name] !== false);
+}

@@ -1,0 +1,43 @@
+/** How often it is looked whether another process has committed: one cheap read. */
+const lookEveryMs = 20;
+
+/** Tells listeners that another process has written to the database. Runs only while somebody listens; keeps no process alive. */
+export class ForeignWatch {
+  readonly #look: () => Promise<number>;
+  readonly #listeners = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+  #last: number | undefined;
+
+  /** `look` gives a number that changes with every foreign commit. */
+  constructor(look: () => Promise<number>) {
+    this.#look = look;
+  }
+
+  /** @returns what takes the listener away again. Listeners must not throw. */
+  on(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    this.#timer ??= setInterval(() => void this.#check(), lookEveryMs).unref();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.stop();
+    };
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#last = undefined;
+  }
+
+  async #check(): Promise<void> {
+    let seen: number;
+    try {
+      seen = await this.#look();
+    } catch {
+      return; // the database is closed or cannot be read now; polling goes on
+    }
+    const changed = this.#last !== undefined && this.#last !== seen;
+    this.#last = seen;
+    if (changed) for (const listener of [...this.#listeners]) listener();
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Hands what happens to the user's logger and metrics.
+ *
+ *   O1  Nothing they do reaches the work: they are called and not awaited; what they throw, or reject with later, ends here (I13).
+ *   O2  A hook that fails is named once, by the logger, or on stderr if it is the logger's; never again, or the noise would grow with the work.
+ */
+import type { EngineEvent, Logger, MetricsRecorder, StepEvent, StepMetric } from "./events.ts";
+import { stderrLogger } from "./stderr-logger.ts";
+
+/** The user's hooks. Default logger: warnings and errors to stderr. */
+export interface ObserverOptions {
+  readonly logger?: Logger | undefined;
+  readonly metrics?: MetricsRecorder | undefined;
+}
+
+/** The one reader of events, and a logger that never throws. */
+export class Observer {
+  /** The user's logger, made harmless. */
+  readonly log: Logger;
+  readonly #metrics: MetricsRecorder | undefined;
+  readonly #failedHooks = new Set<string>();
+
+  constructor(options: ObserverOptions = {}) {
+    this.log = harmlessLogger(options.logger ?? stderrLogger);
+    this.#metrics = options.metrics;
+  }
+
+  /** Tells the log and the metrics. Call it after the commit. */
+  emit(event: EngineEvent): void {
+    writeLine(this.log, event);
+    const metrics = this.#metrics;
+    if (metrics === undefined || event.type === "executionBlocked") return;
+    callHarmlessly(
+      () => record(metrics, event),
+      (error) => {
+        if (this.#failedHooks.has(event.type)) return;
+        this.#failedHooks.add(event.type); // by O2
+        this.log.warn(
+          `the hook metrics.${event.type} failed; the work goes on, and this is not reported again`,
+          { error },
+        );
+      },
+    );
+  }
+}
+
+/** A logger that adds these fields to every line; those of the line win. An error in place of fields stands under `error`. */
+export function childLogger(logger: Logger, fields: object): Logger {
+  return {
+    debug: (message, own) => logger.debug(message, merge(fields, own)),
+    info: (message, own) => logger.info(message, merge(fields, own)),
+    warn: (message, own) => logger.warn(message, merge(fields, own)),
+    error: (message, own) => logger.error(message, merge(fields, own)),
+  };
+}
+
+function merge(fields: object, own: object | undefined): object {
+  try {
+    // What makes an error worth logging is not enumerable.
+    return own instanceof Error ? { ...fields, error: own } : { ...fields, ...own };
+  } catch {
+    return fields; // a getter threw, and no line is worth the work (O1)
+  }
+}
+
+function harmlessLogger(logger: Logger): Logger {
+  const failed = new Set<string>();
+  const harmless =
+    (level: keyof Logger) =>
+    (message: string, fields?: object): void =>
+      callHarmlessly(
+        () => (fields === undefined ? logger[level](message) : logger[level](message, fields)),
+        (error) => {
+          if (failed.has(level)) return;
+          failed.add(level); // by O2
+          callHarmlessly(
+            () =>
+              stderrLogger.warn(`logger.${level} failed; this is not reported again`, { error }),
+            () => undefined,
+          );
+        },
+      );
+  return {
+    debug: harmless("debug"),
+    info: harmless("info"),
+    warn: harmless("warn"),
+    error: harmless("error"),
+  };
+}
+
+function writeLine(log: Logger, event: EngineEvent): void {
+  switch (event.type) {
+    case "taskClaimed":
+      return log.debug("task claimed", event);
+    case "taskCompleted":
+      return log.debug("task completed", event);
+    case "taskFailed":
+      return log.info(event.retrying ? "task failed and is retried" : "task failed", event);
+    case "deadLettered":
+      return log.warn(`"${event.step}" became a dead letter: ${event.reason}`, event);
+    case "leaseRenewed":
+      return event.success
+        ? log.debug("lease renewed", event)
+        : log.warn(`worker ${event.workerId} could not renew its lease`, event);
+    case "executionBlocked":
+      return log.error(`an execution of "${event.workflow}" is blocked: ${event.reason}`, event);
+    default:
+      return event satisfies never;
+  }
+}
+
+type MetricEvent = Exclude<EngineEvent, { type: "executionBlocked" }>;
+
+/** Ids of executions and tasks stay out: a recorder that makes labels of what it is given would drown in them. */
+function record(metrics: MetricsRecorder, event: MetricEvent): unknown {
+  switch (event.type) {
+    case "taskClaimed":
+      return metrics.taskClaimed({ ...metricOf(event), queuedMs: event.queuedMs });
+    case "taskCompleted":
+      return metrics.taskCompleted({ ...metricOf(event), durationMs: event.durationMs });
+    case "taskFailed":
+      return metrics.taskFailed({
+        ...metricOf(event),
+        reason: event.reason,
+        retrying: event.retrying,
+      });
+    case "deadLettered":
+      return metrics.deadLettered({ ...metricOf(event), reason: event.reason });
+    case "leaseRenewed":
+      return metrics.leaseRenewed({ workerId: event.workerId, success: event.success });
+    default:
+      return event satisfies never;
+  }
+}
+
+function metricOf({ step, kind, queue, workerId }: StepEvent): StepMetric {
+  return {
+    step,
+    kind,
+    ...(queue === undefined ? {} : { queue }),
+    ...(workerId === undefined ? {} : { workerId }),
+  };
+}
+
+/** Calls a hook of the user's and goes on, whatever it does: throw, give a promise that is rejected, or one that never settles. */
+function callHarmlessly(hook: () => unknown, onError: (error: unknown) => void): void {
+  try {
+    const given = hook();
+    if (typeof given !== "object" || given === null) return;
+    void Promise.resolve(given).then(undefined, onError);
+  } catch (error) {
+    onError(error);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Adopter, Connection } from "../client/connection.ts";
+import { EndWatch } from "../client/end-watch.ts";
+import { CancelledError, ExpiryError } from "../core/errors.ts";
+import type { PayloadCodec } from "../core/payload.ts";
+import { resultPlace } from "../core/places.ts";
+import { ForeignWatch } from "../notify/foreign-watch.ts";
+import { HintHub } from "../notify/hint-hub.ts";
+import { Committer } from "../store/committer.ts";
+import type { Failures } from "../store/store.ts";
+import type { ResolvedStentOptions } from "./options.ts";
+
+/** Opens the database and puts what works on it together. @throws DatabaseError, SchemaMismatchError */
+export async function openConnection(
+  options: ResolvedStentOptions,
+  adopter: () => Adopter | undefined,
+): Promise<Connection> {
+  const { backend, codec, registry, clock, observer, polling, migrate } = options;
+  const store = await backend.open({ migrate, clock, failures: failuresOf(codec) });
+  const hints = new HintHub();
+  const committer = new Committer(store, (told) => hints.emit(told));
+  const foreign = new ForeignWatch(() => store.foreignChange());
+  const ends = new EndWatch({ store, clock, hints, foreign, polling });
+  return { store, committer, codec, registry, clock, observer, hints, foreign, ends, adopter };
+}
+
+/** Lets go of the database once everything that was handed in is stored. */
+export async function closeConnection({ committer, foreign, store }: Connection): Promise<void> {
+  await committer.idle();
+  foreign.stop();
+  await store.close();
+}
+
+function failuresOf(codec: PayloadCodec): Failures {
+  return {
+    cancelled: (reason, id) => codec.encodeFailure(new CancelledError(reason), resultPlace(id)),
+    timedOut: (id) =>
+      codec.encodeFailure(
+        new ExpiryError(
+          "EXECUTION_TIMED_OUT",
+          `execution "${id}" did not end within its maxDuration`,
+        ),
+        resultPlace(id),
+      ),
+  };
+}

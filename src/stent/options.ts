@@ -1,0 +1,146 @@
+import type { Duration } from "../core/duration.ts";
+import { NotSupportedError } from "../core/errors.ts";
+import { knownOptions, positiveDurationOption, show } from "../core/option.ts";
+import { PayloadCodec } from "../core/payload.ts";
+import { FunctionRegistry, registry as defaultRegistry } from "../core/registry.ts";
+import { resolveSerializer, type Serializer } from "../core/serializer.ts";
+import type { Polling } from "../client/end-watch.ts";
+import type { Logger, MetricsRecorder } from "../observe/events.ts";
+import { Observer } from "../observe/observer.ts";
+import { systemClock, type Clock } from "../runtime/clock.ts";
+import { isStoreBackend, type Backend, type StoreBackend } from "../store/backend.ts";
+import { backendOf } from "./backend-string.ts";
+
+/** How a Stent works. */
+export interface StentOptions {
+  /** "sqlite:orders.db", "sqlite::memory:", a path, or a Backend. */
+  backend: string | Backend;
+  /** "superjson" (default: JSON plus Date, Map, Set, bigint, URL, undefined, Error, Uint8Array), "json", or your own. */
+  serializer?: "superjson" | "json" | Serializer;
+  /** Cross-process wake-ups beside the backend's own. Not supported yet. */
+  notifications?: unknown;
+  /** How often waits ask the database, in case no hint reaches them: from "100ms" … */
+  pollMinInterval?: Duration;
+  /** … to "5s", or pollMinInterval if that is longer … */
+  pollMaxInterval?: Duration;
+  /** … by this factor. Default 2. */
+  pollBackoffFactor?: number;
+  /** Default: the one in which `activity` and `workflow` register. */
+  registry?: FunctionRegistry;
+  metrics?: MetricsRecorder;
+  /** Default: warnings and errors to stderr. */
+  logger?: Logger;
+  /** Create or upgrade tables on open. false: verify only, and throw SchemaMismatchError. Default true. */
+  migrate?: boolean;
+  /** Longest encoded argument list, result, signal payload or state value, else SerializationError. Default 1 MiB (1,048,576). Errors are shortened instead (stack first). */
+  maxPayloadBytes?: number;
+  /** Replay every turn from its journal at once. Not supported yet. */
+  dev?: boolean;
+  /** Named generator functions around every effect. Not supported yet. */
+  middleware?: readonly unknown[];
+  /** For tests: a clock of your own in place of the system's and the database's. */
+  clock?: Clock;
+}
+
+/** Stent options, every one decided and checked. */
+export interface ResolvedStentOptions {
+  readonly backend: StoreBackend;
+  readonly codec: PayloadCodec;
+  readonly polling: Polling;
+  readonly registry: FunctionRegistry;
+  readonly observer: Observer;
+  readonly migrate: boolean;
+  readonly clock: Clock;
+}
+
+const known = [
+  "backend",
+  "serializer",
+  "notifications",
+  "pollMinInterval",
+  "pollMaxInterval",
+  "pollBackoffFactor",
+  "registry",
+  "metrics",
+  "logger",
+  "migrate",
+  "maxPayloadBytes",
+  "dev",
+  "middleware",
+  "clock",
+];
+const defaults = { pollMinMs: 100, pollMaxMs: 5_000, pollBackoffFactor: 2 } as const;
+
+/** Every option checked once. @throws TypeError, RangeError or InvalidDurationError naming the option; NotSupportedError. */
+export function resolveStentOptions(options: StentOptions): ResolvedStentOptions {
+  knownOptions("Stent", options, known);
+  refuseUnsupported(options);
+  return {
+    backend: storeBackend(options.backend),
+    codec: new PayloadCodec(resolveSerializer(options.serializer), options.maxPayloadBytes),
+    polling: pollingOf(options),
+    registry: registryOf(options.registry),
+    observer: new Observer({
+      logger: withMethods("logger", options.logger, ["debug", "info", "warn", "error"]),
+      metrics: withMethods("metrics", options.metrics, []),
+    }),
+    migrate: options.migrate ?? true,
+    clock: withMethods("clock", options.clock, ["now", "schedule"]) ?? systemClock,
+  };
+}
+
+function refuseUnsupported({ notifications, dev, middleware }: StentOptions): void {
+  const asked = [
+    ...(notifications === undefined ? [] : ["notifications"]),
+    ...(dev === true ? ["dev"] : []),
+    ...(middleware === undefined || middleware.length === 0 ? [] : ["middleware"]),
+  ];
+  if (asked.length === 0) return;
+  throw new NotSupportedError(
+    `this version of Stent does not have the option ${asked.join(", ")}; leave it out`,
+  );
+}
+
+function storeBackend(given: string | Backend): StoreBackend {
+  const backend = typeof given === "string" ? backendOf(given) : given;
+  if (isStoreBackend(backend)) return backend;
+  throw new TypeError(
+    `backend must be a text such as "sqlite:orders.db", or what sqlite() returns, got ${show(given)}`,
+  );
+}
+
+function pollingOf(options: StentOptions): Polling {
+  const minMs =
+    positiveDurationOption("pollMinInterval", options.pollMinInterval) ?? defaults.pollMinMs;
+  const maxMs =
+    positiveDurationOption("pollMaxInterval", options.pollMaxInterval) ??
+    Math.max(minMs, defaults.pollMaxMs);
+  if (maxMs < minMs) {
+    throw new RangeError(
+      `pollMaxInterval (${maxMs} ms) must not be below pollMinInterval (${minMs} ms)`,
+    );
+  }
+  const factor = options.pollBackoffFactor ?? defaults.pollBackoffFactor;
+  if (!(Number.isFinite(factor) && factor >= 1)) {
+    throw new RangeError(`pollBackoffFactor must be a number from 1, got ${show(factor)}`);
+  }
+  return { minMs, maxMs, factor };
+}
+
+function registryOf(given: FunctionRegistry | undefined): FunctionRegistry {
+  if (given === undefined || given instanceof FunctionRegistry) return given ?? defaultRegistry;
+  throw new TypeError(`registry must be a FunctionRegistry, got ${show(given)}`);
+}
+
+function withMethods<T extends object>(
+  option: string,
+  given: T | undefined,
+  methods: readonly (keyof T & string)[],
+): T | undefined {
+  if (given === undefined) return undefined;
+  const missing = methods.filter((name) => typeof given?.[name] !== "function");
+  if (typeof given === "object" && given !== null && missing.length === 0) return given;
+  throw new TypeError(
+    `${option} must be an object${methods.length === 0 ? "" : ` with the methods ${methods.join(", ")}`}, got ${show(given)}`,
+  );
+}

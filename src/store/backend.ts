@@ -1,0 +1,33 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Failures, Store } from "./store.ts";
+
+/** Where executions are kept: what `sqlite()` makes. `name` is what messages call it: no password in it. */
+export interface Backend {
+  readonly name: string;
+}
+
+/** What opening a database needs. */
+export interface OpenOptions {
+  /** Create or upgrade the tables; false: only check them. */
+  readonly migrate: boolean;
+  readonly clock: Clock;
+  readonly failures: Failures;
+}
+
+/** A backend as the engine sees it. */
+export interface StoreBackend extends Backend {
+  /** @throws DatabaseError, SchemaMismatchError */
+  open(options: OpenOptions): Promise<Store>;
+}
+
+/** True for backends of this package. */
+export function isStoreBackend(value: unknown): value is StoreBackend {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "name" in value &&
+    typeof value.name === "string" &&
+    "open" in value &&
+    typeof value.open === "function"
+  );
+}

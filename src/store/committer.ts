@@ -1,0 +1,79 @@
+import type { Hints, Settled, Store, Transition, Transitions } from "./store.ts";
+
+/** Most transitions in one transaction: bounds how long it takes, and what one failure repeats. */
+const maxBatch = 2_000;
+
+interface Waiting {
+  readonly transition: Transition;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit: everything of this process that is to be durable goes through here. It gathers what has piled up while the last
+ * transaction was written, and writes it in one.
+ *
+ *   K1  What has been answered is stored.
+ *   K2  Transitions are written in the order in which they were handed in.
+ *   K3  A commit that failed as a whole has stored nothing, and every one of its transitions is rejected.
+ */
+export class Committer {
+  readonly #store: Store;
+  readonly #hinted: (hints: Hints) => void;
+  #waiting: Waiting[] = [];
+  #flushing: Promise<void> | undefined;
+  #scheduled = false;
+
+  /** `hinted` is told after each commit what others may be waiting for. */
+  constructor(store: Store, hinted: (hints: Hints) => void) {
+    this.#store = store;
+    this.#hinted = hinted;
+  }
+
+  /** Stores one transition. Rejects if it alone was impossible, or if the database failed. */
+  submit<K extends keyof Transitions>(kind: K, request: Transitions[K]["request"]): Promise<Transitions[K]["answer"]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ transition: { kind, request } as unknown as Transition, resolve: resolve as (answer: never) => void, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Resolves when everything that was handed in so far has been answered. */
+  async idle(): Promise<void> {
+    while (this.#scheduled || this.#flushing !== undefined) {
+      await (this.#flushing ?? new Promise<void>((done) => setImmediate(done)));
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flushing !== undefined) return;
+    this.#scheduled = true;
+    // Once an event-loop turn, and no timer: what arrives together is written together, and nothing lingers.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flushing = this.#flush().finally(() => {
+        this.#flushing = undefined;
+        if (this.#waiting.length > 0) this.#schedule();
+      });
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
+    this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
+    if (batch.length === 0) return;
+    try {
+      const { settled, hints } = await this.#store.commit(batch.map((waiting) => waiting.transition));
+      batch.forEach((waiting, index) => settle(waiting, settled[index]));
+      this.#hinted(hints);
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+    }
+  }
+}
+
+function settle(waiting: Waiting, settled: Settled | undefined): void {
+  if (settled === undefined) waiting.reject(new Error("the store gave no answer"));
+  else if ("error" in settled) waiting.reject(settled.error);
+  else waiting.resolve(settled.answer as never);
+}

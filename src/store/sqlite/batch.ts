@@ -1,0 +1,212 @@
+import type { Database } from "better-sqlite3";
+import type { Compilable, RawBuilder } from "kysely";
+import { executionStatements } from "../statements/executions.ts";
+import { journalStatements } from "../statements/journal.ts";
+import { sessionStatements } from "../statements/sessions.ts";
+import { taskStatements } from "../statements/tasks.ts";
+import type { Failures, Hints, Lane } from "../store.ts";
+import { Prepared } from "./prepared.ts";
+
+type Rows<Q> = Q extends Compilable<infer O> ? O : Q extends RawBuilder<infer O> ? O : never;
+type PreparedOf<T> = { readonly [K in keyof T]: Prepared<Rows<T[K]>> };
+
+/** Every statement, prepared on one connection. */
+export interface Statements {
+  readonly executions: PreparedOf<typeof executionStatements>;
+  readonly journal: PreparedOf<typeof journalStatements>;
+  readonly tasks: PreparedOf<typeof taskStatements>;
+  readonly sessions: PreparedOf<typeof sessionStatements>;
+}
+
+/** Prepares the statements on a connection. @throws SqliteError if the tables are not there. */
+export function prepareStatements(database: Database): Statements {
+  const prepareAll = <T extends object>(queries: T): PreparedOf<T> =>
+    Object.fromEntries(
+      Object.entries(queries).map(([name, query]) => [name, new Prepared(database, query as Compilable<unknown>)]),
+    ) as PreparedOf<T>;
+  return {
+    executions: prepareAll(executionStatements),
+    journal: prepareAll(journalStatements),
+    tasks: prepareAll(taskStatements),
+    sessions: prepareAll(sessionStatements),
+  };
+}
+
+/** Lanes by their text and by their key, as far as this process has met them. A lane never changes and is never removed. */
+export class LaneCache {
+  readonly byText = new Map<string, number>();
+  readonly byKey = new Map<number, Lane>();
+  newest = 0;
+
+  add(lane: Lane): void {
+    this.byText.set(laneText(lane), lane.key);
+    this.byKey.set(lane.key, lane);
+    this.newest = Math.max(this.newest, lane.key);
+  }
+}
+
+/** What makes a lane, in one text. */
+export function laneText(lane: Omit<Lane, "key">): string {
+  return JSON.stringify([lane.kind, lane.name, lane.version ?? null, lane.queue ?? null, lane.tags]);
+}
+
+/** What the tasks of one fan-out have in common. */
+export interface TaskColumns {
+  readonly execution: number;
+  readonly run: number;
+  readonly seq: number;
+  readonly name: string;
+  readonly lane: number;
+  readonly queue: string | null;
+  readonly rank: number;
+  readonly tags: string | null;
+  readonly scheduled_at: number;
+}
+
+/** What a fan-out has come to within this batch; written once, at its end. */
+export interface FanoutProgress {
+  readonly execution: number;
+  readonly run: number;
+  readonly seq: number;
+  readonly total: number;
+  readonly tolerated: number | null;
+  next: number;
+  left: number;
+  failed: number;
+  /** How many more items may be put into the queue. */
+  released: number;
+  /** One of its tasks: where its items run. */
+  readonly row: TaskColumns;
+}
+
+/** One database transaction in progress: what its verbs share. */
+export class Batch {
+  readonly sql: Statements;
+  readonly now: number;
+  readonly lanes: LaneCache;
+  readonly failures: Failures;
+  readonly #live = new Map<number, boolean>();
+  readonly fanouts = new Map<string, FanoutProgress>();
+  readonly #woken = new Set<number>();
+  readonly #ended: string[] = [];
+  readonly #stopped: number[] = [];
+  #ready = false;
+  #anyMark: boolean | undefined;
+
+  constructor(sql: Statements, now: number, lanes: LaneCache, failures: Failures) {
+    this.sql = sql;
+    this.now = now;
+    this.lanes = lanes;
+    this.failures = failures;
+  }
+
+  /** By S1. */
+  isLive(session: number): boolean {
+    const known = this.#live.get(session);
+    if (known !== undefined) return known;
+    const live = this.sql.sessions.live.get({ session }) !== undefined;
+    this.#live.set(session, live);
+    return live;
+  }
+
+  forgetSession(session: number): void {
+    this.#live.delete(session);
+  }
+
+  /** The key of a lane, interned at its first use. Lanes made in a batch that is rolled back are forgotten with it. */
+  lane(lane: Omit<Lane, "key">): number {
+    const text = laneText(lane);
+    const known = this.lanes.byText.get(text);
+    if (known !== undefined) return known;
+    const stored = this.sql.sessions.lane.get({ text });
+    const key =
+      stored?.key ??
+      this.sql.sessions.insertLane.run({
+        ...lane,
+        tags: lane.tags.length === 0 ? null : JSON.stringify(lane.tags),
+        text,
+      }).key;
+    this.newLanes.push({ ...lane, key });
+    this.lanes.byText.set(text, key);
+    return key;
+  }
+
+  /** Lanes first met in this batch. */
+  readonly newLanes: Lane[] = [];
+
+  /** They were rolled back with the batch. */
+  forgetNewLanes(): void {
+    for (const lane of this.newLanes.splice(0)) this.lanes.byText.delete(laneText(lane));
+  }
+
+  hasMarks(): boolean {
+    this.#anyMark ??= this.sql.sessions.anyMark.get({}) !== undefined;
+    return this.#anyMark;
+  }
+
+  /** S3: leaves the mark that the execution has something to do. */
+  wake(key: number, held: boolean): void {
+    if (this.sql.executions.wake.run({ key, now: this.now }).changes === 0) return;
+    if (held) this.#woken.add(key);
+    else this.#ready = true;
+  }
+
+  hintWoken(key: number): void {
+    this.#woken.add(key);
+  }
+
+  hintEnded(id: string): void {
+    this.#ended.push(id);
+  }
+
+  hintReady(): void {
+    this.#ready = true;
+  }
+
+  hintStopped(task: number): void {
+    this.#stopped.push(task);
+  }
+
+  hints(): Hints {
+    return { woken: [...this.#woken], ended: this.#ended, ready: this.#ready, stopped: this.#stopped };
+  }
+}
+
+/** Tags as a column has them. */
+export function tagsColumn(tags: readonly string[]): string | null {
+  return tags.length === 0 ? null : JSON.stringify(tags);
+}
+
+/** Tags of a column. */
+export function tagsOf(column: string | null): readonly string[] {
+  return column === null ? [] : (JSON.parse(column) as string[]);
+}
+
+/** The lane of a key; lanes that other processes have made are read when they are first met. */
+export function laneOf(batch: Batch, key: number): Lane | undefined {
+  const known = batch.lanes.byKey.get(key);
+  if (known !== undefined) return known;
+  for (const row of batch.sql.sessions.lanesAfter.all({ after: 0 })) {
+    if (!batch.lanes.byKey.has(row.key)) batch.lanes.add(laneOfRow(row));
+  }
+  return batch.lanes.byKey.get(key);
+}
+
+/** A lane's row as the port gives it. */
+export function laneOfRow(row: {
+  readonly key: number;
+  readonly kind: "workflow" | "activity";
+  readonly name: string;
+  readonly version: string | null;
+  readonly queue: string | null;
+  readonly tags: string | null;
+}): Lane {
+  return {
+    key: row.key,
+    kind: row.kind,
+    name: row.name,
+    version: row.version ?? undefined,
+    queue: row.queue ?? undefined,
+    tags: tagsOf(row.tags),
+  };
+}

@@ -1,0 +1,88 @@
+import type { DispatchAnswer, Dispatched, DispatchRequest, NewExecution } from "../../store.ts";
+import { tagsColumn, type Batch } from "../batch.ts";
+import { forgetRun } from "./removal.ts";
+
+/** Where a new execution stands in a tree. */
+export interface Lineage {
+  readonly parent: number;
+  readonly parentRun: number;
+  readonly parentSeq: number;
+  readonly root: number;
+}
+
+/** Starts executions; if one of them may not be started, none is. */
+export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer {
+  const standing = request.executions.map((execution) => batch.sql.executions.byId.get({ id: execution.id }));
+  const answers = standing.map((row, index): Dispatched | undefined => {
+    const execution = request.executions[index];
+    if (row === undefined || execution === undefined) return undefined;
+    if (row.name !== execution.name) return { kind: "refused", reason: "other-function", name: row.name };
+    if (request.ifExists === "reject") return { kind: "refused", reason: "exists", name: row.name };
+    const restarts = request.ifExists === "restart-if-failed" && row.ended_at !== null && row.state !== "completed";
+    return restarts ? undefined : { kind: "joined" };
+  });
+  if (answers.some((answer) => answer?.kind === "refused")) {
+    return answers.map((answer) => answer ?? { kind: "joined" });
+  }
+  return request.executions.map((execution, index): Dispatched => {
+    const answer = answers[index];
+    if (answer !== undefined) return answer;
+    const adopter = adopterOf(batch, execution, request.adopt[index]);
+    const row = standing[index];
+    if (row !== undefined) return restart(batch, row.key, execution, adopter);
+    const key = insertExecution(batch, execution, undefined, adopter);
+    return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
+  });
+}
+
+/** Inserts an execution. `adopter`: the session that takes it at once. @returns its key. */
+export function insertExecution(batch: Batch, execution: NewExecution, lineage: Lineage | undefined, adopter: number | undefined): number {
+  if (adopter === undefined) batch.hintReady();
+  return batch.sql.executions.insert.run({
+    ...columnsOf(batch, execution, adopter),
+    ...lineage,
+    claim: adopter === undefined ? 0 : 1,
+  }).key;
+}
+
+function restart(batch: Batch, key: number, execution: NewExecution, adopter: number | undefined): Dispatched {
+  forgetRun(batch, key);
+  const row = batch.sql.executions.restart.get({ ...columnsOf(batch, execution, adopter), key });
+  if (adopter === undefined) batch.hintReady();
+  return { kind: "restarted", key, claim: row?.claim ?? 0, now: batch.now };
+}
+
+function columnsOf(batch: Batch, execution: NewExecution, adopter: number | undefined): Record<string, unknown> {
+  const { now } = batch;
+  const notBefore = now + execution.delayMs;
+  return {
+    id: execution.id,
+    kind: execution.kind,
+    name: execution.name,
+    version: execution.version,
+    state: adopter === undefined ? "pending" : "running",
+    input: execution.input,
+    options: execution.options,
+    queue: execution.queue,
+    rank: -execution.priority,
+    tags: tagsColumn(execution.tags),
+    lane: batch.lane({
+      kind: execution.kind,
+      name: execution.name,
+      version: execution.version,
+      queue: execution.queue,
+      tags: execution.tags,
+    }),
+    now,
+    startedAt: adopter === undefined ? null : now,
+    notBefore,
+    maxDuration: execution.maxDurationMs,
+    deadline: execution.maxDurationMs === undefined ? null : notBefore + execution.maxDurationMs,
+    dueAt: notBefore,
+    worker: adopter,
+  };
+}
+
+function adopterOf(batch: Batch, execution: NewExecution, session: number | undefined): number | undefined {
+  return session !== undefined && execution.delayMs === 0 && batch.isLive(session) ? session : undefined;
+}

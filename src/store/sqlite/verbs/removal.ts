@@ -1,0 +1,68 @@
+import { entryStatus } from "../../../core/status.ts";
+import type { RemoveRequest } from "../../store.ts";
+import type { Batch } from "../batch.ts";
+
+/** Removes what the last run left behind beside its journal, before another run begins: work, arrivals, counters, state. */
+export function forgetRun(batch: Batch, execution: number): void {
+  const { journal, sessions } = batch.sql;
+  removeWork(batch, execution);
+  journal.removeCounters.run({ execution });
+  journal.removeStates.run({ execution });
+  sessions.removeMarks.run({ execution });
+}
+
+/** Removes every task, arrival and fan-out of an execution. Whoever runs one of the tasks is told. */
+export function removeWork(batch: Batch, execution: number): void {
+  const { journal, tasks } = batch.sql;
+  for (const task of tasks.ofExecution.all({ execution })) {
+    if (task.worker !== null) batch.hintStopped(task.key);
+  }
+  tasks.removeAll.run({ execution });
+  journal.removeArrivals.run({ execution });
+  journal.removeAllFanouts.run({ execution });
+  for (const key of batch.fanouts.keys()) if (key.startsWith(`${execution}/`)) batch.fanouts.delete(key);
+}
+
+/** Removes the tasks and the fan-out of one entry. Whoever runs one of them is told. */
+export function removeEntryWork(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): void {
+  for (const task of batch.sql.tasks.ofEntry.all(entry)) {
+    if (task.worker !== null) batch.hintStopped(task.key);
+    batch.sql.tasks.remove.run({ key: task.key });
+  }
+  batch.sql.journal.removeFanout.run(entry);
+  batch.fanouts.delete(`${entry.execution}/${entry.run}/${entry.seq}`);
+}
+
+/** Removes finished executions with all that belongs to them, old dead letters and dead sessions. */
+export function remove(batch: Batch, request: RemoveRequest): { readonly removed: readonly string[] } {
+  const removed: string[] = [];
+  for (const key of request.keys ?? []) removed.push(...removeTree(batch, key));
+  if (request.deadLettersBefore !== undefined) batch.sql.sessions.removeOldLetters.run({ before: request.deadLettersBefore });
+  if (request.deadSessionsBefore !== undefined) batch.sql.sessions.removeDead.run({ before: request.deadSessionsBefore });
+  return { removed };
+}
+
+/** Only finished executions go; a child that is still under way keeps its tree. */
+function removeTree(batch: Batch, key: number): string[] {
+  const row = batch.sql.executions.byKey.get({ key });
+  if (row === undefined || row.ended_at === null) return [];
+  const children = batch.sql.executions.allChildrenOf.all({ parent: key });
+  if (children.some((child) => child.ended_at === null)) return [];
+  const removed = children.flatMap((child) => removeTree(batch, child.key));
+  removeWork(batch, key);
+  const { journal, sessions, executions } = batch.sql;
+  journal.removeAll.run({ execution: key });
+  journal.removeAllItems.run({ execution: key });
+  journal.removeCounters.run({ execution: key });
+  journal.removeStates.run({ execution: key });
+  sessions.removeSignals.run({ execution: key });
+  sessions.removeMarks.run({ execution: key });
+  sessions.removeLetters.run({ execution: key });
+  executions.remove.run({ key });
+  return [...removed, row.id];
+}
+
+/** True while an entry waits for its outcome. */
+export function isWaitedFor(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): boolean {
+  return batch.sql.journal.one.get(entry)?.status === entryStatus.pending;
+}

@@ -1,0 +1,195 @@
+import type { NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
+import { tagsColumn, type Batch, type Statements } from "../batch.ts";
+import { insertExecution } from "./dispatch.ts";
+import { cancelExecution, endExecution, keepLetter } from "./ending.ts";
+import { send } from "./message.ts";
+import { removeEntryWork, removeWork } from "./removal.ts";
+
+type Row = NonNullable<ReturnType<Statements["executions"]["standing"]["get"]>>;
+
+/** Stores one turn of an execution: all of it, or nothing if its holder does not hold it any more. */
+export function turn(batch: Batch, request: TurnRequest): TurnAnswer {
+  if (!batch.isLive(request.session)) return { kind: "refused", reason: "session" };
+  const row = batch.sql.executions.standing.get({ key: request.execution });
+  if (row === undefined || row.worker !== request.session || row.claim !== request.claim || row.run !== request.run) {
+    return { kind: "refused", reason: "lost" };
+  }
+  if (row.state === "cancelling" && !request.knowsCancel && endsOrBegins(request)) {
+    return { kind: "refused", reason: "cancelled" };
+  }
+  return store(batch, request, row);
+}
+
+function endsOrBegins(request: TurnRequest): boolean {
+  return (
+    request.next.kind === "end" ||
+    request.next.kind === "again" ||
+    request.tasks.length > 0 ||
+    request.children.length > 0 ||
+    request.sends.length > 0 ||
+    request.entries.some((entry) => entry.here) ||
+    request.changes.some((change) => change.here)
+  );
+}
+
+function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
+  writeJournal(batch, request, row);
+  for (const unwanted of request.withdrawn) withdraw(batch, request, unwanted);
+  for (const unwanted of request.told) tell(batch, request, unwanted);
+  writeRecords(batch, request);
+  writeFanouts(batch, request);
+  const taken = request.tasks.flatMap((task) => writeTask(batch, request, row, task));
+  const strangers = request.children.flatMap((child) => (startChild(batch, row, child) ? [] : [child.seq]));
+  const sends = request.sends.map((message) => send(batch, message));
+  const quiet = row.wake_seq === request.wakeSeq && strangers.length === 0 && sends.length === 0;
+  const released = settle(batch, request, row, quiet);
+  return { kind: "stored", released, wakeSeq: request.wakeSeq, sends, taken, strangers, now: batch.now };
+}
+
+function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
+  const { journal, sessions } = batch.sql;
+  const { execution, run, session } = request;
+  for (const entry of request.entries) {
+    journal.insert.run({ ...entry, execution, run, cut: row.cut, now: batch.now, worker: entry.here ? session : null });
+  }
+  for (const change of request.changes) {
+    journal.change.run({ ...change, execution, run, worker: change.here ? session : null });
+    if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
+  }
+  if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: -1, item: -1 });
+  for (const key of request.arrived) journal.removeArrival.run({ key });
+  for (const { signal, seq } of request.consumed) sessions.consume.run({ key: signal, run, seq });
+}
+
+function writeRecords(batch: Batch, request: TurnRequest): void {
+  const { execution } = request;
+  for (const { name, value } of request.counters) batch.sql.journal.setCounter.run({ execution, name, value });
+  for (const { name, value } of request.state) batch.sql.journal.setState.run({ execution, name, value });
+  for (const letter of request.deadLetters) keepLetter(batch, { key: execution, run: request.run }, letter);
+}
+
+function writeFanouts(batch: Batch, request: TurnRequest): void {
+  const { execution, run } = request;
+  for (const fanout of request.fanouts) {
+    const { seq, inputs, tolerated, released } = fanout;
+    batch.sql.journal.insertFanout.run({ execution, run, seq, total: inputs.length, next: released, left: inputs.length, tolerated });
+    inputs.forEach((input, item) => batch.sql.journal.insertItem.run({ execution, run, seq, item, input }));
+  }
+}
+
+function writeTask(batch: Batch, request: TurnRequest, row: Row, task: NewTask): { key: number; claim: number }[] {
+  const { here, delayMs, priority, ...columns } = task;
+  const queue = task.queue ?? row.queue ?? undefined;
+  const { key } = batch.sql.tasks.insert.run({
+    ...columns,
+    execution: request.execution,
+    run: request.run,
+    queue,
+    rank: -priority,
+    tags: tagsColumn(task.tags),
+    lane: batch.lane({ kind: "activity", name: task.name, version: undefined, queue, tags: task.tags }),
+    dueAt: batch.now + delayMs,
+    worker: here ? request.session : null,
+    claim: here ? 1 : 0,
+    attempt: here ? task.attempt + 1 : task.attempt,
+    startedAt: here ? batch.now : null,
+    now: batch.now,
+  });
+  if (here) return [{ key, claim: 1 }];
+  batch.hintReady();
+  return [];
+}
+
+/** I11: a child's id is made of its parent, run and path, so that it is started once; a stranger under that id is left alone. */
+function startChild(batch: Batch, row: Row, child: TurnRequest["children"][number]): boolean {
+  const taken = batch.sql.executions.byId.get({ id: child.id });
+  if (taken !== undefined) {
+    return taken.parent === row.key && taken.parent_run === row.run && taken.parent_seq === child.seq;
+  }
+  insertExecution(batch, child, { parent: row.key, parentRun: row.run, parentSeq: child.seq, root: row.root ?? row.key }, undefined);
+  return true;
+}
+
+function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
+  const entry = { execution: request.execution, run: request.run, seq };
+  batch.sql.journal.withdraw.run({ ...entry, now: batch.now });
+  if (kind === "call" || kind === "map") removeEntryWork(batch, entry);
+  else if (kind === "child") cancelChild(batch, entry);
+}
+
+/** Work that has begun is told to stop, and its outcome is waited for; work that has not is removed. */
+function tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
+  const entry = { execution: request.execution, run: request.run, seq };
+  if (kind === "child") {
+    cancelChild(batch, entry);
+    return;
+  }
+  let removedItems = 0;
+  for (const task of batch.sql.tasks.ofEntry.all(entry)) {
+    if (task.worker === null) {
+      batch.sql.tasks.remove.run({ key: task.key });
+      removedItems += (task.item_to ?? 0) - (task.item_from ?? 0);
+    } else {
+      batch.sql.tasks.tell.run({ key: task.key });
+      batch.hintStopped(task.key);
+    }
+  }
+  if (kind === "map") forgoItems(batch, entry, removedItems);
+}
+
+function forgoItems(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }, items: number): void {
+  const fanout = batch.sql.journal.fanout.get(entry);
+  if (fanout === undefined) return;
+  const left = fanout.left - items - (fanout.total - fanout.next);
+  batch.sql.journal.changeFanout.run({ ...entry, left, failed: fanout.failed, next: fanout.total });
+}
+
+function cancelChild(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): void {
+  const child = batch.sql.executions.childOf.get({ parent: entry.execution, run: entry.run, seq: entry.seq });
+  if (child !== undefined) cancelExecution(batch, child.key, "its parent does not wait for it any more");
+}
+
+/** @returns whether the execution is not held any more. */
+function settle(batch: Batch, request: TurnRequest, row: Row, quiet: boolean): boolean {
+  const { executions } = batch.sql;
+  const { next, execution: key } = request;
+  switch (next.kind) {
+    case "hold":
+      return false;
+    case "park": {
+      if (!quiet) return false; // by S3
+      const deadline = row.deadline !== null && row.state !== "cancelling" ? row.deadline : Infinity;
+      const dueAt = Math.min(next.dueAt ?? Infinity, deadline);
+      executions.park.run({ key, dueAt: dueAt === Infinity ? null : dueAt });
+      if (row.blocked !== null) executions.unblock.run({ key });
+      return true;
+    }
+    case "end":
+      if (!quiet) removeWork(batch, key);
+      endExecution(batch, row, next.end);
+      return true;
+    case "again": {
+      if (next.newRun) {
+        removeWork(batch, key);
+        batch.sql.journal.removeCounters.run({ execution: key });
+        batch.sql.journal.removeStates.run({ execution: key });
+      }
+      executions.again.run({
+        key,
+        dueAt: batch.now + next.delayMs,
+        failures: next.failures,
+        result: next.result,
+        run: next.newRun ? row.run + 1 : row.run,
+      });
+      batch.hintReady();
+      return true;
+    }
+    case "block":
+      executions.block.run({ key, reason: next.reason });
+      if (next.deadLetter !== undefined) keepLetter(batch, row, next.deadLetter);
+      return true;
+    default:
+      return next satisfies never;
+  }
+}
+

@@ -1,0 +1,255 @@
+import { sql } from "kysely";
+import { build, given } from "./statement.ts";
+
+const unfinished = sql<boolean>`ended_at is null`;
+
+/** Statements over executions. */
+export const executionStatements = {
+  insert: build.insertInto("stent_executions").values({
+    id: given("id"),
+    kind: given("kind"),
+    name: given("name"),
+    version: given("version"),
+    state: given("state"),
+    input: given("input"),
+    options: given("options"),
+    queue: given("queue"),
+    rank: given("rank"),
+    tags: given("tags"),
+    lane: given("lane"),
+    parent: given("parent"),
+    parent_run: given("parentRun"),
+    parent_seq: given("parentSeq"),
+    root: given("root"),
+    created_at: given("now"),
+    started_at: given("startedAt"),
+    not_before: given("notBefore"),
+    max_duration: given("maxDuration"),
+    deadline: given("deadline"),
+    due_at: given("dueAt"),
+    worker: given("worker"),
+    claim: given("claim"),
+  }),
+
+  /** Executions that are due and wait for a worker. */
+  depth: sql<{ count: number }>`
+    select count(*) as count from stent_executions
+    where worker is null and due_at is not null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})`,
+
+  byId: build.selectFrom("stent_executions").selectAll().where("id", "=", given<string>("id")),
+  byKey: build.selectFrom("stent_executions").selectAll().where("key", "=", given<number>("key")),
+
+  /** What a transition has to know of the execution that it changes. */
+  standing: build
+    .selectFrom("stent_executions")
+    .select([
+      "key", "id", "state", "worker", "claim", "wake_seq", "run", "cut", "lane", "kind", "parent", "parent_run", "parent_seq", "root", "not_before",
+      "queue", "rank", "tags", "due_at", "started_at", "max_duration", "deadline", "blocked", "ended_at",
+    ])
+    .where("key", "=", given<number>("key")),
+
+  /** I7: a wake never starts an execution before its time; a cancel does. */
+  wake: build
+    .updateTable("stent_executions")
+    .set({
+      due_at: sql<number>`min(coalesce(due_at, 9e15), max(not_before, ${given<number>("now")}))`,
+      wake_seq: sql<number>`wake_seq + 1`,
+    })
+    .where("key", "=", given<number>("key"))
+    .where(unfinished),
+
+  requestCancel: build
+    .updateTable("stent_executions")
+    .set({
+      state: "cancelling",
+      cancel_reason: given<string>("reason"),
+      due_at: given<number>("now"),
+      wake_seq: sql<number>`wake_seq + 1`,
+    })
+    .where("key", "=", given<number>("key")),
+
+  take: build
+    .updateTable("stent_executions")
+    .set({
+      worker: given<number>("session"),
+      claim: sql<number>`claim + 1`,
+      state: sql<"running">`case state when 'pending' then 'running' else state end`,
+      started_at: sql<number>`coalesce(started_at, ${given<number>("now")})`,
+    })
+    .where("key", "=", given<number>("key"))
+    .where("worker", "is", null)
+    .returningAll(),
+
+  park: build
+    .updateTable("stent_executions")
+    .set({ worker: null, due_at: given<number | null>("dueAt") })
+    .where("key", "=", given<number>("key")),
+
+  end: build
+    .updateTable("stent_executions")
+    .set({
+      state: given<"completed">("state"),
+      result: given("result"),
+      failed_by: given<number | null>("failedBy"),
+      ended_at: given<number>("now"),
+      due_at: null,
+      worker: null,
+      blocked: null,
+    })
+    .where("key", "=", given<number>("key")),
+
+  again: build
+    .updateTable("stent_executions")
+    .set({
+      worker: null,
+      due_at: given<number>("dueAt"),
+      not_before: given<number>("dueAt"),
+      attempt: sql<number>`attempt + 1`,
+      failures: given<number>("failures"),
+      run: given<number>("run"),
+      result: given("result"),
+    })
+    .where("key", "=", given<number>("key")),
+
+  block: build
+    .updateTable("stent_executions")
+    .set({ worker: null, due_at: null, blocked: given<string>("reason") })
+    .where("key", "=", given<number>("key")),
+
+  unblock: build.updateTable("stent_executions").set({ blocked: null }).where("key", "=", given<number>("key")).where("blocked", "is not", null),
+
+  /** What a dead or drained session held becomes due. */
+  heldBy: build.selectFrom("stent_executions").select(["key", "run", "kind", "wake_seq", "claim", "state", "lane"]).where("worker", "=", given<number>("session")),
+  release: build
+    .updateTable("stent_executions")
+    .set({
+      worker: null,
+      due_at: sql<number>`max(not_before, ${given<number>("now")})`,
+      wake_seq: sql<number>`wake_seq + 1`,
+      // A job that is held has begun an attempt.
+      attempt: sql<number>`attempt + (kind = 'activity')`,
+    })
+    .where("key", "=", given<number>("key")),
+
+  /** Each lane and rank that has something waiting, with the time of its first: as many index look-ups as there are of them. */
+  readyLanes: sql<{ lane: number; rank: number; due_at: number }>`
+    with recursive heads(lane, rank, due_at) as (
+      select * from (
+        select lane, rank, due_at from stent_executions
+        where worker is null and due_at is not null order by lane, rank, due_at limit 1)
+      union all
+      select e.lane, e.rank, e.due_at from heads h join stent_executions e on e.key = (
+        select n.key from stent_executions n
+        where n.worker is null and n.due_at is not null and (n.lane, n.rank) > (h.lane, h.rank)
+        order by n.lane, n.rank, n.due_at limit 1)
+    )
+    select lane, rank, due_at from heads`,
+
+  ready: build
+    .selectFrom("stent_executions")
+    .select(["key", "due_at", "started_at", "run"])
+    .where("worker", "is", null)
+    .where("due_at", "is not", null)
+    .where("lane", "=", given<number>("lane"))
+    .where("rank", "=", given<number>("rank"))
+    .where("due_at", "<=", given<number>("now"))
+    .orderBy("due_at")
+    .limit(given<number>("limit")),
+
+  /** Unheld, past their deadline, and not begun: nothing of their code has to run. */
+  expired: build
+    .selectFrom("stent_executions")
+    .select(["key"])
+    .where("deadline", "<=", given<number>("now"))
+    .where("deadline", "is not", null)
+    .where(unfinished)
+    .where("state", "=", "pending")
+    .where("worker", "is", null)
+    .orderBy("deadline")
+    .limit(given<number>("limit")),
+
+  blockedOnes: build.selectFrom("stent_executions").select(["key", "blocked"]).where("blocked", "is not", null),
+
+  finishedBefore: build
+    .selectFrom("stent_executions")
+    .select("key")
+    .where("key", ">", given<number>("after"))
+    .where("parent", "is", null)
+    .where("ended_at", "<", given<number>("time"))
+    .orderBy("key")
+    .limit(given<number>("limit")),
+
+  restart: build
+    .updateTable("stent_executions")
+    .set({
+      version: given<string | null>("version"),
+      state: given<"pending">("state"),
+      input: given("input"),
+      options: given<string | null>("options"),
+      result: null,
+      queue: given<string | null>("queue"),
+      rank: given<number>("rank"),
+      tags: given<string | null>("tags"),
+      lane: given<number>("lane"),
+      started_at: given<number | null>("startedAt"),
+      ended_at: null,
+      not_before: given<number>("notBefore"),
+      max_duration: given<number | null>("maxDuration"),
+      deadline: given<number | null>("deadline"),
+      due_at: given<number>("dueAt"),
+      wake_seq: sql<number>`wake_seq + 1`,
+      worker: given<number | null>("worker"),
+      claim: sql<number>`claim + 1`,
+      run: sql<number>`run + 1`,
+      attempt: 1,
+      failures: 0,
+      failed_by: null,
+      blocked: null,
+      cancel_reason: null,
+    })
+    .where("key", "=", given<number>("key"))
+    .returning(["key", "claim"]),
+
+  /** Reopened from its failure, or from the top as a new run. */
+  reopen: build
+    .updateTable("stent_executions")
+    .set({
+      state: given<"running">("state"),
+      result: null,
+      ended_at: null,
+      deadline: given<number | null>("deadline"),
+      not_before: given<number>("now"),
+      due_at: given<number>("now"),
+      wake_seq: sql<number>`wake_seq + 1`,
+      worker: null,
+      run: given<number>("run"),
+      cut: given<number>("cut"),
+      attempt: 1,
+      failures: 0,
+      failed_by: null,
+      blocked: null,
+      cancel_reason: null,
+    })
+    .where("key", "=", given<number>("key")),
+
+  /** Roots, and children of earlier runs, that ended before a time. */
+  finishedBefore: build
+    .selectFrom("stent_executions as e")
+    .leftJoin("stent_executions as p", "p.key", "e.parent")
+    .select("e.key")
+    .where("e.key", ">", given<number>("after"))
+    .where("e.ended_at", "<", given<number>("time"))
+    .where((eb) => eb.or([eb("p.key", "is", null), eb("p.run", ">", eb.ref("e.parent_run"))]))
+    .orderBy("e.key")
+    .limit(given<number>("limit")),
+
+  childrenOf: build.selectFrom("stent_executions").select(["key", "id", "state", "parent_run", "parent_seq"]).where("parent", "=", given<number>("parent")).where(unfinished),
+  allChildrenOf: build.selectFrom("stent_executions").select(["key", "ended_at"]).where("parent", "=", given<number>("parent")),
+  childOf: build
+    .selectFrom("stent_executions")
+    .selectAll()
+    .where("parent", "=", given<number>("parent"))
+    .where("parent_run", "=", given<number>("run"))
+    .where("parent_seq", "=", given<number>("seq")),
+  remove: build.deleteFrom("stent_executions").where("key", "=", given<number>("key")),
+};

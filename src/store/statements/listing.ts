@@ -1,0 +1,45 @@
+import { sql, type Compilable } from "kysely";
+import type { ExecutionTable } from "../schema.ts";
+import type { ExecutionQuery } from "../store.ts";
+import { build } from "./statement.ts";
+import type { Selectable } from "kysely";
+
+/** Executions that match, newest first. Columns of the table, and the parent's id. */
+export function listing(query: ExecutionQuery): Compilable<Selectable<ExecutionTable> & { parent_id: string | null }> {
+  return matching(query)
+    .leftJoin("stent_executions as p", "p.key", "e.parent")
+    .selectAll("e")
+    .select("p.id as parent_id")
+    .orderBy("e.key", "desc")
+    .limit(query.limit)
+    .$if(query.offset !== undefined && query.offset > 0, (q) => q.offset(query.offset ?? 0));
+}
+
+/** How many executions match. */
+export function counting(query: Omit<ExecutionQuery, "limit">): Compilable<{ count: number }> {
+  return matching(query).select((eb) => eb.fn.countAll<number>().as("count"));
+}
+
+// oxlint-disable-next-line typescript/explicit-function-return-type -- Kysely's own type of the builder
+function matching(query: Omit<ExecutionQuery, "limit">) {
+  return build
+    .selectFrom("stent_executions as e")
+    .$if(query.kind !== undefined, (q) => q.where("e.kind", "=", query.kind ?? "workflow"))
+    .$if(query.states !== undefined, (q) => q.where("e.state", "in", query.states ?? []))
+    .$if(query.name !== undefined, (q) => q.where("e.name", "=", query.name ?? ""))
+    .$if(query.queue !== undefined, (q) =>
+      query.queue === "default" ? q.where("e.queue", "is", null) : q.where("e.queue", "=", query.queue ?? ""),
+    )
+    .$if(query.tag !== undefined, (q) => q.where(sql<boolean>`exists (select 1 from json_each(e.tags) t where t.value = ${query.tag})`))
+    .$if(query.parentId !== undefined, (q) =>
+      q.where("e.parent", "=", (eb) => eb.selectFrom("stent_executions as q").select("q.key").where("q.id", "=", query.parentId ?? "")),
+    )
+    .$if(query.since !== undefined, (q) => q.where("e.created_at", ">=", query.since ?? 0))
+    .$if(query.until !== undefined, (q) => q.where("e.created_at", "<=", query.until ?? 0))
+    .$if(query.error !== undefined, (q) =>
+      q
+        .where("e.state", "in", ["failed", "timed_out", "cancelled"])
+        .where(sql<boolean>`instr(lower(cast(e.result as text)), lower(${query.error})) > 0`),
+    )
+    .$if(query.before !== undefined, (q) => q.where("e.key", "<", query.before ?? 0));
+}

@@ -1,0 +1,130 @@
+import { sql } from "kysely";
+import { build, given } from "./statement.ts";
+
+/** Statements over worker sessions, lanes, marks, messages and dead letters. */
+export const sessionStatements = {
+  register: build.insertInto("stent_workers").values({
+    id: given("id"),
+    name: given("name"),
+    host: given("host"),
+    pid: given("pid"),
+    process: given("process"),
+    state: "live",
+    lease: given("leaseMs"),
+    started_at: given("now"),
+    seen_at: given("now"),
+    queues: given("queues"),
+    tags: given("tags"),
+    functions: given("functions"),
+  }),
+  /** S1: whether the session may write. */
+  live: build.selectFrom("stent_workers").select("key").where("key", "=", given<number>("session")).where("state", "=", "live"),
+  beat: build
+    .updateTable("stent_workers")
+    .set({ beat: sql<number>`beat + 1`, seen_at: given<number>("now") })
+    .where("key", "=", given<number>("session"))
+    .where("state", "=", "live"),
+  bury: build.updateTable("stent_workers").set({ state: "dead" }).where("key", "=", given<number>("session")).where("state", "=", "live"),
+  all: build.selectFrom("stent_workers").selectAll().orderBy("key"),
+  removeDead: build.deleteFrom("stent_workers").where("state", "=", "dead").where("seen_at", "<", given<number>("before")),
+
+  lane: build.selectFrom("stent_lanes").select("key").where("text", "=", given<string>("text")),
+  insertLane: build.insertInto("stent_lanes").values({
+    kind: given("kind"),
+    name: given("name"),
+    version: given("version"),
+    queue: given("queue"),
+    tags: given("tags"),
+    text: given("text"),
+  }),
+  lanesAfter: build.selectFrom("stent_lanes").selectAll().where("key", ">", given<number>("after")).orderBy("key"),
+
+  mark: build
+    .insertInto("stent_marks")
+    .values({ execution: given("execution"), run: given("run"), seq: given("seq"), item: given("item"), session: given("session") })
+    .onConflict((conflict) => conflict.doNothing()),
+  marks: build.selectFrom("stent_marks").select(["seq", "item", "session"]).where("execution", "=", given<number>("execution")).where("run", "=", given<number>("run")),
+  countMarks: build
+    .selectFrom("stent_marks")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", "=", given<number>("item")),
+  anyMark: build.selectFrom("stent_marks").select("session").limit(1),
+  clearMarks: build
+    .deleteFrom("stent_marks")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", "=", given<number>("item")),
+  removeMarks: build.deleteFrom("stent_marks").where("execution", "=", given<number>("execution")),
+  removeMarksOf: build.deleteFrom("stent_marks").where("session", "=", given<number>("session")),
+
+  send: build.insertInto("stent_signals").values({
+    execution: given("execution"),
+    name: given("name"),
+    payload: given("payload"),
+    dedupe: given("dedupe"),
+    sent_at: given("now"),
+  }),
+  sentBefore: build
+    .selectFrom("stent_signals")
+    .select("key")
+    .where("execution", "=", given<number>("execution"))
+    .where("dedupe", "=", given<string>("dedupe"))
+    .where("dedupe", "is not", null),
+  inbox: build
+    .selectFrom("stent_signals")
+    .select(["key", "payload"])
+    .where("execution", "=", given<number>("execution"))
+    .where("name", "=", given<string>("name"))
+    .where("consumed_run", "is", null)
+    .orderBy("key")
+    .limit(given<number>("limit")),
+  consume: build
+    .updateTable("stent_signals")
+    .set({ consumed_run: given<number>("run"), consumed_seq: given<number>("seq") })
+    .where("key", "=", given<number>("key"))
+    .where("consumed_run", "is", null),
+  returnMessage: build
+    .updateTable("stent_signals")
+    .set({ consumed_run: null, consumed_seq: null })
+    .where("execution", "=", given<number>("execution"))
+    .where("consumed_run", "=", given<number>("run"))
+    .where("consumed_seq", "=", given<number>("seq")),
+  removeSignals: build.deleteFrom("stent_signals").where("execution", "=", given<number>("execution")),
+
+  keepLetter: build
+    .insertInto("stent_dead_letters")
+    .values({
+      task: given("task"),
+      execution: given("execution"),
+      run: given("run"),
+      seq: given("seq"),
+      item: given("item"),
+      reason: given("reason"),
+      record: given("record"),
+      error: given("error"),
+      moved_at: given("now"),
+    })
+    .onConflict((conflict) => conflict.column("task").doNothing()),
+  letters: build
+    .selectFrom("stent_dead_letters")
+    .innerJoin("stent_executions", "stent_executions.key", "stent_dead_letters.execution")
+    .selectAll("stent_dead_letters")
+    .select("stent_executions.id as execution_id")
+    .where("stent_dead_letters.key", "<", given<number>("before"))
+    .orderBy("stent_dead_letters.key", "desc")
+    .limit(given<number>("limit")),
+  letter: build
+    .selectFrom("stent_dead_letters")
+    .innerJoin("stent_executions", "stent_executions.key", "stent_dead_letters.execution")
+    .selectAll("stent_dead_letters")
+    .select("stent_executions.id as execution_id")
+    .where("task", "=", given<string>("task")),
+  removeLetter: build.deleteFrom("stent_dead_letters").where("task", "=", given<string>("task")),
+  removeLetters: build.deleteFrom("stent_dead_letters").where("execution", "=", given<number>("execution")),
+  removeLettersOfRun: build.deleteFrom("stent_dead_letters").where("execution", "=", given<number>("execution")).where("run", "=", given<number>("run")),
+  removeOldLetters: build.deleteFrom("stent_dead_letters").where("moved_at", "<", given<number>("before")),
+};

@@ -1,0 +1,565 @@
+/**
+ * The storage port: verbs of the domain. Each transition is all or nothing; those handed in together are written in one
+ * database transaction, in order, and one that is refused is refused alone.
+ *
+ *   S1  Every transition of a worker names its session; one of a session that is marked dead writes nothing.
+ *   S2  A transition of an execution or task names the claim under which it is held; a claim number is never used twice.
+ *   S3  Whatever happens to an execution from outside leaves a row and raises `wake_seq`. Parking succeeds only if `wake_seq` is still
+ *       what it was before arrivals were read, so no wake-up is lost.
+ *   S4  An execution that has ended is changed by nothing but `retry`, `restart` and `remove`.
+ */
+import type { Payload } from "../core/payload.ts";
+import type { EntryStatus, ExecutionStatus } from "../core/status.ts";
+
+export type Json = string;
+
+/** What a new execution is. Times in milliseconds; `priority` higher first. */
+export interface NewExecution {
+  readonly id: string;
+  readonly kind: "workflow" | "activity";
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly input: Payload;
+  readonly options: Json | undefined;
+  readonly queue: string | undefined;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly delayMs: number;
+  readonly maxDurationMs: number | undefined;
+}
+
+/** The holder of something: a session, and the claim under which it holds it. */
+export interface Holder {
+  readonly session: number;
+  readonly claim: number;
+}
+
+// ── dispatch ──
+
+export interface DispatchRequest {
+  readonly executions: readonly NewExecution[];
+  readonly ifExists: "reject" | "join" | "restart-if-failed";
+  /** The session that takes each new execution at once, in this same commit; undefined: none does. */
+  readonly adopt: (number | undefined)[];
+}
+export type Dispatched =
+  | { readonly kind: "created" | "restarted"; readonly key: number; readonly claim: number; readonly now: number }
+  | { readonly kind: "joined" }
+  | { readonly kind: "refused"; readonly reason: "exists" | "other-function"; readonly name: string };
+/** One answer an execution; if one was refused, none was written. */
+export type DispatchAnswer = readonly Dispatched[];
+
+// ── turns ──
+
+/** A journal entry to be inserted. */
+export interface NewEntry {
+  readonly seq: number;
+  readonly path: string;
+  readonly kind: string;
+  readonly name: string | undefined;
+  readonly input: Payload | undefined;
+  readonly options: Json | undefined;
+  readonly status: EntryStatus;
+  readonly value: Payload | undefined;
+  readonly reached: number;
+  readonly delivery: number | undefined;
+  readonly dueAt: number | undefined;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly step: number;
+  readonly attempt: number;
+  readonly failures: number;
+  /** The attempt is begun by the holder itself. */
+  readonly here: boolean;
+}
+
+/** A journal entry that gets its outcome, or another attempt. */
+export interface EntryChange {
+  readonly seq: number;
+  readonly status: EntryStatus;
+  readonly value: Payload | undefined;
+  readonly delivery: number | undefined;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly here: boolean;
+}
+
+/** An activity for the queue: a call, or the items of a map from `itemFrom` up to `itemTo`. */
+export interface NewTask {
+  readonly seq: number;
+  readonly path: string;
+  readonly name: string;
+  readonly queue: string | undefined;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly delayMs: number;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly error: Payload | undefined;
+  readonly itemFrom: number | undefined;
+  readonly itemTo: number | undefined;
+  /** Taken by this session at once. */
+  readonly here: boolean;
+}
+
+export interface NewFanout {
+  readonly seq: number;
+  readonly inputs: readonly Payload[];
+  readonly tolerated: number | undefined;
+  /** How many items are put into the queue at once; the others follow as those end. */
+  readonly released: number;
+}
+
+/** An entry whose work is to stop. */
+export interface Unwanted {
+  readonly seq: number;
+  readonly kind: string;
+}
+
+export interface Send {
+  readonly seq: number;
+  readonly executionId: string;
+  readonly name: string;
+  readonly payload: Payload;
+  readonly dedupe: string;
+}
+
+export interface NewChild extends NewExecution {
+  readonly seq: number;
+}
+
+/** How an execution ends. */
+export interface End {
+  readonly state: "completed" | "failed" | "timed_out" | "cancelled";
+  readonly result: Payload | undefined;
+  readonly failedBy: number | undefined;
+  readonly deadLetter: NewDeadLetter | undefined;
+}
+
+export interface NewDeadLetter {
+  readonly task: string;
+  readonly seq: number;
+  readonly item: number;
+  readonly reason: string;
+  readonly error: Payload | undefined;
+  /** The task as it was, as JSON. */
+  readonly record: Json;
+}
+
+/** What becomes of the execution after a turn. */
+export type Next =
+  /** It stays held: attempts of it run here. */
+  | { readonly kind: "hold" }
+  /** Nothing to do before `dueAt`, or before something arrives. */
+  | { readonly kind: "park"; readonly dueAt: number | undefined }
+  | { readonly kind: "end"; readonly end: End }
+  /** The next attempt of a job, or the next run of a workflow by its retry policy. */
+  | { readonly kind: "again"; readonly delayMs: number; readonly failures: number; readonly result: Payload | undefined; readonly newRun: boolean }
+  /** It cannot go on with this code or journal; `reason` is JSON. */
+  | { readonly kind: "block"; readonly reason: Json; readonly deadLetter: NewDeadLetter | undefined };
+
+export interface TurnRequest extends Holder {
+  readonly execution: number;
+  readonly run: number;
+  /** `wake_seq` before arrivals were read. */
+  readonly wakeSeq: number;
+  /** The workflow has been told of a cancel, so one that stands in the row is no news. */
+  readonly knowsCancel: boolean;
+  readonly entries: readonly NewEntry[];
+  readonly changes: readonly EntryChange[];
+  /** Entries whose work is not wanted any more: their tasks are removed, their children cancelled. */
+  readonly withdrawn: readonly Unwanted[];
+  /** Entries whose work is told to stop, but still waited for. */
+  readonly told: readonly Unwanted[];
+  readonly tasks: readonly NewTask[];
+  readonly fanouts: readonly NewFanout[];
+  readonly children: readonly NewChild[];
+  readonly sends: readonly Send[];
+  /** Keys of arrivals that are in the journal now. */
+  readonly arrived: readonly number[];
+  readonly consumed: readonly { readonly signal: number; readonly seq: number }[];
+  readonly counters: readonly { readonly name: string; readonly value: number }[];
+  readonly state: readonly { readonly name: string; readonly value: Payload }[];
+  readonly deadLetters: readonly NewDeadLetter[];
+  /** Marks of dead sessions that this commit clears. */
+  readonly clearMarks: boolean;
+  readonly next: Next;
+}
+
+export type TurnAnswer =
+  | {
+      readonly kind: "stored";
+      /** False if something arrived meanwhile: the execution is still held. */
+      readonly released: boolean;
+      readonly wakeSeq: number;
+      /** How sending went, in the order of `sends`. */
+      readonly sends: readonly ("sent" | "not-found" | "finished")[];
+      /** The tasks that were taken at once, in their order. */
+      readonly taken: readonly { readonly key: number; readonly claim: number }[];
+      /** Entries (seq) whose children could not be started, since their id is taken by a stranger. */
+      readonly strangers: readonly number[];
+      readonly now: number;
+    }
+  /** "lost": not held any more. "cancelled": there is a cancel that the turn has not seen. */
+  | { readonly kind: "refused"; readonly reason: "session" | "lost" | "cancelled" };
+
+// ── claims ──
+
+export interface ClaimRequest {
+  readonly session: number;
+  /** At most this much of what needs a slot: tasks, jobs, workflows that have not begun. */
+  readonly limit: number;
+  /** At most this many workflows that have begun: their turns need none. */
+  readonly turns: number;
+  /** Lanes that this worker may take, by key; lanes not known yet are asked for. */
+  readonly accepts: (lane: Lane) => boolean;
+  /** Suspects (two marks or more) may be taken: at most one. */
+  readonly suspects: boolean;
+}
+export interface Lane {
+  readonly key: number;
+  readonly kind: "workflow" | "activity";
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly queue: string | undefined;
+  readonly tags: readonly string[];
+}
+export interface ClaimAnswer {
+  readonly kind: "claimed" | "refused";
+  readonly executions: readonly ClaimedExecution[];
+  readonly tasks: readonly ClaimedTask[];
+  /** There was more to take than `limit`. */
+  readonly more: boolean;
+  /** When the next thing becomes due that this worker may take. */
+  readonly nextDueAt: number | undefined;
+  readonly now: number;
+}
+export interface ClaimedExecution {
+  readonly key: number;
+  readonly id: string;
+  readonly kind: "workflow" | "activity";
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly state: ExecutionStatus;
+  readonly input: Payload;
+  readonly options: Json | undefined;
+  readonly queue: string | undefined;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly claim: number;
+  readonly run: number;
+  readonly cut: number;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly wakeSeq: number;
+  readonly createdAt: number;
+  readonly notBefore: number;
+  readonly deadline: number | undefined;
+  readonly dueAt: number | undefined;
+  readonly cancelReason: Json | undefined;
+  /** Its run has no journal yet. */
+  readonly fresh: boolean;
+  readonly blocked: boolean;
+  /** How many sessions died in its turn, or in its attempt if it is a job. */
+  readonly marks: number;
+}
+export interface ClaimedTask {
+  readonly key: number;
+  readonly claim: number;
+  readonly execution: number;
+  readonly executionId: string;
+  readonly run: number;
+  readonly cut: number;
+  readonly seq: number;
+  readonly path: string;
+  readonly name: string;
+  readonly queue: string | undefined;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly scheduledAt: number;
+  readonly dueAt: number;
+  readonly options: Json | undefined;
+  /** How often it has been claimed by sessions that then died or let go. */
+  readonly marks: number;
+  /** One item of a map that waits for its retry: `path` is the item's. */
+  readonly apart: boolean;
+  readonly items: readonly { readonly item: number | undefined; readonly input: Payload }[];
+}
+
+// ── tasks ──
+
+/** How an attempt of a task, or of one item of it, ended. */
+export interface TaskOutcome extends Holder {
+  readonly task: number;
+  readonly item: number | undefined;
+  /** Nothing else of this task runs under this claim. */
+  readonly last: boolean;
+  readonly outcome:
+    | { readonly kind: "completed"; readonly value: Payload; readonly records: Payload | undefined }
+    | { readonly kind: "failed"; readonly value: Payload }
+    /** It waits for its next attempt. */
+    | { readonly kind: "again"; readonly delayMs: number; readonly error: Payload | undefined };
+  readonly attempt: number;
+  readonly failures: number;
+  readonly startedAt: number;
+}
+
+// ── messages, cancel, retry ──
+
+export interface SignalRequest {
+  readonly executionId: string;
+  readonly name: string;
+  readonly payload: Payload;
+  readonly dedupe: string | undefined;
+}
+export type SignalAnswer = "sent" | "not-found" | "finished";
+
+export interface CancelRequest {
+  readonly executionId: string;
+  readonly reason: string | undefined;
+  readonly force: boolean;
+}
+export type CancelAnswer = "cancelled" | "finished" | "not-found";
+
+export interface RetryRequest {
+  readonly executionId: string;
+  readonly from: "failure" | "start";
+  readonly force: boolean;
+}
+export type RetryAnswer =
+  | { readonly kind: "done" | "not-found" | "running" | "finished" }
+  | { readonly kind: "cleaned-up"; readonly executionId: string; readonly steps: readonly string[] };
+
+// ── sessions ──
+
+export interface NewSession {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly process: Json;
+  readonly leaseMs: number;
+  readonly queues: readonly string[] | undefined;
+  readonly tags: readonly string[] | undefined;
+  readonly functions: readonly string[];
+  /** A session of this process that was found dead: its marks are removed. */
+  readonly former: number | undefined;
+}
+export interface SessionRow extends Omit<NewSession, "former"> {
+  readonly key: number;
+  readonly state: "live" | "dead";
+  readonly beat: number;
+  readonly startedAt: number;
+  readonly seenAt: number;
+}
+
+/** Everything that goes through the committer: what is asked, and what is answered. */
+export interface Transitions {
+  dispatch: { request: DispatchRequest; answer: DispatchAnswer };
+  turn: { request: TurnRequest; answer: TurnAnswer };
+  claim: { request: ClaimRequest; answer: ClaimAnswer };
+  task: { request: TaskOutcome; answer: "stored" | "refused" };
+  signal: { request: SignalRequest; answer: SignalAnswer };
+  cancel: { request: CancelRequest; answer: CancelAnswer };
+  retry: { request: RetryRequest; answer: RetryAnswer };
+  register: { request: NewSession; answer: number };
+  heartbeat: { request: { readonly session: number }; answer: boolean };
+  /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
+  reap: { request: { readonly session: number; readonly died: boolean }; answer: { readonly released: number } };
+  /** Ends in SQL what has passed its deadline without having begun. */
+  expire: { request: { readonly limit: number }; answer: { readonly ended: number } };
+  remove: { request: RemoveRequest; answer: { readonly removed: readonly string[] } };
+  discardDeadLetter: { request: { readonly task: string }; answer: boolean };
+}
+export interface RemoveRequest {
+  /** Executions by key, finished ones only; or those of trees that ended before a time. */
+  readonly keys?: readonly number[];
+  readonly endedBefore?: number;
+  readonly deadLettersBefore?: number;
+  readonly deadSessionsBefore?: number;
+  readonly limit: number;
+}
+export type Transition<K extends keyof Transitions = keyof Transitions> = {
+  [N in K]: { readonly kind: N; readonly request: Transitions[N]["request"] };
+}[K];
+/** How a transition went: its answer, or the error for which it alone was refused. */
+export type Settled = { readonly answer: Transitions[keyof Transitions]["answer"] } | { readonly error: unknown };
+
+/** What happened in a commit that others may be waiting for; sent as hints after it. */
+export interface Hints {
+  /** Keys of executions that were woken while a session holds them. */
+  readonly woken: readonly number[];
+  /** Ids of executions that ended. */
+  readonly ended: readonly string[];
+  /** Something became ready to be claimed. */
+  readonly ready: boolean;
+  /** Tasks that are to stop, by key. */
+  readonly stopped: readonly number[];
+}
+
+// ── reading ──
+
+export interface EntryRow extends Omit<NewEntry, "here"> {
+  readonly run: number;
+  readonly cut: number;
+  readonly scheduledAt: number;
+  /** The session that began its attempt itself; undefined for work in the queue. */
+  readonly worker: number | undefined;
+}
+export interface ItemRow {
+  readonly item: number;
+  readonly status: EntryStatus;
+  readonly value: Payload | undefined;
+}
+export interface FullItemRow extends ItemRow {
+  readonly input: Payload;
+  readonly attempt: number;
+  readonly endedAt: number | undefined;
+}
+/** What progress shows of an entry. `value`: only of what `progress` told. */
+export type StepRow = Pick<
+  EntryRow,
+  "seq" | "path" | "kind" | "name" | "status" | "value" | "scheduledAt" | "startedAt" | "endedAt" | "step" | "worker" | "cut"
+>;
+/** An entry whose attempt its execution's holder has begun itself. */
+export interface BegunRow extends EntryRow {
+  readonly execution: number;
+}
+export interface ArrivalRow {
+  readonly key: number;
+  readonly seq: number;
+  readonly kind: "outcome" | "map" | "records";
+  readonly status: EntryStatus;
+  readonly value: Payload | undefined;
+  readonly records: Payload | undefined;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number;
+}
+export interface ExecutionRow extends Omit<ClaimedExecution, "fresh" | "blocked" | "marks"> {
+  readonly result: Payload | undefined;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly parentId: string | undefined;
+  readonly worker: number | undefined;
+  readonly blocked: Json | undefined;
+  readonly failedBy: number | undefined;
+}
+export interface TaskRow {
+  readonly key: number;
+  readonly execution: number;
+  readonly executionId: string;
+  readonly run: number;
+  readonly cut: number;
+  readonly seq: number;
+  readonly path: string;
+  readonly itemFrom: number | undefined;
+  readonly itemTo: number | undefined;
+  readonly name: string;
+  readonly lane: number;
+  readonly queue: string | undefined;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly dueAt: number;
+  readonly worker: number | undefined;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly scheduledAt: number;
+  readonly startedAt: number | undefined;
+  readonly error: Payload | undefined;
+}
+export interface DeadLetterRow {
+  readonly key: number;
+  readonly task: string;
+  readonly executionId: string;
+  readonly reason: string;
+  readonly record: Json;
+  readonly error: Payload | undefined;
+  readonly movedAt: number;
+}
+
+/** Which executions. `before`: only those older than this key. */
+export interface ExecutionQuery {
+  readonly kind?: "workflow" | "activity";
+  readonly states?: readonly ExecutionStatus[];
+  readonly name?: string;
+  readonly queue?: string;
+  readonly tag?: string;
+  readonly parentId?: string;
+  readonly since?: number;
+  readonly until?: number;
+  readonly error?: string;
+  readonly before?: number;
+  readonly limit: number;
+  readonly offset?: number;
+}
+
+/** Makes the failures of executions that the store itself ends, for the execution of that id. */
+export interface Failures {
+  cancelled(reason: string | undefined, executionId: string): Payload;
+  timedOut(executionId: string): Payload;
+}
+
+/** A database with everything that Stent keeps in it. Every method may throw DatabaseError. */
+export interface Store {
+  /** As shown in messages: no password. */
+  readonly name: string;
+  /** Writes all of these in one transaction. Rejects only if nothing of it is stored. */
+  commit(batch: readonly Transition[]): Promise<{ readonly settled: readonly Settled[]; readonly hints: Hints }>;
+  /** Milliseconds since 1970 by the database's clock. */
+  now(): Promise<number>;
+  /** Changes whenever another process has committed something. Cheap. */
+  foreignChange(): Promise<number>;
+
+  /** Whether there is something due that a worker may take, and when the next thing becomes due. */
+  peek(accepts: (lane: Lane) => boolean): Promise<{ readonly due: boolean; readonly nextDueAt: number | undefined; readonly now: number }>;
+  /** Keys of executions without a parent that ended before a time, ascending, from after a key on. */
+  finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
+  /** Whether a deadline has passed before its execution began. */
+  anyExpired(): Promise<boolean>;
+
+  execution(id: string): Promise<ExecutionRow | undefined>;
+  executionByKey(key: number): Promise<ExecutionRow | undefined>;
+  executions(query: ExecutionQuery): Promise<readonly ExecutionRow[]>;
+  countExecutions(query: Omit<ExecutionQuery, "limit">): Promise<number>;
+  /** Which of these ids have ended, or are not there (any more). */
+  ended(ids: readonly string[]): Promise<readonly string[]>;
+  /** Entries of a run in the order of `seq`, from `after` on. */
+  entries(execution: number, run: number, page?: { readonly after: number; readonly limit: number }): Promise<readonly EntryRow[]>;
+  /** The newest entries, newest first. */
+  newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
+  /** The newest entries that show as progress, newest first; without payloads, but for what `progress` told. */
+  newestSteps(execution: number, run: number, limit: number): Promise<readonly StepRow[]>;
+  /** Entries without an outcome. */
+  pendingEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
+  items(execution: number, run: number, seq: number): Promise<readonly ItemRow[]>;
+  /** Items of a map in order, with what they carry, from `after` on. */
+  itemPage(execution: number, run: number, seq: number, page: { readonly after: number; readonly limit: number }): Promise<readonly FullItemRow[]>;
+  arrivals(execution: number): Promise<readonly ArrivalRow[]>;
+  /** Messages of that name that nothing has consumed, oldest first. */
+  inbox(execution: number, name: string, limit: number): Promise<readonly { readonly key: number; readonly payload: Payload }[]>;
+  counters(execution: number): Promise<readonly { readonly name: string; readonly value: number }[]>;
+  state(execution: number): Promise<readonly { readonly name: string; readonly value: Payload }[]>;
+  tasks(query: { readonly execution?: number; readonly running?: boolean; readonly queue?: string; readonly after?: number; readonly limit: number }): Promise<readonly TaskRow[]>;
+  /** Calls of held executions whose attempt their holder has begun itself, in the order of execution and entry, after that one. */
+  begunEntries(after: { readonly execution: number; readonly seq: number }, limit: number): Promise<readonly BegunRow[]>;
+  marks(execution: number, run: number): Promise<readonly { readonly seq: number; readonly item: number; readonly session: number }[]>;
+  children(execution: number, states: readonly ExecutionStatus[], limit: number): Promise<readonly ExecutionRow[]>;
+  /** Keys, above `after`, of roots and of children of earlier runs that ended before a time. */
+  finishedBefore(time: number, after: number, limit: number): Promise<readonly number[]>;
+  lanes(): Promise<readonly Lane[]>;
+  sessions(): Promise<readonly SessionRow[]>;
+  /** What a session holds: executions with their `wake_seq` and state, and tasks. */
+  held(session: number): Promise<{
+    readonly executions: readonly { readonly key: number; readonly wakeSeq: number; readonly claim: number }[];
+    readonly tasks: readonly { readonly key: number; readonly cancelled: boolean }[];
+  }>;
+  queueDepth(queue: string | undefined): Promise<number>;
+  deadLetters(page: { readonly before?: number; readonly limit: number }): Promise<readonly DeadLetterRow[]>;
+  deadLetter(task: string): Promise<DeadLetterRow | undefined>;
+
+  close(): Promise<void>;
+}

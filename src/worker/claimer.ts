@@ -1,0 +1,71 @@
+import type { ClaimAnswer } from "../store/store.ts";
+
+/** What claiming needs of its worker. */
+export interface ClaimHost {
+  /** Looks and takes. Undefined: it could not be done now. */
+  readonly claim: () => Promise<ClaimAnswer | undefined>;
+  readonly taken: (answer: ClaimAnswer) => void;
+  readonly now: () => number;
+  readonly schedule: (afterMs: number, fn: () => void) => () => void;
+  readonly polling: { readonly minMs: number; readonly maxMs: number; readonly factor: number };
+}
+
+/** How far polls are spread, so that workers that started together do not poll together. */
+const spread = 0.2;
+
+/** Claims when something wakes it, when the next thing is due, and now and then in any case: polling is the truth, hints are faster. */
+export class Claimer {
+  readonly #host: ClaimHost;
+  #idleMs: number;
+  #endTimer: () => void = nothing;
+  #busy = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(host: ClaimHost) {
+    this.#host = host;
+    this.#idleMs = host.polling.minMs;
+  }
+
+  /** There may be something to take. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#endTimer();
+    void this.#work();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#endTimer();
+  }
+
+  async #work(): Promise<void> {
+    let nextDueAt: number | undefined;
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      const answer = await this.#host.claim();
+      if (answer === undefined) break;
+      nextDueAt = answer.nextDueAt;
+      const found = answer.executions.length + answer.tasks.length > 0;
+      this.#idleMs = found ? this.#host.polling.minMs : Math.min(this.#host.polling.maxMs, this.#idleMs * this.#host.polling.factor);
+      if (found) this.#host.taken(answer);
+    }
+    this.#busy = false;
+    if (this.#again) this.wake();
+    else if (!this.#stopped) this.#waitUntil(nextDueAt);
+  }
+
+  #waitUntil(nextDueAt: number | undefined): void {
+    const poll = this.#idleMs * (1 - spread + 2 * spread * Math.random());
+    const due = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - this.#host.now());
+    this.#endTimer();
+    this.#endTimer = this.#host.schedule(Math.min(poll, due), () => this.wake());
+  }
+}
+
+function nothing(): void {
+  // no timer is set
+}

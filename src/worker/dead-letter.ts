@@ -1,0 +1,42 @@
+import type { Payload } from "../core/payload.ts";
+import { stepId } from "../core/places.ts";
+import type { ClaimedExecution, NewDeadLetter } from "../store/store.ts";
+import { reasonOf } from "./verdict.ts";
+
+/** The dead letter of a step that has used up its attempts and ended its execution. */
+export function deadLetterOf(step: {
+  readonly execution: ClaimedExecution;
+  readonly path: string;
+  readonly seq: number;
+  readonly item: number;
+  readonly name: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly error: unknown;
+  readonly payload: Payload;
+}): NewDeadLetter {
+  const { execution, path, seq, item } = step;
+  const task = stepId(execution, path);
+  return {
+    task,
+    seq,
+    item,
+    reason: reasonOf(step.error),
+    error: step.payload,
+    record: JSON.stringify({
+      id: task,
+      executionId: execution.id,
+      name: step.name,
+      kind: "activity",
+      state: "failed",
+      attempt: step.attempt,
+      maxAttempts: step.maxAttempts,
+      queue: execution.queue,
+      priority: execution.priority,
+      tags: execution.tags,
+      createdAt: execution.createdAt,
+      run: execution.run,
+      path,
+    }),
+  };
+}

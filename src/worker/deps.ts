@@ -1,0 +1,20 @@
+import type { PayloadCodec } from "../core/payload.ts";
+import type { FunctionRegistry } from "../core/registry.ts";
+import type { ForeignWatch } from "../notify/foreign-watch.ts";
+import type { HintHub } from "../notify/hint-hub.ts";
+import type { Observer } from "../observe/observer.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Committer } from "../store/committer.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a worker works with: one open database, and the world through ports. */
+export interface WorkerDeps {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly codec: PayloadCodec;
+  readonly registry: FunctionRegistry;
+  readonly clock: Clock;
+  readonly observer: Observer;
+  readonly hints: HintHub;
+  readonly foreign: ForeignWatch;
+}

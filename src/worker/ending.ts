@@ -1,0 +1,85 @@
+import type { Workflow } from "../core/durable.ts";
+import { CancelledError } from "../core/errors.ts";
+import type { Done } from "../core/interpreter/turn.ts";
+import { resultPlace } from "../core/places.ts";
+import { afterFailure } from "../core/retry.ts";
+import { attemptPolicy, type StoredOptions } from "../core/step-options.ts";
+import type { ClaimedExecution, NewDeadLetter, Next } from "../store/store.ts";
+import { deadLetterOf } from "./dead-letter.ts";
+import type { RunHost } from "./run-host.ts";
+import { failed } from "./verdict.ts";
+
+/** A step whose failure the workflow has been given. */
+export interface FailedStep {
+  readonly seq: number;
+  readonly path: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly attempt: number;
+}
+
+/** What becomes of an execution when a run of it has ended. */
+export class Ending {
+  readonly #host: RunHost;
+  readonly #fn: Workflow<unknown[], unknown>;
+  #execution: ClaimedExecution;
+
+  constructor(host: RunHost, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>) {
+    this.#host = host;
+    this.#execution = execution;
+    this.#fn = fn;
+  }
+
+  reclaimed(execution: ClaimedExecution): void {
+    this.#execution = execution;
+  }
+
+  /** `failedSteps`: by delivery number. */
+  next(done: Done, failedSteps: ReadonlyMap<number, FailedStep>): Next {
+    const { codec } = this.#host.deps;
+    const place = resultPlace(this.#execution.id);
+    switch (done.kind) {
+      case "completed":
+        try {
+          const result = codec.encode(done.value, place);
+          return { kind: "end", end: { state: "completed", result, failedBy: undefined, deadLetter: undefined } };
+        } catch (error) {
+          return this.#failure(error, 0, undefined);
+        }
+      case "failed":
+        return this.#failure(done.error, done.failedBy, failedSteps.get(done.failedBy));
+      case "closed": {
+        const state = done.reason instanceof CancelledError ? "cancelled" : "timed_out";
+        const result = codec.encodeFailure(withErrors(done.reason, done.errors), place);
+        return { kind: "end", end: { state, result, failedBy: undefined, deadLetter: undefined } };
+      }
+      default:
+        return done satisfies never;
+    }
+  }
+
+  /** The workflow's own retry policy comes first: a new run from the top. */
+  #failure(error: unknown, failedBy: number, step: FailedStep | undefined): Next {
+    const { codec } = this.#host.deps;
+    const place = resultPlace(this.#execution.id);
+    const policy = attemptPolicy(this.#fn, JSON.parse(this.#execution.options ?? "{}") as StoredOptions);
+    const { payload, error: stored } = failed(codec, place, error);
+    const failures = this.#execution.failures + 1;
+    const again = afterFailure(policy.retry, error, failures, Math.random());
+    if (again.kind === "retry") return { kind: "again", delayMs: again.delayMs, failures, result: payload, newRun: true };
+    const deadLetter = step === undefined ? undefined : this.#letter(step, stored, payload);
+    return { kind: "end", end: { state: "failed", result: payload, failedBy, deadLetter } };
+  }
+
+  #letter(step: FailedStep, error: Error, payload: NewDeadLetter["error"] & {}): NewDeadLetter {
+    const fn = this.#host.deps.registry.get(step.name);
+    const maxAttempts = fn === undefined ? step.attempt : attemptPolicy(fn, {}).retry.maxAttempts;
+    return deadLetterOf({ execution: this.#execution, path: step.path, seq: step.seq, item: -1, name: step.name, attempt: step.attempt, maxAttempts, error, payload });
+  }
+}
+
+/** What `finally` blocks threw stands in `errors` of the reason. */
+function withErrors(reason: Error, errors: readonly unknown[]): Error {
+  if (errors.length > 0) Object.defineProperty(reason, "errors", { value: errors, configurable: true, writable: true, enumerable: false });
+  return reason;
+}

@@ -1,0 +1,245 @@
+import { CancelledError, DrainError, ExpiryError, LeaseLostError, PoisonError } from "../core/errors.ts";
+import { inputPlace, resultPlace, stepId } from "../core/places.ts";
+import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import type { ClaimedExecution, End, Next, TurnRequest } from "../store/store.ts";
+import { reasonIn } from "./cancel-reason.ts";
+import { deadLetterOf } from "./dead-letter.ts";
+import type { Attempt, AttemptOutcome } from "./perform.ts";
+import type { RunHost } from "./run-host.ts";
+import type { Step } from "./step-runner.ts";
+import { judge, type Verdict } from "./verdict.ts";
+
+/** An activity that was dispatched by itself: an execution with one task, held while it runs. Takes the slot that its claim kept for it. */
+export class JobRun {
+  readonly execution: ClaimedExecution;
+  readonly #host: RunHost;
+  readonly #session: number;
+  readonly #options: StoredOptions;
+  readonly #policy: AttemptPolicy;
+  readonly #step: Step;
+  #attempt: Attempt | undefined;
+  #closing: CancelledError | ExpiryError | undefined;
+  #cancelTimers: (() => void)[] = [];
+  #wakeSeq: number;
+  #over = false;
+
+  constructor(execution: ClaimedExecution, host: RunHost) {
+    this.execution = execution;
+    this.#host = host;
+    this.#session = host.session();
+    this.#wakeSeq = execution.wakeSeq;
+    this.#options = JSON.parse(execution.options ?? "{}") as StoredOptions;
+    const policy = host.steps.policyOf(execution.name, this.#options);
+    if (policy === undefined) throw new Error(`no activity "${execution.name}" is registered here`);
+    this.#policy = policy;
+    this.#step = {
+      executionId: execution.id,
+      taskId: stepId(execution, "1"),
+      name: execution.name,
+      queue: execution.queue,
+      input: execution.input,
+      place: inputPlace(execution.id),
+      options: this.#options,
+      attempt: execution.attempt,
+      dueAt: Math.max(execution.notBefore, execution.createdAt),
+    };
+  }
+
+  /** Wake-ups that have been noticed. */
+  get wakeSeq(): number {
+    return this.#wakeSeq;
+  }
+
+  get running(): number {
+    return this.#attempt === undefined ? 0 : 1;
+  }
+
+  begin(): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      void this.#end({ ok: false, error: refusal, gaveUp: false });
+      return;
+    }
+    try {
+      const attempt = this.#host.steps.begin(this.#step, this.#policy);
+      this.#attempt = attempt;
+      this.#watchDeadlines();
+      void attempt.done.then((outcome) => this.#end(outcome));
+    } catch (error) {
+      void this.#end({ ok: false, error, gaveUp: false });
+    }
+  }
+
+  /** Something may have happened to it: finds out whether it was cancelled. */
+  async wake(): Promise<void> {
+    const row = await this.#host.deps.store.executionByKey(this.execution.key);
+    if (row === undefined || row.worker !== this.#session || row.claim !== this.execution.claim) this.lose();
+    else {
+      this.#wakeSeq = row.wakeSeq;
+      if (row.state === "cancelling") this.#close(new CancelledError(reasonIn(row.cancelReason)));
+    }
+  }
+
+  drain(): void {
+    this.#attempt?.abort(new DrainError());
+  }
+
+  lose(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopTimers();
+    this.#attempt?.abandon(new LeaseLostError("the lease of this worker was lost"));
+    this.#host.slots.release();
+    this.#host.runOver(this.execution.key);
+  }
+
+  #refusal(): Error | undefined {
+    const { execution } = this;
+    if (execution.state === "cancelling") {
+      this.#closing = new CancelledError(reasonIn(execution.cancelReason));
+      return this.#closing;
+    }
+    if (execution.marks >= this.#host.maxClaims) {
+      return new PoisonError(`activity "${execution.name}" was running in ${execution.marks} worker sessions when they died; it is not tried again by itself`);
+    }
+    if (this.#policy.retry.maxAttempts === 1 && execution.attempt > 1) {
+      return new LeaseLostError(`the worker that ran activity "${execution.name}" was lost, and maxAttempts: 1 allows no second start`);
+    }
+    return undefined;
+  }
+
+  #watchDeadlines(): void {
+    const { clock } = this.#host.deps;
+    const { deadline } = this.execution;
+    if (deadline !== undefined) {
+      const expire = (): void => this.#close(new ExpiryError("EXECUTION_TIMED_OUT", `job "${this.execution.name}" passed its maxDuration`));
+      this.#cancelTimers.push(clock.schedule(Math.max(0, deadline - clock.now()), expire));
+    }
+    const total = this.#totalDeadline();
+    if (total !== undefined) {
+      const giveUp = (): void => this.#attempt?.abandon(new ExpiryError("ATTEMPT_TIMED_OUT", `activity "${this.execution.name}" had no outcome within its totalTimeout`));
+      this.#cancelTimers.push(clock.schedule(Math.max(0, total - clock.now()), giveUp));
+    }
+  }
+
+  /** When its totalTimeout ends, retries included. */
+  #totalDeadline(): number | undefined {
+    const { totalTimeoutMs } = this.#policy;
+    return totalTimeoutMs === undefined ? undefined : this.execution.createdAt + totalTimeoutMs;
+  }
+
+  /** Tells the attempt, and waits for it up to the grace. */
+  #close(reason: CancelledError | ExpiryError): void {
+    if (this.#closing !== undefined || this.#over) return;
+    this.#closing = reason;
+    this.#attempt?.abort(reason);
+    this.#cancelTimers.push(this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => this.#attempt?.abandon(reason)));
+  }
+
+  #stopTimers(): void {
+    for (const cancel of this.#cancelTimers.splice(0)) cancel();
+  }
+
+  async #end(outcome: AttemptOutcome): Promise<void> {
+    if (this.#over) return;
+    this.#stopTimers();
+    const verdict = this.#judge(outcome);
+    const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", this.#request(verdict, outcome)));
+    if (answer?.kind === "refused" && answer.reason === "cancelled") {
+      await this.wake();
+      if (!this.#over) await this.#end(outcome);
+      return;
+    }
+    if (this.#over) return;
+    if (answer?.kind === "stored") this.#host.steps.ended(this.#step, verdict, this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0));
+    else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
+    this.#over = true;
+    this.#host.slots.release();
+    this.#host.runOver(this.execution.key);
+  }
+
+  #judge(outcome: AttemptOutcome): Verdict {
+    const { deps } = this.#host;
+    const drained = !outcome.ok && outcome.error instanceof DrainError;
+    const place = resultPlace(this.execution.id);
+    if (drained && this.#policy.retry.maxAttempts > 1) {
+      return { kind: "again", payload: deps.codec.encodeFailure(outcome.error, place), delayMs: 0, error: outcome.error };
+    }
+    const lost = !outcome.ok && (outcome.error instanceof LeaseLostError || outcome.error instanceof PoisonError);
+    const verdict = judge(deps.codec, place, outcome, {
+      policy: this.#policy,
+      failures: this.execution.failures,
+      random: Math.random(),
+      final: lost || this.#closing !== undefined,
+    });
+    const total = this.#totalDeadline();
+    const tooLate = verdict.kind === "again" && total !== undefined && deps.clock.now() + verdict.delayMs > total;
+    return tooLate ? { kind: "failed", payload: verdict.payload, error: deps.codec.decodeFailure(verdict.payload, place) } : verdict;
+  }
+
+  #request(verdict: Verdict, outcome: AttemptOutcome): TurnRequest {
+    const records = verdict.kind === "completed" ? verdict.records : undefined;
+    const { codec } = this.#host.deps;
+    return {
+      session: this.#session,
+      claim: this.execution.claim,
+      execution: this.execution.key,
+      run: this.execution.run,
+      wakeSeq: this.#wakeSeq,
+      knowsCancel: this.#closing !== undefined,
+      entries: [],
+      changes: [],
+      withdrawn: [],
+      told: [],
+      tasks: [],
+      fanouts: [],
+      children: [],
+      sends: [],
+      arrived: [],
+      consumed: [],
+      counters: Object.entries(records?.counters ?? {}).map(([name, value]) => ({ name, value })),
+      state: Object.entries(records?.state ?? {}).map(([name, value]) => ({
+        name,
+        value: codec.encode(value, { kind: "state", owner: this.execution.id, path: name }, name),
+      })),
+      deadLetters: [],
+      clearMarks: this.execution.marks > 0,
+      next: this.#next(verdict, outcome),
+    };
+  }
+
+  #next(verdict: Verdict, outcome: AttemptOutcome): Next {
+    const { codec } = this.#host.deps;
+    const end = (state: End["state"], result: End["result"], deadLetter: End["deadLetter"]): Next => ({
+      kind: "end",
+      end: { state, result, failedBy: undefined, deadLetter },
+    });
+    if (this.#closing !== undefined) {
+      const state = this.#closing instanceof CancelledError ? "cancelled" : "timed_out";
+      return end(state, codec.encodeFailure(this.#closing, resultPlace(this.execution.id)), undefined);
+    }
+    if (verdict.kind === "completed") return end("completed", verdict.payload, undefined);
+    if (verdict.kind === "failed") {
+      const letter = deadLetterOf({
+        execution: this.execution,
+        path: "1",
+        seq: -1,
+        item: -1,
+        name: this.execution.name,
+        attempt: this.execution.attempt,
+        maxAttempts: this.#policy.retry.maxAttempts,
+        error: verdict.error,
+        payload: verdict.payload,
+      });
+      return end("failed", verdict.payload, letter);
+    }
+    const counted = !outcome.ok && !(outcome.error instanceof DrainError);
+    return {
+      kind: "again",
+      delayMs: verdict.delayMs,
+      failures: this.execution.failures + (counted ? 1 : 0),
+      result: verdict.payload,
+      newRun: false,
+    };
+  }
+}

@@ -1,0 +1,261 @@
+import { CancelledError, DrainError, ExpiryError, LeaseLostError } from "../core/errors.ts";
+import type { Delivery } from "../core/interpreter/turn.ts";
+import { entryPlace, stepId } from "../core/places.ts";
+import type { Payload } from "../core/payload.ts";
+import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import type { RunId } from "./journal-loading.ts";
+import type { Attempt, AttemptOutcome } from "./perform.ts";
+import type { RunHost } from "./run-host.ts";
+import type { Step } from "./step-runner.ts";
+import type { OutcomeFacts } from "./turn-builder.ts";
+import { failed, judge, type Verdict } from "./verdict.ts";
+
+/** A step of the workflow that begins here. */
+export interface LocalStep {
+  readonly path: string;
+  readonly name: string;
+  readonly queue: string | undefined;
+  readonly input: Payload;
+  readonly options: StoredOptions;
+  readonly policy: AttemptPolicy;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly scheduledAt: number;
+}
+
+/** A step that has its outcome, which is not in the journal yet. */
+export interface SettledStep {
+  readonly delivery: Extract<Delivery, { kind: "outcome" }>;
+  /** What to tell the observer once it is stored. */
+  readonly report: (() => void) | undefined;
+}
+
+/** A step that failed and is to be tried again. */
+export interface RetriedStep {
+  readonly path: string;
+  readonly step: LocalStep;
+  readonly payload: Payload;
+  readonly delayMs: number;
+  /** It counts as a failure; one that a drain cut short does not. */
+  readonly counted: boolean;
+  readonly report: () => void;
+}
+
+/** A step that nobody waits for any more, and that has not ended. */
+interface Stray {
+  readonly attempt: Attempt;
+  readonly cancelTimer: () => void;
+}
+
+/**
+ * Steps of one held execution that run in this process: its eager activities and its `run` closures. An outcome is kept until it is
+ * stored, whatever becomes of the coroutine meanwhile: a charge that succeeded is never forgotten.
+ */
+export class LocalSteps {
+  readonly #host: RunHost;
+  readonly #run: RunId;
+  readonly #kick: () => void;
+  readonly #running = new Map<string, { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }>();
+  readonly #told = new Set<string>();
+  readonly #strays = new Set<Stray>();
+  #settled: SettledStep[] = [];
+  #retried: RetriedStep[] = [];
+
+  /** `kick` is called when there is something to deliver or to store. */
+  constructor(host: RunHost, run: RunId, kick: () => void) {
+    this.#host = host;
+    this.#run = run;
+    this.#kick = kick;
+  }
+
+  /** Steps whose outcome is still to come. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Runs here, or has an outcome that is not stored yet. */
+  has(path: string): boolean {
+    return this.#running.has(path) || this.#settled.some((step) => step.delivery.path === path) || this.#retried.some((step) => step.path === path);
+  }
+
+  /** Paths that run here or have an outcome in hand. */
+  paths(): string[] {
+    return [...this.#running.keys(), ...this.#settled.map((step) => step.delivery.path), ...this.#retried.map((step) => step.path)];
+  }
+
+  /** Begins an attempt of an activity; its slot is taken already. */
+  begin(step: LocalStep): void {
+    const begun: Step = this.#stepOf(step);
+    try {
+      const attempt = this.#host.steps.begin(begun, step.policy);
+      this.#running.set(step.path, { step, attempt });
+      void attempt.done.then((outcome) => {
+        this.#host.slots.release();
+        this.#ended(step, begun, attempt, outcome);
+      });
+    } catch (error) {
+      this.#host.slots.release();
+      this.fail(step.path, error, step);
+    }
+  }
+
+  /** Begins a `run` closure: no slot, no retry. */
+  beginClosure(path: string, closure: () => unknown): void {
+    this.#running.set(path, { step: undefined, attempt: undefined });
+    const startedAt = this.#host.deps.clock.now();
+    const settle = (outcome: AttemptOutcome): void => {
+      if (!this.#running.delete(path)) return;
+      const place = entryPlace(this.#run.id, this.#run.run, path);
+      const { codec } = this.#host.deps;
+      const verdict = outcome.ok
+        ? judge(codec, place, outcome, { policy: noRetry, failures: 0, random: 0, final: true })
+        : failed(codec, place, outcome.error);
+      this.#settle(path, verdict, { attempt: 1, failures: outcome.ok ? 0 : 1, startedAt }, undefined);
+    };
+    void Promise.resolve()
+      .then(closure)
+      .then(
+        (value) => settle({ ok: true, value, records: undefined }),
+        (error: unknown) => settle({ ok: false, error, gaveUp: false }),
+      );
+  }
+
+  /** The step has failed without having been begun. */
+  fail(path: string, error: unknown, step?: LocalStep): void {
+    const place = entryPlace(this.#run.id, this.#run.run, path);
+    const verdict = failed(this.#host.deps.codec, place, error);
+    const facts = { attempt: step?.attempt ?? 0, failures: (step?.failures ?? 0) + 1, startedAt: undefined };
+    this.#settle(path, verdict, facts, undefined);
+  }
+
+  /** The step has ended with nothing. */
+  succeed(path: string): void {
+    const facts: OutcomeFacts = { payload: undefined, attempt: 1, failures: 0, startedAt: undefined, endedAt: this.#host.deps.clock.now() };
+    this.#settled.push({ delivery: { kind: "outcome", path, outcome: { ok: true, value: undefined }, tag: facts }, report: undefined });
+    this.#kick();
+  }
+
+  /** Tells a step to stop; its outcome is still waited for. */
+  tell(path: string, reason: Error): void {
+    this.#told.add(path);
+    this.#running.get(path)?.attempt?.abort(reason);
+  }
+
+  /** Nobody waits for it any more: it is told, keeps its slot until it ends or the grace is over, and its outcome is dropped. */
+  withdraw(path: string, reason: Error): void {
+    this.#settled = this.#settled.filter((step) => step.delivery.path !== path);
+    this.#retried = this.#retried.filter((step) => step.path !== path);
+    const running = this.#running.get(path);
+    this.#running.delete(path);
+    if (running?.attempt === undefined) return;
+    const { attempt } = running;
+    attempt.abort(reason);
+    const stray: Stray = { attempt, cancelTimer: this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => attempt.abandon(reason)) };
+    this.#strays.add(stray);
+    void attempt.done.then(() => {
+      stray.cancelTimer();
+      this.#strays.delete(stray);
+    });
+  }
+
+  /** The worker drains: what runs is told, and its lost attempts do not count. */
+  drain(): void {
+    for (const { attempt } of this.#running.values()) attempt?.abort(new DrainError());
+  }
+
+  /** The execution is not ours any more: whatever comes is dropped. */
+  lose(): void {
+    const reason = new LeaseLostError("the lease of this worker was lost");
+    const attempts = [...this.#running.values()].map((running) => running.attempt);
+    this.#running.clear();
+    this.#settled = [];
+    this.#retried = [];
+    for (const attempt of attempts) attempt?.abandon(reason);
+    for (const { attempt, cancelTimer } of this.#strays) {
+      cancelTimer();
+      attempt.abandon(reason);
+    }
+  }
+
+  takeSettled(): SettledStep[] {
+    const taken = this.#settled;
+    this.#settled = [];
+    return taken;
+  }
+
+  takeRetried(): RetriedStep[] {
+    const taken = this.#retried;
+    this.#retried = [];
+    return taken;
+  }
+
+  /** They could not be stored: they are kept for the next try. */
+  giveBack(settled: readonly SettledStep[], retried: readonly RetriedStep[]): void {
+    this.#settled = [...settled, ...this.#settled];
+    this.#retried = [...retried, ...this.#retried];
+  }
+
+  #ended(step: LocalStep, begun: Step, attempt: Attempt, outcome: AttemptOutcome): void {
+    if (this.#running.get(step.path)?.attempt !== attempt) return;
+    this.#running.delete(step.path);
+    const { codec, clock } = this.#host.deps;
+    const drained = !outcome.ok && attempt.aborted instanceof DrainError && outcome.error instanceof DrainError;
+    const told = this.#told.has(step.path);
+    const verdict = drained && !told ? this.#afterDrain(step, begun) : judge(codec, begun.place, outcome, { policy: step.policy, failures: step.failures, random: Math.random(), final: told });
+    const durationMs = clock.now() - attempt.startedAt;
+    const report = (): void => this.#host.steps.ended(begun, verdict, durationMs);
+    if (verdict.kind === "again") {
+      this.#retried.push({ path: step.path, step, payload: verdict.payload, delayMs: verdict.delayMs, counted: !drained, report });
+      this.#kick();
+      return;
+    }
+    const failures = step.failures + (verdict.kind === "failed" ? 1 : 0);
+    this.#settle(step.path, verdict, { attempt: step.attempt, failures, startedAt: attempt.startedAt }, report);
+  }
+
+  /** An attempt that a drain cut short is not a failure, but under maxAttempts 1 it was the only start. */
+  #afterDrain(step: LocalStep, begun: Step): Verdict {
+    const { codec } = this.#host.deps;
+    if (step.policy.retry.maxAttempts === 1) {
+      return failed(codec, begun.place, new LeaseLostError(`the worker that ran activity "${step.name}" drained, and maxAttempts: 1 allows no second start`));
+    }
+    const error = new DrainError();
+    return { kind: "again", payload: codec.encodeFailure(error, begun.place), delayMs: 0, error };
+  }
+
+  #settle(path: string, verdict: Exclude<Verdict, { kind: "again" }> | Verdict, facts: Omit<OutcomeFacts, "payload" | "endedAt">, report: (() => void) | undefined): void {
+    if (verdict.kind === "again") return;
+    const tag: OutcomeFacts = { ...facts, payload: verdict.payload, endedAt: this.#host.deps.clock.now() };
+    const outcome = verdict.kind === "completed" ? { ok: true as const, value: verdict.value } : { ok: false as const, error: verdict.error };
+    const records = verdict.kind === "completed" ? verdict.records : undefined;
+    this.#settled.push({ delivery: { kind: "outcome", path, outcome, records, tag }, report });
+    this.#kick();
+  }
+
+  #stepOf(step: LocalStep): Step {
+    return {
+      executionId: this.#run.id,
+      taskId: stepId(this.#run, step.path),
+      name: step.name,
+      queue: step.queue,
+      input: step.input,
+      place: entryPlace(this.#run.id, this.#run.run, step.path),
+      options: step.options,
+      attempt: step.attempt,
+      dueAt: step.scheduledAt,
+    };
+  }
+}
+
+/** Closures are not retried: the workflow decides what a failure means. */
+const noRetry: AttemptPolicy = {
+  retry: { maxAttempts: 1, initialDelayMs: 0, backoffFactor: 1, maxDelayMs: 0, jitter: 0, retryFor: undefined },
+  timeoutMs: undefined,
+  totalTimeoutMs: undefined,
+  heartbeatTimeoutMs: undefined,
+};
+
+/** Why attempts of an execution that is being closed are told to stop. */
+export function stopReason(closing: CancelledError | ExpiryError | undefined): Error {
+  return closing ?? new CancelledError("nobody waits for it any more");
+}

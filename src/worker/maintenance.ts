@@ -1,0 +1,91 @@
+import type { WorkerDeps } from "./deps.ts";
+import type { ResolvedServeOptions } from "./serve-options.ts";
+
+/** How many executions are ended or deleted in one transaction at most: bounds how long others wait for it. */
+const batchSize = 100;
+/** How often it is looked for executions whose deadline has passed before they began. */
+const expiryLookMs = 1_000;
+/** Dead sessions are kept this long, for those who look for what happened. */
+const deadSessionRetentionMs = 86_400_000;
+
+/** Ends what passed its deadline unbegun, and deletes what has been kept long enough. */
+export class Maintenance {
+  readonly #deps: WorkerDeps;
+  readonly #options: ResolvedServeOptions;
+  #endExpiry: () => void = nothing;
+  #endCleanup: () => void = nothing;
+  #stopped = false;
+
+  constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#expireLater();
+    this.#cleanLater();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#endExpiry();
+    this.#endCleanup();
+  }
+
+  #expireLater(): void {
+    if (this.#stopped) return;
+    this.#endExpiry = this.#deps.clock.schedule(expiryLookMs, () => void this.#expire());
+  }
+
+  async #expire(): Promise<void> {
+    try {
+      if (await this.#deps.store.anyExpired()) {
+        let ended: number;
+        do ({ ended } = await this.#deps.committer.submit("expire", { limit: batchSize }));
+        while (ended === batchSize && !this.#stopped);
+      }
+    } catch (error) {
+      this.#deps.observer.log.warn("executions past their deadline could not be ended; it is tried again", { error });
+    }
+    this.#expireLater();
+  }
+
+  #cleanLater(): void {
+    const interval = this.#options.cleanupIntervalMs;
+    if (interval === undefined || this.#stopped) return;
+    this.#endCleanup = this.#deps.clock.schedule(interval, () => void this.#clean());
+  }
+
+  async #clean(): Promise<void> {
+    try {
+      await this.cleanUp();
+    } catch (error) {
+      this.#deps.observer.log.warn("old executions could not be deleted; it is tried again", { error });
+    }
+    this.#cleanLater();
+  }
+
+  /** Deletes, in bounded batches, executions that ended longer ago than the retention period, old dead letters and dead sessions. */
+  async cleanUp(): Promise<void> {
+    const { store, committer } = this.#deps;
+    const now = await store.now();
+    const { retentionPeriodMs, deadLetterRetentionMs } = this.#options;
+    await committer.submit("remove", {
+      ...(deadLetterRetentionMs === Infinity ? {} : { deadLettersBefore: now - deadLetterRetentionMs }),
+      deadSessionsBefore: now - deadSessionRetentionMs,
+      limit: batchSize,
+    });
+    let after = 0;
+    for (;;) {
+      const keys = await store.finishedBefore(now - retentionPeriodMs, after, batchSize);
+      const last = keys.at(-1);
+      if (last === undefined || this.#stopped) return;
+      await committer.submit("remove", { keys, limit: batchSize });
+      after = last;
+    }
+  }
+}
+
+function nothing(): void {
+  // no timer is set
+}

@@ -1,0 +1,30 @@
+import type { Lane, ClaimedTask } from "../store/store.ts";
+import type { WorkerDeps } from "./deps.ts";
+import type { Slots } from "./slots.ts";
+import type { StepRunner } from "./step-runner.ts";
+
+/** What the runs of held executions need of their worker. */
+export interface RunHost {
+  readonly deps: WorkerDeps;
+  readonly steps: StepRunner;
+  readonly slots: Slots;
+  readonly workerId: string;
+  readonly maxClaims: number;
+  readonly cancelGraceMs: number;
+  readonly session: () => number;
+  /** A slot for an activity of a turn, if it may run here at once: what waits in the queue comes first. */
+  /** Whether this worker may take such work at all. */
+  readonly serves: (lane: Omit<Lane, "key">) => boolean;
+  readonly takeEagerly: (lane: Omit<Lane, "key">, places: number) => number;
+  /** By the monotonic clock: false if the lease may have run out, and nothing new may be started. */
+  readonly leaseHolds: () => boolean;
+  /** Tasks that a turn has put into the queue and taken at once. */
+  readonly tasksTaken: (tasks: readonly ClaimedTask[]) => void;
+  /** The execution is not held any more, and there is nothing to keep. */
+  readonly runOver: (execution: number) => void;
+  /** The execution is not held any more; its coroutine may be of use later. */
+  readonly runParked: (execution: number) => void;
+  readonly sessionLost: () => void;
+  /** Stores, and tries again while the database cannot. Undefined if the worker has given up. */
+  readonly storing: <T>(act: () => Promise<T>) => Promise<T | undefined>;
+}

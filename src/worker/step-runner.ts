@@ -1,0 +1,77 @@
+import { isRemote } from "../core/define.ts";
+import type { Activity } from "../core/durable.ts";
+import type { Payload } from "../core/payload.ts";
+import type { Place } from "../core/serializer.ts";
+import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/step-options.ts";
+import { childLogger } from "../observe/observer.ts";
+import type { WorkerDeps } from "./deps.ts";
+import { startAttempt, type Attempt } from "./perform.ts";
+import { reasonOf, type Verdict } from "./verdict.ts";
+
+/** One attempt of one step, with all that is needed to begin it. */
+export interface Step {
+  readonly executionId: string;
+  readonly taskId: string;
+  readonly name: string;
+  readonly queue: string | undefined;
+  readonly input: Payload;
+  readonly place: Place;
+  readonly options: StoredOptions;
+  /** Which start this is, from 1. */
+  readonly attempt: number;
+  /** When it became due, in milliseconds since 1970. */
+  readonly dueAt: number;
+}
+
+/** Begins attempts of activities in this process, and tells the observer. */
+export class StepRunner {
+  readonly #deps: WorkerDeps;
+  readonly #workerId: string;
+
+  constructor(deps: WorkerDeps, workerId: string) {
+    this.#deps = deps;
+    this.#workerId = workerId;
+  }
+
+  policyOf(name: string, options: StoredOptions): AttemptPolicy | undefined {
+    const fn = this.#deps.registry.get(name);
+    return fn === undefined ? undefined : attemptPolicy(fn, options);
+  }
+
+  /** Begins an attempt. @throws SerializationError if the arguments cannot be read; Error if the function is not here. */
+  begin(step: Step, policy: AttemptPolicy): Attempt {
+    const { clock, codec, observer, registry } = this.#deps;
+    const fn = registry.get(step.name);
+    if (fn === undefined || fn.kind !== "activity" || isRemote(fn)) throw new Error(`no activity "${step.name}" is registered here`);
+    const args = codec.decode(step.input, step.place) as readonly unknown[];
+    observer.emit({ type: "taskClaimed", ...this.#event(step), queuedMs: Math.max(0, clock.now() - step.dueAt) });
+    return startAttempt({
+      executionId: step.executionId,
+      taskId: step.taskId,
+      idempotencyKey: step.taskId,
+      functionName: step.name,
+      attempt: step.attempt,
+      lastHeartbeat: undefined,
+      run: fn as Activity<readonly unknown[], unknown>,
+      args,
+      timeoutMs: policy.timeoutMs,
+      heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
+      logger: childLogger(observer.log, { executionId: step.executionId, taskId: step.taskId, workerId: this.#workerId }),
+      clock,
+    });
+  }
+
+  /** Tells the observer how an attempt ended, after the commit. */
+  ended(step: Step, verdict: Verdict, durationMs: number): void {
+    const event = this.#event(step);
+    if (verdict.kind === "completed") {
+      this.#deps.observer.emit({ type: "taskCompleted", ...event, durationMs });
+      return;
+    }
+    this.#deps.observer.emit({ type: "taskFailed", ...event, reason: reasonOf(verdict.error), retrying: verdict.kind === "again" });
+  }
+
+  #event(step: Step): { step: string; kind: string; queue: string | undefined; workerId: string; executionId: string; taskId: string } {
+    return { step: step.name, kind: "activity", queue: step.queue, workerId: this.#workerId, executionId: step.executionId, taskId: step.taskId };
+  }
+}

@@ -1,0 +1,181 @@
+import { CancelledError, DrainError, LeaseLostError, PoisonError } from "../core/errors.ts";
+import type { Payload } from "../core/payload.ts";
+import { entryPlace, itemPath, stepId } from "../core/places.ts";
+import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
+import type { WorkerDeps } from "./deps.ts";
+import type { Attempt, AttemptOutcome } from "./perform.ts";
+import type { Slots } from "./slots.ts";
+import type { Step, StepRunner } from "./step-runner.ts";
+import { failed, judge, type Verdict } from "./verdict.ts";
+
+/** What a task run needs of its worker. */
+export interface TaskHost {
+  readonly deps: WorkerDeps;
+  readonly steps: StepRunner;
+  readonly slots: Slots;
+  readonly maxClaims: number;
+  readonly session: () => number;
+  /** The task is over here: every item has ended, or it is not ours any more. */
+  readonly taskOver: (run: TaskRun) => void;
+  readonly sessionLost: () => void;
+  /** Stores, and tries again while the database cannot. */
+  readonly storing: <T>(act: () => Promise<T>) => Promise<T | undefined>;
+}
+
+interface Running {
+  readonly attempt: Attempt;
+  readonly step: Step;
+}
+
+/** A claimed task: one call from the queue, or some items of a map. Takes one slot an item, which the claim has kept for it. */
+export class TaskRun {
+  readonly task: ClaimedTask;
+  readonly #host: TaskHost;
+  readonly #session: number;
+  readonly #options: StoredOptions;
+  readonly #policy: AttemptPolicy;
+  readonly #running = new Map<number | undefined, Running>();
+  #left: number;
+  #dropped = false;
+  #told = false;
+
+  constructor(task: ClaimedTask, host: TaskHost) {
+    this.task = task;
+    this.#host = host;
+    this.#session = host.session();
+    this.#options = JSON.parse(task.options ?? "{}") as StoredOptions;
+    this.#left = task.items.length;
+    const policy = host.steps.policyOf(task.name, this.#options);
+    if (policy === undefined) throw new Error(`no activity "${task.name}" is registered here`);
+    this.#policy = policy;
+  }
+
+  /** Starts every item. */
+  begin(): void {
+    for (const { item, input } of this.task.items) this.#beginItem(item, input);
+  }
+
+  /** Names what runs, for messages. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Nobody waits for it any more, or its execution is being closed: tells what runs. Whoever still waits gets the outcome. */
+  stop(): void {
+    if (this.#told) return;
+    this.#told = true;
+    for (const { attempt } of this.#running.values()) attempt.abort(new CancelledError());
+  }
+
+  /** The worker drains: attempts are told, and end here one way or the other. */
+  drain(): void {
+    for (const { attempt } of this.#running.values()) attempt.abort(new DrainError());
+  }
+
+  /** The session is lost: whatever comes of it here is refused. */
+  lose(): void {
+    this.#dropped = true;
+    for (const { attempt } of this.#running.values()) attempt.abandon(new LeaseLostError("the lease of this worker was lost"));
+  }
+
+  #beginItem(item: number | undefined, input: Payload): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      void this.#end(item, { ok: false, error: refusal, gaveUp: false }, this.#stepOf(item, input), true, 0);
+      return;
+    }
+    const step = this.#stepOf(item, input);
+    try {
+      const attempt = this.#host.steps.begin(step, this.#policy);
+      this.#running.set(item, { attempt, step });
+      void attempt.done.then((outcome) => {
+        this.#running.delete(item);
+        return this.#end(item, outcome, step, this.#isFinal(attempt), this.#host.deps.clock.now() - attempt.startedAt);
+      });
+    } catch (error) {
+      void this.#end(item, { ok: false, error, gaveUp: false }, step, true, 0);
+    }
+  }
+
+  /** By I5: one start at most under maxAttempts 1; and what keeps killing its process is not tried for ever. */
+  #refusal(): Error | undefined {
+    const { task } = this;
+    if (task.marks >= this.#host.maxClaims) {
+      return new PoisonError(
+        `activity "${task.name}" was running in ${task.marks} worker sessions when they died; it is not tried again by itself`,
+      );
+    }
+    if (this.#policy.retry.maxAttempts === 1 && task.attempt > 1) {
+      return new LeaseLostError(`the worker that ran activity "${task.name}" was lost, and maxAttempts: 1 allows no second start`);
+    }
+    return undefined;
+  }
+
+  #isFinal(attempt: Attempt): boolean {
+    return this.#told || (attempt.aborted instanceof DrainError && this.#policy.retry.maxAttempts === 1);
+  }
+
+  #stepOf(item: number | undefined, input: Payload): Step {
+    const { task } = this;
+    const path = item === undefined || task.apart ? task.path : itemPath(task.path, item);
+    return {
+      executionId: task.executionId,
+      taskId: stepId({ id: task.executionId, run: task.run, cut: task.cut }, path),
+      name: task.name,
+      queue: task.queue,
+      input,
+      // Items are encoded at the place of their map.
+      place: entryPlace(task.executionId, task.run, task.apart ? task.path.slice(0, task.path.lastIndexOf(".")) : task.path),
+      options: this.#options,
+      attempt: task.attempt,
+      dueAt: task.dueAt,
+    };
+  }
+
+  async #end(item: number | undefined, outcome: AttemptOutcome, step: Step, final: boolean, durationMs: number): Promise<void> {
+    const drained = !outcome.ok && outcome.error instanceof DrainError && !final;
+    const { codec } = this.#host.deps;
+    const verdict: Verdict = drained
+      ? { kind: "again", payload: codec.encodeFailure(outcome.error, step.place), delayMs: 0, error: outcome.error }
+      : this.#judged(outcome, step, final);
+    this.#left -= 1;
+    const last = this.#left === 0;
+    if (!this.#dropped) {
+      const stored = await this.#host.storing(() => this.#host.deps.committer.submit("task", this.#outcomeOf(item, verdict, step, last, drained)));
+      if (stored === "stored") this.#host.steps.ended(step, verdict, durationMs);
+    }
+    this.#host.slots.release();
+    if (last) this.#host.taskOver(this);
+  }
+
+  #judged(outcome: AttemptOutcome, step: Step, final: boolean): Verdict {
+    const { codec } = this.#host.deps;
+    if (!outcome.ok && outcome.error instanceof LeaseLostError) return failed(codec, step.place, outcome.error);
+    return judge(codec, step.place, outcome, { policy: this.#policy, failures: this.task.failures, random: Math.random(), final });
+  }
+
+  #outcomeOf(item: number | undefined, verdict: Verdict, step: Step, last: boolean, drained: boolean): TaskOutcome {
+    const { codec } = this.#host.deps;
+    return {
+      session: this.#session,
+      claim: this.task.claim,
+      task: this.task.key,
+      item,
+      last,
+      attempt: this.task.attempt,
+      failures: this.task.failures + (verdict.kind === "completed" || drained ? 0 : 1),
+      startedAt: step.dueAt,
+      outcome:
+        verdict.kind === "completed"
+          ? {
+              kind: "completed",
+              value: verdict.payload,
+              records: verdict.records === undefined ? undefined : codec.encode(verdict.records, step.place, "records"),
+            }
+          : verdict.kind === "failed"
+            ? { kind: "failed", value: verdict.payload }
+            : { kind: "again", delayMs: verdict.delayMs, error: verdict.payload },
+    };
+  }
+}

@@ -1,0 +1,287 @@
+import type { MapEffect } from "../core/effects/map.ts";
+import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
+import { isRecord } from "../core/journal.ts";
+import { entryPlace, statePlace } from "../core/places.ts";
+import type { Payload, PayloadCodec } from "../core/payload.ts";
+import { entryStatus, type EntryStatus } from "../core/status.ts";
+import type { EntryChange, NewEntry, Unwanted } from "../store/store.ts";
+import { valuePlace, type RunId } from "./journal-loading.ts";
+
+/** What the host knows of an outcome beside its value; travels through the interpreter as the delivery's tag. */
+export interface OutcomeFacts {
+  readonly payload: Payload | undefined;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+}
+
+/** An entry of the current run that waits for its outcome, as far as the journal knows it. */
+export interface OpenEntry {
+  readonly seq: number;
+  readonly path: string;
+  readonly kind: string;
+  readonly name: string | undefined;
+  readonly step: number;
+  /** Starts so far. */
+  attempt: number;
+  /** Failures that count. */
+  failures: number;
+  readonly options: string | undefined;
+  readonly input: Payload | undefined;
+  readonly scheduledAt: number;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Kinds that are answered at their yield and show in no progress. */
+const silent: ReadonlySet<string> = new Set(["now", "random", "uuid", "counters.get", "state.get", "race", "cancel", "grace", "counters.add", "state.set"]);
+
+/** True for entries that show as progress. */
+export function isStep(kind: string): boolean {
+  return !silent.has(kind);
+}
+
+/** Turns what the interpreter did into rows. One builder a commit; it may take several turns. */
+export class TurnBuilder {
+  readonly #codec: PayloadCodec;
+  readonly #run: RunId;
+  readonly #open: Map<string, OpenEntry>;
+  readonly #now: number;
+  readonly #inserted = new Map<string, Writable<NewEntry>>();
+  readonly #entries: Writable<NewEntry>[] = [];
+  readonly #changes = new Map<number, EntryChange>();
+  readonly #withdrawn: Unwanted[] = [];
+  readonly #told: Unwanted[] = [];
+  readonly #counters = new Map<string, number>();
+  readonly #state = new Map<string, Payload>();
+  readonly #scheduled = new Map<string, TurnEntry>();
+  #nextSeq: number;
+  #step: number;
+
+  constructor(codec: PayloadCodec, run: RunId, position: { readonly nextSeq: number; readonly step: number; readonly open: Map<string, OpenEntry>; readonly now: number }) {
+    this.#codec = codec;
+    this.#run = run;
+    this.#open = position.open;
+    this.#now = position.now;
+    this.#nextSeq = position.nextSeq;
+    this.#step = position.step;
+  }
+
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Entries that wait for the host and are new in this commit. */
+  get scheduled(): readonly TurnEntry[] {
+    return [...this.#scheduled.values()];
+  }
+
+  entry(path: string): OpenEntry | undefined {
+    return this.#open.get(path);
+  }
+
+  add(turn: Turn, waiting: (path: string) => boolean): void {
+    for (const entry of turn.entries) this.#insert(entry);
+    for (const entry of turn.scheduled) this.#scheduled.set(entry.path, entry);
+    for (const entry of turn.delivered) this.#deliver(entry);
+    for (const change of turn.changes) this.#record(change);
+    for (const path of turn.cancelled) this.#stop(path, waiting(path));
+  }
+
+  /** Says where and how a new entry's work runs. */
+  place(path: string, placing: Partial<Pick<Writable<NewEntry>, "options" | "attempt" | "here" | "startedAt">>): void {
+    const row = this.#inserted.get(path);
+    const open = this.#open.get(path);
+    if (row === undefined || open === undefined) return;
+    Object.assign(row, placing);
+    this.#open.set(path, { ...open, attempt: row.attempt, options: row.options });
+  }
+
+  /** An entry of an earlier commit gets another attempt, here or in the queue. */
+  change(path: string, change: Pick<EntryChange, "attempt" | "failures" | "here"> & { readonly value: Payload | undefined; readonly startedAt: number | undefined }): void {
+    const open = this.#open.get(path);
+    if (open === undefined) return;
+    open.attempt = change.attempt;
+    open.failures = change.failures;
+    this.#changes.set(open.seq, { ...change, seq: open.seq, status: entryStatus.pending, delivery: undefined, endedAt: undefined });
+  }
+
+  rows(): {
+    readonly entries: readonly NewEntry[];
+    readonly changes: readonly EntryChange[];
+    readonly withdrawn: readonly Unwanted[];
+    readonly told: readonly Unwanted[];
+    readonly counters: readonly { readonly name: string; readonly value: number }[];
+    readonly state: readonly { readonly name: string; readonly value: Payload }[];
+  } {
+    return {
+      entries: this.#entries,
+      changes: [...this.#changes.values()],
+      withdrawn: this.#withdrawn,
+      told: this.#told,
+      counters: [...this.#counters].map(([name, value]) => ({ name, value })),
+      state: [...this.#state].map(([name, value]) => ({ name, value })),
+    };
+  }
+
+  #insert(entry: TurnEntry): void {
+    const seq = this.#nextSeq++;
+    if (isStep(entry.kind)) this.#step += 1;
+    const facts = entry.tag as OutcomeFacts | undefined;
+    const row: Writable<NewEntry> = {
+      seq,
+      path: entry.path,
+      kind: entry.kind,
+      name: entry.name,
+      input: this.#inputOf(entry),
+      options: undefined,
+      status: statusOf(entry),
+      value: this.#valueOf(entry),
+      reached: entry.reached,
+      delivery: entry.delivery,
+      dueAt: entry.dueAt,
+      startedAt: facts?.startedAt,
+      endedAt: entry.outcome === undefined ? undefined : (facts?.endedAt ?? this.#now),
+      step: this.#step,
+      attempt: facts?.attempt ?? 0,
+      failures: facts?.failures ?? 0,
+      here: false,
+    };
+    this.#entries.push(row);
+    if (isRecord(entry) || row.status !== entryStatus.pending || entry.kind === "race") return;
+    this.#inserted.set(entry.path, row);
+    this.#open.set(entry.path, {
+      seq,
+      path: entry.path,
+      kind: entry.kind,
+      name: entry.name,
+      step: row.step,
+      attempt: 0,
+      failures: 0,
+      options: undefined,
+      input: row.input,
+      scheduledAt: this.#now,
+    });
+  }
+
+  #deliver(entry: TurnEntry): void {
+    const open = this.#open.get(entry.path);
+    if (open === undefined) return;
+    this.#open.delete(entry.path);
+    const facts = entry.tag as OutcomeFacts | undefined;
+    const outcome = {
+      status: statusOf(entry),
+      value: this.#valueOf(entry),
+      delivery: entry.delivery,
+      startedAt: facts?.startedAt,
+      endedAt: facts?.endedAt ?? this.#now,
+      attempt: facts?.attempt ?? open.attempt,
+      failures: facts?.failures ?? open.failures,
+    };
+    const inserted = this.#inserted.get(entry.path);
+    if (inserted === undefined) {
+      this.#changes.set(open.seq, { ...outcome, seq: open.seq, here: false });
+      return;
+    }
+    Object.assign(inserted, outcome);
+    this.#inserted.delete(entry.path);
+    this.#scheduled.delete(entry.path);
+  }
+
+  #record(change: Change): void {
+    const seq = this.#nextSeq++;
+    if (isStep(change.kind)) this.#step += 1;
+    const { input, value } = this.#encodedChange(change);
+    this.#entries.push({
+      seq,
+      path: change.path,
+      kind: change.kind,
+      name: change.name,
+      input,
+      options: undefined,
+      status: entryStatus.completed,
+      value,
+      reached: change.reached,
+      delivery: undefined,
+      dueAt: undefined,
+      startedAt: undefined,
+      endedAt: this.#now,
+      step: this.#step,
+      attempt: 0,
+      failures: 0,
+      here: false,
+    });
+  }
+
+  #encodedChange(change: Change): { readonly input: Payload | undefined; readonly value: Payload | undefined } {
+    const { name } = change;
+    if (name === undefined) {
+      return { input: undefined, value: this.#codec.encode(change.change, entryPlace(this.#run.id, this.#run.run, change.path)) };
+    }
+    if (change.kind === "counters.add") {
+      const before = Number(change.input ?? 0);
+      this.#counters.set(name, before + Number(change.change));
+      return { input: change.input === undefined ? undefined : String(before), value: String(change.change) };
+    }
+    const place = statePlace(this.#run.id, name);
+    const value = this.#codec.encode(change.change, place, name);
+    this.#state.set(name, value);
+    return { input: change.input === undefined ? undefined : this.#codec.encode(change.input, place, name), value };
+  }
+
+  #stop(path: string, stillWaiting: boolean): void {
+    const open = this.#open.get(path);
+    const inserted = this.#inserted.get(path);
+    this.#scheduled.delete(path);
+    if (stillWaiting) {
+      if (open !== undefined) this.#told.push({ seq: open.seq, kind: open.kind });
+      return;
+    }
+    if (open === undefined) return;
+    this.#open.delete(path);
+    if (inserted === undefined) {
+      this.#withdrawn.push({ seq: open.seq, kind: open.kind });
+      return;
+    }
+    inserted.status = entryStatus.withdrawn;
+    inserted.endedAt = this.#now;
+    this.#inserted.delete(path);
+  }
+
+  #inputOf(entry: TurnEntry): Payload | undefined {
+    if (entry.kind === "cancel") return this.#codec.encode(entry.input, entryPlace(this.#run.id, this.#run.run, entry.path));
+    if (entry.kind === "map") return undefined;
+    return entry.input as Payload | undefined;
+  }
+
+  #valueOf(entry: TurnEntry): Payload | undefined {
+    const { outcome } = entry;
+    if (outcome === undefined) return undefined;
+    const facts = entry.tag as OutcomeFacts | undefined;
+    if (facts !== undefined) return facts.payload;
+    const place = valuePlace(this.#run, entry);
+    if (!outcome.ok) return this.#codec.encodeFailure(outcome.error, place);
+    return outcome.value === undefined ? undefined : this.#codec.encode(outcome.value, place);
+  }
+}
+
+function statusOf(entry: TurnEntry): EntryStatus {
+  if (entry.kind === "race") return entryStatus.completed;
+  if (entry.outcome === undefined) return entryStatus.pending;
+  return entry.outcome.ok ? entryStatus.completed : entryStatus.failed;
+}
+
+/** What the items of a map carry, encoded one by one. */
+export function itemInputs(entry: TurnEntry): readonly Payload[] {
+  return entry.input as readonly Payload[];
+}
+
+/** How many failures of a map's items its workflow bears: undefined where one fails it. */
+export function toleranceOf(effect: MapEffect): number | null | undefined {
+  return effect.tolerate ?? (effect.onError === "settle" ? null : undefined);
+}

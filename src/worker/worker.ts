@@ -1,0 +1,398 @@
+/**
+ * A worker: one session, what it holds, and what keeps it going.
+ *
+ *   V1  What is held is in one of the maps here, and in the database under this session; nothing else runs.
+ *   V2  A session that was lost loses everything at once: what runs is told, what it would store is refused anyway.
+ *   V3  Draining claims nothing more, waits, tells the rest, and gives back everything before it says that it has stopped.
+ */
+import { DatabaseError } from "../core/errors.ts";
+import type { Workflow } from "../core/durable.ts";
+import { delay, monotonicMs } from "../runtime/clock.ts";
+import type { ClaimAnswer, ClaimedExecution, ClaimedTask, Hints, Lane } from "../store/store.ts";
+import { Acceptance } from "./acceptance.ts";
+import { RecentlyUsed } from "./cache.ts";
+import { Claimer } from "./claimer.ts";
+import { runningScopes } from "./context.ts";
+import type { WorkerDeps } from "./deps.ts";
+import { JobRun } from "./job-run.ts";
+import { Maintenance } from "./maintenance.ts";
+import type { RunHost } from "./run-host.ts";
+import type { ResolvedServeOptions } from "./serve-options.ts";
+import { Session } from "./session.ts";
+import { Slots } from "./slots.ts";
+import { StepRunner } from "./step-runner.ts";
+import { TaskRun } from "./task-run.ts";
+import { guardUnhandledRejections } from "./unhandled-rejections.ts";
+import { WorkflowRun } from "./workflow-run.ts";
+
+/** How many workflows that have begun are taken at a time beside what there are slots for: their turns need none. */
+const turnsBesideSlots = 100;
+/** How often it is looked at what is held, in case a hint was lost. */
+const heldCheckMs = 1_000;
+/** Shortest pause between such looks when another process writes. */
+const heldCheckPauseMs = 50;
+/** How long attempts may take to answer after a drain has told them. */
+const drainGraceMs = 1_000;
+const firstPauseMs = 50;
+const longestPauseMs = 1_000;
+
+export class Worker {
+  readonly stopped: Promise<void>;
+  /** For a client of the same process, which hands over new executions in the commit that stores them. */
+  readonly adopter: {
+    reserve(lane: Omit<Lane, "key">): number | undefined;
+    adopted(execution: ClaimedExecution): void;
+    forgo(): void;
+  };
+  readonly #deps: WorkerDeps;
+  readonly #options: ResolvedServeOptions;
+  readonly #acceptance: Acceptance;
+  readonly #slots: Slots;
+  readonly #session: Session;
+  readonly #claimer: Claimer;
+  readonly #maintenance: Maintenance;
+  readonly #host: RunHost;
+  readonly #runs = new Map<number, WorkflowRun>();
+  readonly #jobs = new Map<number, JobRun>();
+  readonly #tasks = new Map<number, TaskRun>();
+  readonly #parked: RecentlyUsed<number, WorkflowRun>;
+  readonly #ending = new AbortController();
+  #unsubscribe: (() => void)[] = [];
+  #markStopped: () => void = nothing;
+  #backlog = false;
+  #suspects = new Set<number>();
+  #state: "new" | "ready" | "draining" | "stopped" = "new";
+  #losing: Promise<void> | undefined;
+  #lastHeldCheck = 0;
+
+  constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#acceptance = new Acceptance(deps.registry, options);
+    this.#slots = new Slots(options.maxConcurrency, () => this.#slotFreed());
+    this.#session = new Session(deps, options, () => this.#sessionLost(), () => runningNames());
+    this.#maintenance = new Maintenance(deps, options);
+    this.#parked = new RecentlyUsed(options.maxCachedWorkflows, nothing);
+    this.#claimer = new Claimer({
+      claim: () => this.#claim(),
+      taken: (answer) => this.#take(answer),
+      now: () => deps.clock.now(),
+      schedule: (afterMs, fn) => deps.clock.schedule(afterMs, fn),
+      polling: { minMs: options.pollIntervalMs, maxMs: options.pollIntervalMaxMs, factor: options.pollBackoffFactor },
+    });
+    this.#host = this.#makeHost();
+    this.stopped = new Promise((resolve) => {
+      this.#markStopped = resolve;
+    });
+    this.adopter = {
+      reserve: (lane) => (this.#state === "ready" && !this.#backlog && this.#acceptance.accepts(lane) && this.#slots.take() ? this.#session.key : undefined),
+      adopted: (execution) => this.#begin(execution, true),
+      forgo: () => this.#slots.release(),
+    };
+  }
+
+  /** Registers, buries the dead of this machine, and begins to claim. @throws DatabaseError */
+  async start(): Promise<void> {
+    const { lifecycle } = this.#options;
+    try {
+      await this.#session.register();
+      await this.#session.lookAfterOthers();
+    } catch (error) {
+      lifecycle.toStopped(error instanceof Error ? error : new Error(String(error)));
+      this.#markStopped();
+      throw error;
+    }
+    this.#state = "ready";
+    this.#unsubscribe = [
+      guardUnhandledRejections(this.#deps.observer),
+      this.#deps.hints.on((hints) => this.#hinted(hints)),
+      this.#deps.foreign.on(() => this.#foreignChange()),
+    ];
+    this.#session.start();
+    this.#maintenance.start();
+    this.#checkHeldLater();
+    this.#claimer.wake();
+    lifecycle.toReady();
+    lifecycle.onDrain(() => this.drain());
+  }
+
+  /** Begins to drain. */
+  drain(): void {
+    if (this.#state !== "ready") return;
+    this.#state = "draining";
+    this.#claimer.stop();
+    void this.#drain();
+  }
+
+  /** Leaves at once: what runs is given up, and goes on elsewhere. */
+  async leave(): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "new") return;
+    this.#state = "stopped";
+    this.#claimer.stop();
+    this.#maintenance.stop();
+    this.#ending.abort();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    try {
+      await this.#session.leave();
+    } catch (error) {
+      this.#deps.observer.log.warn("the session could not be ended; others will find it dead when its lease is over", { error });
+    }
+    this.#loseEverything();
+    this.#options.lifecycle.toStopped();
+    this.#markStopped();
+  }
+
+  async #drain(): Promise<void> {
+    await this.#quiet(this.#options.drainTimeoutMs);
+    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()]) run.drain();
+    await this.#quiet(drainGraceMs);
+    await this.leave();
+  }
+
+  /** Waits until nothing is held any more, or the time is up. */
+  async #quiet(timeoutMs: number): Promise<void> {
+    const endAt = monotonicMs() + timeoutMs;
+    while (this.#runs.size + this.#jobs.size + this.#tasks.size > 0 && monotonicMs() < endAt && this.#state === "draining") {
+      await delay(this.#deps.clock, Math.min(quietLookMs, Math.max(1, endAt - monotonicMs())), this.#ending.signal);
+    }
+  }
+
+  // ── claiming ──
+
+  async #claim(): Promise<ClaimAnswer | undefined> {
+    if (this.#losing !== undefined) await this.#losing;
+    if (this.#state !== "ready") return undefined;
+    try {
+      const accepts = (lane: Lane): boolean => this.#acceptance.accepts(lane);
+      const peeked = await this.#deps.store.peek(accepts);
+      if (!peeked.due) {
+        this.#backlog = false;
+        return { kind: "claimed", executions: [], tasks: [], more: false, nextDueAt: peeked.nextDueAt, now: peeked.now };
+      }
+      const limit = Math.max(0, this.#slots.free);
+      const answer = await this.#deps.committer.submit("claim", {
+        session: this.#session.key,
+        limit,
+        turns: turnsBesideSlots,
+        accepts,
+        suspects: this.#suspects.size === 0,
+      });
+      if (answer.kind === "refused") {
+        this.#sessionLost();
+        return undefined;
+      }
+      this.#backlog = answer.more;
+      return answer;
+    } catch (error) {
+      this.#deps.observer.log.error("claiming failed; it is tried again", { workerId: this.#options.workerId, error });
+      return undefined;
+    }
+  }
+
+  #take(answer: ClaimAnswer): void {
+    for (const execution of answer.executions) {
+      const needsSlot = execution.kind === "activity" || execution.fresh;
+      if (needsSlot) this.#slots.occupy(1);
+      this.#begin(execution, needsSlot);
+    }
+    for (const task of answer.tasks) {
+      this.#slots.occupy(task.items.length);
+      this.#beginTask(task);
+    }
+    if (answer.more && this.#slots.free > 0) this.#claimer.wake();
+  }
+
+  #begin(execution: ClaimedExecution, slotKept: boolean): void {
+    if (execution.marks >= suspectMarks) this.#suspects.add(execution.key);
+    if (execution.kind === "activity") {
+      const job = new JobRun(execution, this.#host);
+      this.#jobs.set(execution.key, job);
+      job.begin();
+      return;
+    }
+    const parked = this.#parked.take(execution.key);
+    if (parked !== undefined && continues(parked.execution, execution)) {
+      this.#runs.set(execution.key, parked);
+      parked.reclaim(execution, slotKept);
+      return;
+    }
+    const fn = this.#deps.registry.exact(execution.name, execution.version);
+    if (fn === undefined || fn.kind !== "workflow") {
+      // What is claimed is what there is code for; a registry that shrank meanwhile leaves it to others when this session ends.
+      if (slotKept) this.#slots.release();
+      return;
+    }
+    const run = new WorkflowRun(execution, fn as Workflow<unknown[], unknown>, this.#host, slotKept);
+    this.#runs.set(execution.key, run);
+    run.kick();
+  }
+
+  #beginTask(task: ClaimedTask): void {
+    const run = new TaskRun(task, {
+      deps: this.#deps,
+      steps: this.#host.steps,
+      slots: this.#slots,
+      maxClaims: this.#options.maxClaims,
+      session: this.#host.session,
+      storing: this.#host.storing,
+      sessionLost: this.#host.sessionLost,
+      taskOver: (over) => {
+        this.#tasks.delete(over.task.key);
+        this.#suspects.delete(-over.task.key);
+      },
+    });
+    if (task.marks >= suspectMarks) this.#suspects.add(-task.key);
+    this.#tasks.set(task.key, run);
+    run.begin();
+  }
+
+  #slotFreed(): void {
+    if (this.#backlog) this.#claimer.wake();
+  }
+
+  // ── what runs need ──
+
+  #makeHost(): RunHost {
+    const { workerId, maxClaims, cancelGraceMs } = this.#options;
+    return {
+      deps: this.#deps,
+      steps: new StepRunner(this.#deps, workerId),
+      slots: this.#slots,
+      workerId,
+      maxClaims,
+      cancelGraceMs,
+      session: () => this.#session.key,
+      serves: (lane) => this.#acceptance.accepts({ ...lane }),
+      takeEagerly: (lane, places) => this.#takeEagerly(lane, places),
+      leaseHolds: () => this.#session.leaseHolds,
+      tasksTaken: (tasks) => {
+        for (const task of tasks) this.#beginTask(task);
+      },
+      runOver: (key) => this.#forget(key),
+      runParked: (key) => this.#park(key),
+      sessionLost: () => this.#sessionLost(),
+      storing: (act) => this.#storing(act),
+    };
+  }
+
+  /** What waits in the queue comes first: else long chains would starve it. */
+  #takeEagerly(lane: Omit<Lane, "key">, places: number): number {
+    if (this.#state !== "ready" || this.#backlog || !this.#acceptance.accepts(lane)) return 0;
+    const taken = Math.max(0, Math.min(places, this.#slots.free));
+    this.#slots.occupy(taken);
+    return taken;
+  }
+
+  #forget(key: number): void {
+    this.#runs.delete(key);
+    this.#jobs.delete(key);
+    this.#suspects.delete(key);
+  }
+
+  #park(key: number): void {
+    const run = this.#runs.get(key);
+    this.#forget(key);
+    if (run !== undefined) this.#parked.put(key, run);
+  }
+
+  /** Tries again while the database cannot: a commit that failed has stored nothing. Undefined once this worker has stopped. */
+  async #storing<T>(act: () => Promise<T>): Promise<T | undefined> {
+    for (let pause = firstPauseMs; ; pause = Math.min(longestPauseMs, pause * 2)) {
+      try {
+        return await act();
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error;
+        if (this.#state === "stopped") return undefined;
+        if (pause === firstPauseMs) this.#deps.observer.log.error("what was done could not be stored yet; it is tried again", { workerId: this.#options.workerId, error });
+      }
+      await delay(this.#deps.clock, pause, this.#ending.signal);
+    }
+  }
+
+  // ── losing the session ──
+
+  /** By V2. */
+  #sessionLost(): void {
+    if (this.#losing !== undefined || this.#state === "stopped" || this.#state === "new") return;
+    this.#deps.observer.log.error(
+      "this worker's session was found dead by the others (was the process stopped, or its event loop blocked?); what it held goes on elsewhere, and it registers anew",
+      { workerId: this.#options.workerId, running: runningNames() },
+    );
+    const former = this.#session.key;
+    this.#loseEverything();
+    this.#losing = this.#registerAnew(former).finally(() => {
+      this.#losing = undefined;
+      this.#claimer.wake();
+    });
+  }
+
+  async #registerAnew(former: number): Promise<void> {
+    await this.#storing(() => this.#session.register(former));
+  }
+
+  #loseEverything(): void {
+    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()]) run.lose();
+    this.#runs.clear();
+    this.#jobs.clear();
+    this.#tasks.clear();
+    this.#suspects.clear();
+  }
+
+  // ── hints ──
+
+  #hinted(hints: Hints): void {
+    for (const key of hints.woken) {
+      this.#runs.get(key)?.wake();
+      void this.#jobs.get(key)?.wake();
+    }
+    for (const key of hints.stopped) this.#tasks.get(key)?.stop();
+    if (hints.ready) this.#claimer.wake();
+  }
+
+  #foreignChange(): void {
+    this.#claimer.wake();
+    if (monotonicMs() - this.#lastHeldCheck > heldCheckPauseMs) void this.#checkHeld();
+  }
+
+  #checkHeldLater(): void {
+    const cancel = this.#deps.clock.schedule(heldCheckMs, () => {
+      void this.#checkHeld().finally(() => {
+        if (this.#state !== "stopped") this.#checkHeldLater();
+      });
+    });
+    this.#ending.signal.addEventListener("abort", cancel, { once: true });
+  }
+
+  /** Hints may be lost: what is held is looked up by itself. */
+  async #checkHeld(): Promise<void> {
+    this.#lastHeldCheck = monotonicMs();
+    if (this.#runs.size + this.#jobs.size + this.#tasks.size === 0) return;
+    try {
+      const held = await this.#deps.store.held(this.#session.key);
+      const executions = new Map(held.executions.map((row) => [row.key, row]));
+      for (const [key, run] of this.#runs) if (run.wakeSeq !== executions.get(key)?.wakeSeq) run.wake();
+      for (const [key, job] of this.#jobs) if (job.wakeSeq !== executions.get(key)?.wakeSeq) void job.wake();
+      const tasks = new Map(held.tasks.map((row) => [row.key, row]));
+      for (const [key, task] of this.#tasks) if (tasks.get(key)?.cancelled !== false) task.stop();
+    } catch (error) {
+      this.#deps.observer.log.warn("what is held could not be looked up; it is tried again", { error });
+    }
+  }
+}
+
+/** From this many marks on, a turn or task is suspected of killing its process; one at a time is run. */
+const suspectMarks = 2;
+const quietLookMs = 10;
+
+/** The coroutine that this worker kept is still where the execution is. */
+function continues(kept: ClaimedExecution, claimed: ClaimedExecution): boolean {
+  return kept.claim + 1 === claimed.claim && kept.run === claimed.run && kept.cut === claimed.cut;
+}
+
+function runningNames(): string {
+  return [...new Set([...runningScopes()].map((scope) => scope.functionName))].join(", ") || "no activity";
+}
+
+function nothing(): void {
+  // nothing is kept beside the coroutine
+}
