@@ -16,12 +16,6 @@ import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
 import type { ResolvedDispatch } from "./dispatch-options.ts";
 
-/** What making an execution needs of the client. */
-export interface Definitions {
-  readonly codec: PayloadCodec;
-  readonly registry: FunctionRegistry;
-}
-
 /** The name under which the unqueued can be asked for. */
 const unqueued = "default";
 
@@ -43,7 +37,7 @@ export function checkDispatchable(registry: FunctionRegistry, fn: AnyDurable): v
  * @throws TypeError for arguments that are no array; ValidationError; SerializationError naming the part that cannot be stored.
  */
 export async function newExecution(
-  definitions: Definitions,
+  codec: PayloadCodec,
   fn: AnyDurable,
   args: unknown,
   options: ResolvedDispatch,
@@ -65,7 +59,7 @@ export async function newExecution(
     kind: fn.kind,
     name: fn.functionName,
     version: fn.kind === "workflow" ? fn.options.version : undefined,
-    input: definitions.codec.encode(accepted, inputPlace(id), root),
+    input: codec.encode(accepted, inputPlace(id), root),
     options:
       overrides === undefined || Object.keys(overrides).length === 0
         ? undefined
@@ -76,6 +70,31 @@ export async function newExecution(
     delayMs: options.delayMs,
     maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
   };
+}
+
+/** Encoding so many takes a moment each; others may go on in between. */
+const encodedAtOnce = 1_000;
+
+/** As `newExecution`, for many. @throws also TypeError for what is no list of argument lists */
+export async function newExecutions(
+  codec: PayloadCodec,
+  fn: AnyDurable,
+  args: unknown,
+  options: ResolvedDispatch,
+): Promise<NewExecution[]> {
+  if (!Array.isArray(args)) {
+    throw new TypeError(`dispatchMany takes an array of argument lists, got ${typeof args}`);
+  }
+  const executions: NewExecution[] = [];
+  for (const [index, one] of (args as readonly unknown[]).entries()) {
+    executions.push(await newExecution(codec, fn, one, options, `args[${index}]`));
+    if (index % encodedAtOnce === encodedAtOnce - 1) {
+      await new Promise<void>((resume) => {
+        setImmediate(resume);
+      });
+    }
+  }
+  return executions;
 }
 
 type Schema = NonNullable<Workflow<readonly unknown[], unknown>["options"]["input"]>;

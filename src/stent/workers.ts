@@ -56,14 +56,10 @@ export class Workers {
     try {
       const connection = await this.#connect();
       if (lifecycle.state === "draining") return lifecycle.toStopped();
-      const worker = new Worker(connection, options);
-      life.worker = worker;
-      lifecycle.onDrain(() => worker.drain());
-      await worker.start();
-      lifecycle.toReady();
+      life.worker = new Worker(connection, options);
+      await life.worker.start();
       this.#endReadyWaits((wait) => wait.resolve());
-      await worker.stopped;
-      lifecycle.toStopped();
+      await life.worker.stopped;
     } catch (error) {
       const stoppedBy = error instanceof Error ? error : new Error(String(error));
       lifecycle.toStopped(stoppedBy);

@@ -516,7 +516,7 @@ export interface Store {
 
   /** Whether there is something due that a worker may take, and when the next thing becomes due. */
   peek(accepts: (lane: Lane) => boolean): Promise<{ readonly due: boolean; readonly nextDueAt: number | undefined; readonly now: number }>;
-  /** Keys of executions without a parent that ended before a time, ascending, from after a key on. */
+  /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
   /** Whether a deadline has passed before its execution began. */
   anyExpired(): Promise<boolean>;
@@ -548,8 +548,6 @@ export interface Store {
   begunEntries(after: { readonly execution: number; readonly seq: number }, limit: number): Promise<readonly BegunRow[]>;
   marks(execution: number, run: number): Promise<readonly { readonly seq: number; readonly item: number; readonly session: number }[]>;
   children(execution: number, states: readonly ExecutionStatus[], limit: number): Promise<readonly ExecutionRow[]>;
-  /** Keys, above `after`, of roots and of children of earlier runs that ended before a time. */
-  finishedBefore(time: number, after: number, limit: number): Promise<readonly number[]>;
   lanes(): Promise<readonly Lane[]>;
   sessions(): Promise<readonly SessionRow[]>;
   /** What a session holds: executions with their `wake_seq` and state, and tasks. */

@@ -18,6 +18,7 @@ export class Claimer {
   readonly #host: ClaimHost;
   #idleMs: number;
   #endTimer: () => void = nothing;
+  #timerAt = Infinity;
   #busy = false;
   #again = false;
   #stopped = false;
@@ -35,6 +36,12 @@ export class Claimer {
     this.#busy = true;
     this.#endTimer();
     void this.#work();
+  }
+
+  /** Something that it may take becomes due then. */
+  noteDue(at: number): void {
+    if (this.#stopped || this.#busy || at >= this.#timerAt) return;
+    this.#setTimer(at);
   }
 
   stop(): void {
@@ -60,9 +67,13 @@ export class Claimer {
 
   #waitUntil(nextDueAt: number | undefined): void {
     const poll = this.#idleMs * (1 - spread + 2 * spread * Math.random());
-    const due = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - this.#host.now());
+    this.#setTimer(Math.min(this.#host.now() + poll, nextDueAt ?? Infinity));
+  }
+
+  #setTimer(at: number): void {
     this.#endTimer();
-    this.#endTimer = this.#host.schedule(Math.min(poll, due), () => this.wake());
+    this.#timerAt = at;
+    this.#endTimer = this.#host.schedule(Math.max(0, at - this.#host.now()), () => this.wake());
   }
 }
 

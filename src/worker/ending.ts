@@ -22,16 +22,12 @@ export interface FailedStep {
 export class Ending {
   readonly #host: RunHost;
   readonly #fn: Workflow<unknown[], unknown>;
-  #execution: ClaimedExecution;
+  readonly #execution: ClaimedExecution;
 
   constructor(host: RunHost, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>) {
     this.#host = host;
     this.#execution = execution;
     this.#fn = fn;
-  }
-
-  reclaimed(execution: ClaimedExecution): void {
-    this.#execution = execution;
   }
 
   /** `failedSteps`: by delivery number. */

@@ -165,11 +165,12 @@ export class LocalSteps {
 
   /** The execution is not ours any more: whatever comes is dropped. */
   lose(): void {
+    this.#settled = [];
+    this.#retried = [];
+    if (this.#running.size + this.#strays.size === 0) return;
     const reason = new LeaseLostError("the lease of this worker was lost");
     const attempts = [...this.#running.values()].map((running) => running.attempt);
     this.#running.clear();
-    this.#settled = [];
-    this.#retried = [];
     for (const attempt of attempts) attempt?.abandon(reason);
     for (const { attempt, cancelTimer } of this.#strays) {
       cancelTimer();

@@ -49,7 +49,7 @@ export class Outgoing {
   }
 
   /** `slotKept`: the claim has kept a slot for the first activity of this turn. @returns whether it was used. */
-  send(entries: readonly TurnEntry[], builder: TurnBuilder, outbound: Outbound, slotKept: boolean): boolean {
+  send(entries: Iterable<TurnEntry>, builder: TurnBuilder, outbound: Outbound, slotKept: boolean): boolean {
     let kept = slotKept;
     for (const entry of entries) {
       const { effect } = entry;

@@ -22,8 +22,8 @@ export interface RunHost {
   readonly tasksTaken: (tasks: readonly ClaimedTask[]) => void;
   /** The execution is not held any more, and there is nothing to keep. */
   readonly runOver: (execution: number) => void;
-  /** The execution is not held any more; its coroutine may be of use later. */
-  readonly runParked: (execution: number) => void;
+  /** The execution is not held any more; its coroutine may be of use later. `dueAt`: when it needs its next turn, if time decides. */
+  readonly runParked: (execution: number, dueAt: number | undefined) => void;
   readonly sessionLost: () => void;
   /** Stores, and tries again while the database cannot. Undefined if the worker has given up. */
   readonly storing: <T>(act: () => Promise<T>) => Promise<T | undefined>;

@@ -77,8 +77,13 @@ export class TurnBuilder {
   }
 
   /** Entries that wait for the host and are new in this commit. */
-  get scheduled(): readonly TurnEntry[] {
-    return [...this.#scheduled.values()];
+  scheduled(): IterableIterator<TurnEntry> {
+    return this.#scheduled.values();
+  }
+
+  /** First reached in this commit, and waiting for the host. */
+  isNew(path: string): boolean {
+    return this.#scheduled.has(path);
   }
 
   entry(path: string): OpenEntry | undefined {

@@ -64,6 +64,7 @@ export class Worker {
   #state: "new" | "ready" | "draining" | "stopped" = "new";
   #losing: Promise<void> | undefined;
   #lastHeldCheck = 0;
+  #endHeldCheck: () => void = nothing;
 
   constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
     this.#deps = deps;
@@ -130,6 +131,7 @@ export class Worker {
     this.#state = "stopped";
     this.#claimer.stop();
     this.#maintenance.stop();
+    this.#endHeldCheck();
     this.#ending.abort();
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     try {
@@ -269,7 +271,7 @@ export class Worker {
         for (const task of tasks) this.#beginTask(task);
       },
       runOver: (key) => this.#forget(key),
-      runParked: (key) => this.#park(key),
+      runParked: (key, dueAt) => this.#park(key, dueAt),
       sessionLost: () => this.#sessionLost(),
       storing: (act) => this.#storing(act),
     };
@@ -289,7 +291,8 @@ export class Worker {
     this.#suspects.delete(key);
   }
 
-  #park(key: number): void {
+  #park(key: number, dueAt: number | undefined): void {
+    if (dueAt !== undefined) this.#claimer.noteDue(dueAt);
     const run = this.#runs.get(key);
     this.#forget(key);
     if (run !== undefined) this.#parked.put(key, run);
@@ -355,12 +358,8 @@ export class Worker {
   }
 
   #checkHeldLater(): void {
-    const cancel = this.#deps.clock.schedule(heldCheckMs, () => {
-      void this.#checkHeld().finally(() => {
-        if (this.#state !== "stopped") this.#checkHeldLater();
-      });
-    });
-    this.#ending.signal.addEventListener("abort", cancel, { once: true });
+    if (this.#state === "stopped") return;
+    this.#endHeldCheck = this.#deps.clock.schedule(heldCheckMs, () => void this.#checkHeld().then(() => this.#checkHeldLater()));
   }
 
   /** Hints may be lost: what is held is looked up by itself. */

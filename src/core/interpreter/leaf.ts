@@ -52,7 +52,7 @@ export class Leaf implements Node, Timer {
   }
 
   close(closing: Closing): Settlement | undefined {
-    if (closing.awaited?.has(this.path) === true && !this.#late) {
+    if (closing.awaited?.has(this.path) === true) {
       this.#late = true;
       this.#host.tell(this);
       return undefined;

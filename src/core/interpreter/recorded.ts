@@ -1,7 +1,7 @@
 import type { AnyEffect } from "../effects/any-effect.ts";
 import { isImmediate, isRecord, type Entry, type EntryKind } from "../journal.ts";
 import type { NonDeterminismError } from "../errors.ts";
-import { missing, unexpected } from "./divergence.ts";
+import { missing, reordered, unexpected } from "./divergence.ts";
 import { nameOf } from "./effect-entry.ts";
 
 /** A journal that is being replayed: the entries that the workflow has not come to yet, by path. */
@@ -54,8 +54,9 @@ export class Recorded {
   /** A race is decided, as it was then. @throws NonDeterminismError */
   takeWinner(path: string, winner: string, delivery: number): void {
     const entry = this.#left.get(path);
-    if (entry?.name !== winner || entry.delivery !== delivery)
-      throw unexpected({ kind: "race", name: winner }, path, entry);
+    const yielded = { kind: "race", name: winner };
+    if (entry?.name !== winner) throw unexpected(yielded, path, entry);
+    if (entry.delivery !== delivery) throw reordered(yielded, entry, delivery);
     this.#left.delete(path);
   }
 

@@ -99,10 +99,6 @@ export class SqliteReader {
     return this.#read(() => this.#sql.journal.itemPage.all({ execution, run, seq, ...page }).map((row) => fullItemRow(row)));
   }
 
-  async finishedBefore(time: number, after: number, limit: number): Promise<readonly number[]> {
-    return this.#read(() => this.#sql.executions.finishedBefore.all({ time, after, limit }).map((row) => row.key));
-  }
-
   async arrivals(execution: number): Promise<readonly ArrivalRow[]> {
     return this.#read(() => this.#sql.journal.arrivals.all({ execution }).map((row) => arrivalRow(row)));
   }

@@ -170,13 +170,15 @@ export const executionStatements = {
 
   blockedOnes: build.selectFrom("stent_executions").select(["key", "blocked"]).where("blocked", "is not", null),
 
+  /** Roots, and children of earlier runs, that ended before a time. */
   finishedBefore: build
-    .selectFrom("stent_executions")
-    .select("key")
-    .where("key", ">", given<number>("after"))
-    .where("parent", "is", null)
-    .where("ended_at", "<", given<number>("time"))
-    .orderBy("key")
+    .selectFrom("stent_executions as e")
+    .leftJoin("stent_executions as p", "p.key", "e.parent")
+    .select("e.key")
+    .where("e.key", ">", given<number>("after"))
+    .where("e.ended_at", "<", given<number>("time"))
+    .where((eb) => eb.or([eb("p.key", "is", null), eb("p.run", ">", eb.ref("e.parent_run"))]))
+    .orderBy("e.key")
     .limit(given<number>("limit")),
 
   restart: build
@@ -231,17 +233,6 @@ export const executionStatements = {
       cancel_reason: null,
     })
     .where("key", "=", given<number>("key")),
-
-  /** Roots, and children of earlier runs, that ended before a time. */
-  finishedBefore: build
-    .selectFrom("stent_executions as e")
-    .leftJoin("stent_executions as p", "p.key", "e.parent")
-    .select("e.key")
-    .where("e.key", ">", given<number>("after"))
-    .where("e.ended_at", "<", given<number>("time"))
-    .where((eb) => eb.or([eb("p.key", "is", null), eb("p.run", ">", eb.ref("e.parent_run"))]))
-    .orderBy("e.key")
-    .limit(given<number>("limit")),
 
   childrenOf: build.selectFrom("stent_executions").select(["key", "id", "state", "parent_run", "parent_seq"]).where("parent", "=", given<number>("parent")).where(unfinished),
   allChildrenOf: build.selectFrom("stent_executions").select(["key", "ended_at"]).where("parent", "=", given<number>("parent")),

@@ -149,10 +149,11 @@ export class Drive {
         outcome === undefined ? entry : copyEntry({ ...entry, outcome }),
       );
     }
-    for (const { path, delivery } of turn.delivered) {
+    for (const { path, delivery, reached } of turn.delivered) {
       const outcome = kept.get(path);
       const entry = this.journal.get(path);
       assert.ok(entry !== undefined, `outcome for unknown path ${path}`);
+      assert.equal(reached, entry.reached);
       assert.equal(entry.delivery, undefined, `the outcome of ${path} is delivered twice`);
       this.journal.set(path, copyEntry({ ...entry, outcome, delivery }));
     }

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { activity, workflow } from "../../../src/core/define.ts";
 import { all, allSettled, branch, race } from "../../../src/core/effects/branch.ts";
 import { call } from "../../../src/core/effects/call.ts";
-import type { Flow } from "../../../src/core/effects/effect.ts";
+import type { Effect, Flow } from "../../../src/core/effects/effect.ts";
 import { random, uuid } from "../../../src/core/effects/local.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
@@ -211,6 +211,32 @@ describe("a workflow whose code has changed", () => {
       (thrown) =>
         thrown instanceof NonDeterminismError &&
         /holds now at path 1\.0 as number 2 .* comes to it as number 1/.test(thrown.message),
+    );
+  });
+
+  test("is refused a race that the same branch wins, but earlier", () => {
+    const racing = (make: (branches: Effect<unknown>[]) => Effect<unknown>) =>
+      steps(() => race({ both: make([call(a), call(b)]), late: sleep("1h") }), callOf("c"));
+    const drive = new Drive(racing(allSettled));
+    drive.error("1.0.0", new Error("no"));
+    drive.value("1.0.1");
+    const error = divergence(racing(all), drive);
+    assert.match(
+      error.message,
+      /holds race "both" at path 1 as number 2 .* comes to it as number 1/,
+    );
+  });
+
+  test("is refused a journal with a gap in its deliveries", () => {
+    const drive = new Drive(steps(callOf("a"), callOf("b")));
+    drive.value("1");
+    drive.value("2");
+    const journal = drive
+      .entries()
+      .map((entry) => (entry.path === "2" ? { ...entry, delivery: 3 } : entry));
+    assert.throws(
+      () => Coroutine.resume(steps(callOf("a"), callOf("b")), [], journal),
+      NonDeterminismError,
     );
   });
 

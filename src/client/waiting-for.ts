@@ -1,0 +1,180 @@
+import { resultPlace, stepId } from "../core/places.ts";
+import type { EntryRow, ExecutionRow, TaskRow } from "../store/store.ts";
+import type { Connection } from "./connection.ts";
+import type { WaitReason } from "./execution-state.ts";
+import { errorText, lastErrorOf, type OpenWork } from "./open-work.ts";
+
+/** How decisive a reason is, most decisive first: the order in which `why` tells them. */
+export const weights = {
+  blocked: 0,
+  notDue: 1,
+  noWorker: 2,
+  lacksCode: 3,
+  lateHolder: 4,
+  retry: 5,
+  sleep: 6,
+  signal: 7,
+  work: 8,
+} as const;
+
+/** Something that an execution waits for, and how decisive that is. */
+export interface Weighed extends WaitReason {
+  readonly weight: (typeof weights)[keyof typeof weights];
+}
+
+/** What an execution waits for, as its row and its open entries say it. One that has ended waits for nothing. */
+export async function waitingFor(
+  connection: Connection,
+  row: ExecutionRow,
+  open: OpenWork,
+  now: number,
+): Promise<Weighed[]> {
+  if (row.endedAt !== undefined) return [];
+  const own = [...blockedBy(row), ...ownTurn(connection, row, now)];
+  const entries: Weighed[] = [];
+  for (const entry of open.entries) entries.push(...(await reasonsOf(connection, row, entry, open, now)));
+  return [...own, ...entries];
+}
+
+/** As the public contract has it. */
+export function unweighed({ weight: _, ...reason }: Weighed): WaitReason {
+  return reason;
+}
+
+function blockedBy(row: ExecutionRow): Weighed[] {
+  if (row.blocked === undefined) return [];
+  const { kind, message, since } = JSON.parse(row.blocked) as {
+    readonly kind?: string;
+    readonly message?: string;
+    readonly since?: number;
+  };
+  return [
+    {
+      weight: weights.blocked,
+      kind: "blocked",
+      name: row.name,
+      since: new Date(since ?? row.startedAt ?? row.createdAt),
+      detail: message ?? kind ?? row.blocked,
+    },
+  ];
+}
+
+/** What has to happen before it has its next turn, or its attempt if it is a job. */
+function ownTurn({ codec }: Connection, row: ExecutionRow, now: number): Weighed[] {
+  const { kind, name, notBefore, failures, attempt } = row;
+  const reason = { kind, name, since: new Date(row.createdAt) };
+  if (row.worker !== undefined) {
+    if (kind === "workflow") return [];
+    const since = new Date(row.startedAt ?? row.createdAt);
+    return [{ ...reason, weight: weights.work, since, detail: `attempt ${attempt} runs` }];
+  }
+  if (row.blocked !== undefined) return [];
+  if (notBefore > now && failures > 0) {
+    const error = errorText(codec, row.result, resultPlace(row.id)) ?? "a failure";
+    const detail = `attempt ${attempt} begins then; the last ended with ${error}`;
+    return [{ ...reason, weight: weights.retry, until: new Date(notBefore), detail }];
+  }
+  if (notBefore > now) {
+    const until = new Date(notBefore);
+    return [{ ...reason, weight: weights.notDue, kind: "sleep", name: "sleep", until, detail: "it was dispatched with a delay, and starts then" }];
+  }
+  if (row.dueAt === undefined || row.dueAt > now) return [];
+  const since = new Date(Math.max(row.dueAt, row.createdAt));
+  return [{ ...reason, weight: weights.work, since, detail: "it is due, and waits for a worker to take it" }];
+}
+
+async function reasonsOf(
+  connection: Connection,
+  row: ExecutionRow,
+  entry: EntryRow,
+  open: OpenWork,
+  now: number,
+): Promise<Weighed[]> {
+  const { kind, name = kind, dueAt } = entry;
+  const since = new Date(entry.scheduledAt);
+  const until = dueAt === undefined ? {} : { until: new Date(dueAt) };
+  switch (kind) {
+    case "sleep":
+    case "sleepUntil":
+      return [{ weight: weights.sleep, kind: "sleep", name: "sleep", since, ...until }];
+    case "signal":
+      return [{ weight: weights.signal, kind: "signal", name, since, ...until }];
+    case "call":
+    case "map":
+      return taskReasons(connection, entry, open.tasks.get(entry.seq) ?? [], now);
+    case "child":
+      return [await childReason(connection, row, entry)];
+    case "run":
+      return [{ weight: weights.work, kind: "activity", name, since, detail: "a closure in the worker that holds it" }];
+    default:
+      return []; // what is answered in the turn that asks for it
+  }
+}
+
+function taskReasons(
+  { codec }: Connection,
+  entry: EntryRow,
+  tasks: readonly TaskRow[],
+  now: number,
+): Weighed[] {
+  const reason = {
+    kind: "activity" as const,
+    name: entry.name ?? entry.kind,
+    since: new Date(entry.scheduledAt),
+  };
+  if (entry.worker !== undefined) {
+    const detail = `attempt ${entry.attempt} runs in the worker that holds its execution`;
+    return [{ ...reason, weight: weights.work, detail }];
+  }
+  const retrying = tasks.filter((task) => task.worker === undefined && task.dueAt > now);
+  const others = tasks.filter((task) => !retrying.includes(task));
+  return [
+    ...retrying.map((task): Weighed => {
+      const error = lastErrorOf(codec, task, entry);
+      const detail = `attempt ${task.attempt + 1}${queueText(task)} begins then${error === undefined ? "" : `; the last ended with ${error}`}`;
+      return { ...reason, weight: weights.retry, until: new Date(task.dueAt), detail };
+    }),
+    ...(others.length === 0 && retrying.length > 0
+      ? []
+      : [{ ...reason, weight: weights.work, detail: othersText(entry, others) }]),
+  ];
+}
+
+function othersText(entry: EntryRow, tasks: readonly TaskRow[]): string {
+  const [first] = tasks;
+  if (first === undefined) return "its outcome has come, and is taken in the next turn";
+  if (entry.kind === "call") {
+    return first.worker === undefined
+      ? `waits${queueText(first)} for attempt ${first.attempt + 1}`
+      : `attempt ${first.attempt}${queueText(first)} runs`;
+  }
+  const count = (some: readonly TaskRow[]): number => some.reduce((sum, task) => sum + sizeOf(task), 0);
+  const running = count(tasks.filter((task) => task.worker !== undefined));
+  return `${count(tasks) - running} items wait${queueText(first)}, ${running} run`;
+}
+
+/** How many items of a map a task is; a call is one. */
+export function sizeOf({ itemFrom, itemTo }: TaskRow): number {
+  return itemFrom === undefined || itemTo === undefined ? 1 : itemTo - itemFrom;
+}
+
+function queueText({ queue }: { readonly queue: string | undefined }): string {
+  return queue === undefined ? "" : ` in queue "${queue}"`;
+}
+
+async function childReason(
+  { store }: Connection,
+  { id, run }: ExecutionRow,
+  entry: EntryRow,
+): Promise<Weighed> {
+  const childId = stepId({ id, run, cut: entry.cut }, entry.path);
+  const child = await store.execution(childId);
+  const state = child === undefined ? "not there" : child.blocked === undefined ? child.state : "blocked";
+  return {
+    weight: weights.work,
+    kind: "workflow",
+    name: entry.name ?? entry.kind,
+    since: new Date(entry.scheduledAt),
+    detail: `execution ${childId} is ${state}`,
+  };
+}

@@ -1,0 +1,160 @@
+export { Stent, type BootstrapOptions } from "./stent.ts";
+export type { StentOptions } from "./stent/options.ts";
+export type { WorkerStatusOverview } from "./stent/workers.ts";
+
+export type { CancelOptions } from "./client/cancel.ts";
+export type { DispatchOptions } from "./client/dispatch-options.ts";
+export type {
+  ExecutionState,
+  ExecutionSummary,
+  ProgressEntry,
+  WaitReason,
+} from "./client/execution-state.ts";
+export type { ExecutionHandle } from "./client/handle.ts";
+export type { RetryOptions } from "./client/retry.ts";
+export type { SendSignalOptions } from "./client/send-signal.ts";
+export type { WaitOptions } from "./client/wait.ts";
+
+export { activity, remote, workflow, type RemoteOptions } from "./core/define.ts";
+export type {
+  Activity,
+  ActivityOptions,
+  CallOptions,
+  Durable,
+  DurableOptions,
+  Workflow,
+  WorkflowOptions,
+} from "./core/durable.ts";
+export { parseDuration, type Duration } from "./core/duration.ts";
+export { registerError } from "./core/error-classes.ts";
+export {
+  CancelledError,
+  CleanedUpError,
+  ClosedError,
+  DatabaseError,
+  DeadlockError,
+  DeadLetterNotFoundError,
+  DrainError,
+  DuplicateFunctionError,
+  ExecutionExistsError,
+  ExecutionFinishedError,
+  ExecutionNotFoundError,
+  ExecutionRunningError,
+  ExpiryError,
+  InvalidDurationError,
+  LeaseLostError,
+  NoContextError,
+  NonDeterminismError,
+  NonRetryableError,
+  NotSupportedError,
+  PoisonError,
+  RemoteError,
+  SchemaMismatchError,
+  SerializationError,
+  StentError,
+  TurnLimitError,
+  UnregisteredFunctionError,
+  ValidationError,
+  type DatabaseErrorCode,
+  type ExpiryCode,
+  type StentErrorOptions,
+  type ValidationIssue,
+} from "./core/errors.ts";
+export { FunctionRegistry, registry } from "./core/registry.ts";
+export { Result, type ResultMethods } from "./core/result.ts";
+export type { RetryPolicy, RetryPredicate } from "./core/retry.ts";
+export type { StandardSchema } from "./core/schema.ts";
+export type { Place, Serializer } from "./core/serializer.ts";
+export type { ExecutionStatus } from "./core/status.ts";
+
+export type { AnyEffect } from "./core/effects/any-effect.ts";
+export {
+  all,
+  allSettled,
+  branch,
+  race,
+  type AllEffect,
+  type AllSettledEffect,
+  type BranchEffect,
+  type RaceEffect,
+} from "./core/effects/branch.ts";
+export { call, type CallEffect } from "./core/effects/call.ts";
+export type { Branch, Effect, Flow } from "./core/effects/effect.ts";
+export {
+  cancel,
+  fork,
+  join,
+  type CancelEffect,
+  type ForkEffect,
+  type JoinEffect,
+  type Task,
+} from "./core/effects/fork.ts";
+export {
+  continueAsNew,
+  dispatch,
+  patched,
+  transaction,
+  type ContinueAsNewEffect,
+  type DispatchEffect,
+  type PatchedEffect,
+  type TransactionEffect,
+} from "./core/effects/lineage.ts";
+export {
+  random,
+  run,
+  uuid,
+  type RandomEffect,
+  type RunEffect,
+  type UuidEffect,
+} from "./core/effects/local.ts";
+export {
+  map,
+  starmap,
+  type MapEffect,
+  type MapOptions,
+  type Settling,
+} from "./core/effects/map.ts";
+export {
+  counters,
+  progress,
+  state,
+  type CounterAddEffect,
+  type CounterGetEffect,
+  type ProgressEffect,
+  type StateGetEffect,
+  type StateSetEffect,
+} from "./core/effects/record.ts";
+export {
+  cancelled,
+  compensate,
+  shield,
+  within,
+  type CancelledEffect,
+  type CompensateEffect,
+  type ShieldEffect,
+  type WithinEffect,
+} from "./core/effects/scope.ts";
+export {
+  defineSignal,
+  sendSignal,
+  signal,
+  type SendSignalEffect,
+  type SignalDefinition,
+  type SignalEffect,
+} from "./core/effects/signal.ts";
+export {
+  now,
+  sleep,
+  sleepUntil,
+  type NowEffect,
+  type SleepEffect,
+  type SleepUntilEffect,
+} from "./core/effects/time.ts";
+
+export type { Logger, MetricsRecorder } from "./observe/events.ts";
+export type { Clock } from "./runtime/clock.ts";
+export type { Backend } from "./store/backend.ts";
+export { sqlite } from "./store/sqlite.ts";
+export { context, type ActivityContext } from "./worker/context.ts";
+export { WorkerLifecycle, type WorkerState } from "./worker/lifecycle.ts";
+export type { ServeOptions } from "./worker/serve-options.ts";

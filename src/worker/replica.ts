@@ -1,0 +1,87 @@
+import type { Workflow } from "../core/durable.ts";
+import { Coroutine } from "../core/interpreter/coroutine.ts";
+import { cancelPath } from "../core/journal.ts";
+import { inputPlace } from "../core/places.ts";
+import { entryStatus } from "../core/status.ts";
+import type { ClaimedExecution, EntryRow } from "../store/store.ts";
+import type { WorkerDeps } from "./deps.ts";
+import type { FailedStep } from "./ending.ts";
+import { loadJournal, loadRecords } from "./journal-loading.ts";
+import type { LocalSteps } from "./local-steps.ts";
+import type { OpenEntry } from "./turn-builder.ts";
+
+/** What this process knows of a run beside its rows: the live coroutine, what waits, and where the journal ends. */
+export class Replica {
+  readonly coroutine: Coroutine;
+  /** Entries that wait for their outcome, by path. */
+  readonly open = new Map<string, OpenEntry>();
+  /** After a replay: attempts that were lost, or are asked for anew. */
+  lost: EntryRow[] = [];
+  nextSeq = 1;
+  step = 0;
+  /** When closing the whole execution began. */
+  closingAt: number | undefined;
+  #failedSteps: Map<number, FailedStep> | undefined;
+
+  private constructor(coroutine: Coroutine) {
+    this.coroutine = coroutine;
+  }
+
+  /** Of a run that has no journal yet. @throws SerializationError, and what the workflow throws before it is a generator */
+  static fresh(deps: WorkerDeps, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>): Replica {
+    return new Replica(Coroutine.start(fn, argsOf(deps, execution)));
+  }
+
+  /** Of a run that may have one. @throws SerializationError, NonDeterminismError, DatabaseError */
+  static async load(deps: WorkerDeps, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>, local: LocalSteps): Promise<Replica> {
+    const args = argsOf(deps, execution);
+    const { entries, rows } = await loadJournal(deps.store, deps.codec, execution);
+    const records = await loadRecords(deps.store, deps.codec, execution);
+    if (rows.length === 0) return new Replica(Coroutine.start(fn, args, records));
+    const replica = new Replica(Coroutine.resume(fn, args, entries, records));
+    await replica.#takeUp(deps, execution, rows, local);
+    return replica;
+  }
+
+  /** Failures that the workflow was given, by delivery number: one of them may end the execution. */
+  get failedSteps(): ReadonlyMap<number, FailedStep> {
+    return this.#failedSteps ?? none;
+  }
+
+  noteFailure(delivery: number, entry: { readonly seq: number; readonly path: string; readonly kind: string; readonly name: string | undefined; readonly attempt: number }): void {
+    if (entry.kind !== "call" && entry.kind !== "map") return;
+    this.#failedSteps ??= new Map();
+    this.#failedSteps.set(delivery, { seq: entry.seq, path: entry.path, kind: entry.kind, name: entry.name ?? "", attempt: entry.attempt });
+  }
+
+  /** Finds out what of the journal still waits, and what of that has nobody who works on it. */
+  async #takeUp(deps: WorkerDeps, execution: ClaimedExecution, rows: readonly EntryRow[], local: LocalSteps): Promise<void> {
+    const last = rows.at(-1);
+    this.nextSeq = (last?.seq ?? 0) + 1;
+    this.step = last?.step ?? 0;
+    for (const row of rows) {
+      if (row.path === cancelPath) this.closingAt = row.scheduledAt;
+      if (row.status === entryStatus.failed && row.delivery !== undefined) this.noteFailure(row.delivery, row);
+      if (this.coroutine.waiting(row.path) !== undefined) this.open.set(row.path, { ...row });
+    }
+    const queued = await this.#queuedSeqs(deps, execution);
+    this.lost = rows.filter((row) => {
+      if (!this.open.has(row.path) || row.status === entryStatus.completed || local.has(row.path)) return false;
+      if (row.kind === "run" || row.kind === "sendSignal") return true;
+      return row.kind === "call" && !queued.has(row.seq);
+    });
+  }
+
+  async #queuedSeqs({ store }: WorkerDeps, execution: ClaimedExecution): Promise<ReadonlySet<number>> {
+    if (![...this.open.values()].some((entry) => entry.kind === "call")) return new Set();
+    const tasks = await store.tasks({ execution: execution.key, limit: Number.MAX_SAFE_INTEGER });
+    const arrivals = await store.arrivals(execution.key);
+    return new Set([...tasks.map((task) => task.seq), ...arrivals.map((arrival) => arrival.seq)]);
+  }
+}
+
+const none: ReadonlyMap<number, FailedStep> = new Map();
+
+function argsOf(deps: WorkerDeps, execution: ClaimedExecution): readonly unknown[] {
+  return deps.codec.decode(execution.input, inputPlace(execution.id)) as readonly unknown[];
+}

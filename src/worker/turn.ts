@@ -1,0 +1,188 @@
+/**
+ * One turn being made: from what has arrived to the one request that stores it. Everything here is undone by forgetting it, except
+ * for the coroutine, which cannot be rewound (W3).
+ */
+import type { CallEffect } from "../core/effects/call.ts";
+import { LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
+import type { Delivery, Done, Facts, Turn as Step } from "../core/interpreter/turn.ts";
+import { attemptPolicy, unsupportedOptions, type StoredOptions } from "../core/step-options.ts";
+import type { ClaimedExecution, EntryRow } from "../store/store.ts";
+import { readInbox } from "./inbound.ts";
+import { stopReason, type LocalSteps, type RetriedStep, type SettledStep } from "./local-steps.ts";
+import { nothingOutbound, type Outbound, type Outgoing } from "./outbound.ts";
+import type { Replica } from "./replica.ts";
+import type { RunHost } from "./run-host.ts";
+import { TurnBuilder, type OutcomeFacts } from "./turn-builder.ts";
+
+/** What a turn works with. */
+export interface TurnContext {
+  readonly host: RunHost;
+  readonly execution: ClaimedExecution;
+  readonly replica: Replica;
+  readonly local: LocalSteps;
+  readonly outgoing: Outgoing;
+  readonly facts: Facts;
+  /** Sessions that died while an attempt was running, by the entry's seq. */
+  readonly marks: ReadonlyMap<number, number>;
+  /** The inbox has to be read for waits of earlier turns too. */
+  readonly woken: boolean;
+}
+
+export class Turn {
+  readonly builder: TurnBuilder;
+  readonly outbound: Outbound = nothingOutbound();
+  readonly settled: readonly SettledStep[];
+  readonly retried: readonly RetriedStep[];
+  readonly arrived: number[] = [];
+  readonly consumed: { readonly signal: number; readonly seq: number }[] = [];
+  done: Done | undefined;
+  wakeAt: number | undefined;
+  readonly #context: TurnContext;
+  readonly #asked = new Set<string>();
+
+  /** Takes the outcomes in hand; they are given back if the turn cannot be stored. */
+  constructor(context: TurnContext) {
+    const { host, execution, replica, local } = context;
+    this.#context = context;
+    this.settled = local.takeSettled();
+    this.retried = local.takeRetried();
+    this.builder = new TurnBuilder(host.deps.codec, execution, {
+      nextSeq: replica.nextSeq,
+      step: replica.step,
+      open: replica.open,
+      now: host.deps.clock.now(),
+    });
+  }
+
+  /** Attempts that were lost or failed find their next place, before the workflow goes on. */
+  prepare(): void {
+    const { replica, outgoing } = this.#context;
+    for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
+    for (const step of this.retried) {
+      if (replica.coroutine.waiting(step.path) === undefined) continue;
+      outgoing.retryLater(step.step, step.payload, step.delayMs, step.counted, this.builder, this.outbound);
+    }
+  }
+
+  /** Delivers, and drives the workflow until it waits for something that is not here. */
+  drive(deliveries: readonly Delivery[]): void {
+    const { replica, facts } = this.#context;
+    let next = deliveries;
+    do {
+      const step = replica.coroutine.advance(next, facts);
+      this.wakeAt = step.wakeAt;
+      this.done = step.done;
+      this.#note(step);
+      next = this.#instantly(step);
+    } while (next.length > 0 && this.done === undefined);
+  }
+
+  /** Signal names that the workflow waits for and whose inbox has not been read in this turn. */
+  unread(): readonly string[] {
+    const { coroutine } = this.#context.replica;
+    if (coroutine.signalWaits.size === 0 || this.done !== undefined) return [];
+    return [...coroutine.signalWaits].filter(([, paths]) => [...paths].some((path) => this.#isUnread(path))).map(([name]) => name);
+  }
+
+  /** Messages for those waits, oldest first. */
+  async readMessages(names: readonly string[]): Promise<Delivery[]> {
+    const { host, execution, replica } = this.#context;
+    const deliveries: Delivery[] = [];
+    for (const name of names) {
+      const paths = new Set([...(replica.coroutine.signalWaits.get(name) ?? [])].filter((path) => this.#isUnread(path)));
+      for (const path of paths) this.#asked.add(path);
+      const taken = new Set(this.consumed.map((message) => message.signal));
+      for (const message of await readInbox(host.deps, execution, name, paths, taken)) {
+        const open = this.builder.entry(message.delivery.path);
+        if (open === undefined) continue;
+        this.consumed.push({ signal: message.key, seq: open.seq });
+        deliveries.push(message.delivery);
+      }
+    }
+    return deliveries;
+  }
+
+  /** Decides where the work of new entries runs. @returns whether the slot that the claim kept was used. */
+  send(slotKept: boolean): boolean {
+    if (this.done !== undefined) return false;
+    return this.#context.outgoing.send(this.builder.scheduled(), this.builder, this.outbound, slotKept);
+  }
+
+  /** Frees what was reserved for what will not be begun. */
+  forgo(): void {
+    const { slots } = this.#context.host;
+    for (const _step of this.outbound.steps) slots.release();
+    for (const { items } of this.outbound.takenItems) for (const _item of items) slots.release();
+    this.#context.local.giveBack(this.settled, this.retried);
+  }
+
+  #isUnread(path: string): boolean {
+    return !this.#asked.has(path) && (this.#context.woken || this.builder.isNew(path));
+  }
+
+  #note(step: Step): void {
+    const { replica, local, host, execution } = this.#context;
+    for (const entry of step.delivered) {
+      const open = replica.open.get(entry.path);
+      if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined) continue;
+      replica.noteFailure(entry.delivery, { ...open, attempt: (entry.tag as OutcomeFacts | undefined)?.attempt ?? open.attempt });
+    }
+    this.builder.add(step, (path) => replica.coroutine.waiting(path) !== undefined);
+    if (step.cancelled.length > 0) {
+      const why = stopReason(replica.coroutine.closingReason);
+      for (const path of step.cancelled) {
+        if (replica.coroutine.waiting(path) === undefined) local.withdraw(path, why);
+        else local.tell(path, why);
+      }
+    }
+    for (const error of step.unheard) {
+      host.deps.observer.log.warn("an error was thrown while a branch was being closed", { executionId: execution.id, error });
+    }
+  }
+
+  /** What a new entry asks for and gets at once: a map of nothing, a function that this version cannot run. */
+  #instantly(step: Step): Delivery[] {
+    const deliveries: Delivery[] = [];
+    for (const { effect, path } of step.scheduled) {
+      if (effect?.kind !== "call" && effect?.kind !== "map") continue;
+      const refused = unsupportedOptions(effect.fn);
+      if (refused.length > 0) {
+        const error = new NotSupportedError(`"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`);
+        deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
+      } else if (effect.kind === "map" && effect.items.length === 0) {
+        deliveries.push({ kind: "outcome", path, outcome: { ok: true, value: [] } });
+      }
+    }
+    return deliveries;
+  }
+
+  /** An attempt that was lost with its worker, or is asked for anew after a retry. */
+  #takeUpLost(row: EntryRow): void {
+    const { replica, host, outgoing } = this.#context;
+    const leaf = replica.coroutine.waiting(row.path);
+    if (leaf === undefined || leaf.late) return;
+    const { effect } = leaf;
+    if (effect.kind === "run") {
+      this.builder.change(row.path, { attempt: row.attempt + 1, failures: 0, here: true, value: undefined, startedAt: host.deps.clock.now() });
+      this.outbound.closures.push({ path: row.path, fn: effect.fn });
+    } else if (effect.kind === "sendSignal" && row.input !== undefined) {
+      outgoing.resend(row.path, effect, row.input, this.builder, this.outbound);
+    } else if (effect.kind === "call" && row.input !== undefined) {
+      this.#takeUpCall(row, effect, row.input);
+    }
+  }
+
+  /** By I5: one start at most under maxAttempts 1; and what keeps killing its process is not tried for ever. */
+  #takeUpCall(row: EntryRow, effect: CallEffect, input: NonNullable<EntryRow["input"]>): void {
+    const { host, local, outgoing, marks } = this.#context;
+    const policy = attemptPolicy(effect.fn, JSON.parse(row.options ?? "{}") as StoredOptions);
+    const deaths = marks.get(row.seq) ?? 0;
+    if (deaths >= host.maxClaims) {
+      local.fail(row.path, new PoisonError(`activity "${effect.name}" was running in ${deaths} worker sessions when they died; it is not tried again by itself`));
+    } else if (policy.retry.maxAttempts === 1 && row.worker !== undefined) {
+      local.fail(row.path, new LeaseLostError(`the worker that ran activity "${effect.name}" was lost, and maxAttempts: 1 allows no second start`));
+    } else {
+      outgoing.again({ path: row.path, effect, attempt: row.attempt, failures: row.failures, input }, this.builder, this.outbound);
+    }
+  }
+}
