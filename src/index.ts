@@ -2,8 +2,12 @@ export { Stent, type BootstrapOptions } from "./stent.ts";
 export type { StentOptions } from "./stent/options.ts";
 export type { WorkerStatusOverview } from "./stent/workers.ts";
 
+export type { BulkAction, BulkOptions, BulkResult } from "./client/bulk.ts";
 export type { CancelOptions } from "./client/cancel.ts";
+export type { CleanupOptions } from "./client/cleanup.ts";
+export type { DeadLetter, DeadLetterPage } from "./client/dead-letters.ts";
 export type { DispatchOptions } from "./client/dispatch-options.ts";
+export type { ExecutionFilter } from "./client/execution-filter.ts";
 export type {
   ExecutionState,
   ExecutionSummary,
@@ -11,8 +15,12 @@ export type {
   WaitReason,
 } from "./client/execution-state.ts";
 export type { ExecutionHandle } from "./client/handle.ts";
+export type { HistoryEntry } from "./client/history.ts";
+export type { TaskFilter } from "./client/list-tasks.ts";
+export type { Page } from "./client/page.ts";
 export type { RetryOptions } from "./client/retry.ts";
 export type { SendSignalOptions } from "./client/send-signal.ts";
+export type { TaskRecord } from "./client/task-record.ts";
 export type { WaitOptions } from "./client/wait.ts";
 
 export { activity, remote, workflow, type RemoteOptions } from "./core/define.ts";

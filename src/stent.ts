@@ -1,27 +1,42 @@
+import { bulk, type BulkAction, type BulkOptions, type BulkResult } from "./client/bulk.ts";
 import { cancel, resolveCancelOptions, type CancelOptions } from "./client/cancel.ts";
-import type { Connection } from "./client/connection.ts";
+import { cleanup, resolveCleanupOptions, type CleanupOptions } from "./client/cleanup.ts";
+import {
+  discardDeadLetter,
+  getDeadLetter,
+  listDeadLetters,
+  type DeadLetter,
+  type DeadLetterPage,
+} from "./client/dead-letters.ts";
 import {
   resolveDispatchOptions,
   resolveManyOptions,
   type DispatchOptions,
 } from "./client/dispatch-options.ts";
 import { dispatchAll } from "./client/dispatch.ts";
-import type { ExecutionState } from "./client/execution-state.ts";
+import type { ExecutionFilter } from "./client/execution-filter.ts";
+import type { ExecutionState, ExecutionSummary, WaitReason } from "./client/execution-state.ts";
 import { ClientHandle, type ExecutionHandle } from "./client/handle.ts";
+import { history, type HistoryEntry } from "./client/history.ts";
+import { listExecutions } from "./client/list-executions.ts";
+import { listTasks, type TaskFilter } from "./client/list-tasks.ts";
 import { checkDispatchable, newExecution, newExecutions } from "./client/new-execution.ts";
-import { outcomeOf } from "./client/outcome.ts";
+import { outcomeOf } from "./client/outcome-codec.ts";
+import type { Page } from "./client/page.ts";
 import { resultOf } from "./client/result-of.ts";
 import { resolveRetryOptions, retry, type RetryOptions } from "./client/retry.ts";
 import { newSignal, sendSignal, type SendSignalOptions } from "./client/send-signal.ts";
 import { stateOf } from "./client/state-of.ts";
+import type { TaskRecord } from "./client/task-record.ts";
 import { resolveWaitOptions, waitForEnd, type WaitOptions } from "./client/wait.ts";
+import { why } from "./client/why.ts";
 import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
-import { ClosedError, StentError } from "./core/errors.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { DispatchRequest, NewExecution } from "./store/store.ts";
+import { ConnectionLife } from "./stent/connection-life.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
   resolveStentOptions,
@@ -45,21 +60,23 @@ export interface BootstrapOptions {
 export class Stent implements AsyncDisposable {
   readonly #options: ResolvedStentOptions;
   readonly #workers: Workers;
-  /** What is being asked of the database now; waits are not among it. */
-  readonly #acts = new Set<Promise<unknown>>();
-  #connection: Promise<Connection> | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #life: ConnectionLife;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option; NotSupportedError */
   constructor(options: StentOptions) {
     this.#options = resolveStentOptions(options);
-    this.#workers = new Workers(() => this.#connected());
+    this.#workers = new Workers(() => this.#life.connected());
+    this.#life = new ConnectionLife({
+      open: () => openConnection(this.#options, () => this.#workers.adopter()),
+      endFirst: () => this.#workers.close(),
+      close: closeConnection,
+    });
   }
 
   /** Connect, migrate, ready. @throws DatabaseError, SchemaMismatchError */
   static async open(options: string | StentOptions): Promise<Stent> {
     const stent = new Stent(typeof options === "string" ? { backend: options } : options);
-    await stent.#connected();
+    await stent.#life.connected();
     return stent;
   }
 
@@ -120,7 +137,8 @@ export class Stent implements AsyncDisposable {
     args: NoInfer<A>,
     options?: DispatchOptions,
   ): Promise<ExecutionHandle<R>> {
-    if (options?.delay !== undefined) throw new TypeError("schedule takes its delay first; leave the option delay out");
+    if (options?.delay !== undefined)
+      throw new TypeError("schedule takes its delay first; leave the option delay out");
     return this.dispatch<A, R>(fn, args, { ...options, delay });
   }
 
@@ -143,19 +161,19 @@ export class Stent implements AsyncDisposable {
     executions: readonly NewExecution[],
     ifExists: DispatchRequest["ifExists"],
   ): Promise<void> {
-    return this.#act((connection) => dispatchAll(connection, executions, ifExists));
+    return this.#life.act((connection) => dispatchAll(connection, executions, ifExists));
   }
 
   // ── one execution ──
 
   /** @throws ExecutionNotFoundError */
   stateOf<R = unknown>(id: string): Promise<ExecutionState<R>> {
-    return this.#act((connection) => stateOf<R>(connection, id));
+    return this.#life.act((connection) => stateOf<R>(connection, id));
   }
 
   /** @throws ExecutionNotFoundError, ExecutionRunningError */
   resultOf<R = unknown>(id: string): Promise<Result<R>> {
-    return this.#act((connection) => resultOf<R>(connection, id));
+    return this.#life.act((connection) => resultOf<R>(connection, id));
   }
 
   /** @throws ExpiryError when `timeout` (or `expiry`, its other name) is over; the signal's reason; ExecutionNotFoundError; ClosedError */
@@ -164,11 +182,9 @@ export class Stent implements AsyncDisposable {
     options?: WaitOptions & { /** Another name for `timeout`. */ expiry?: Duration },
   ): Promise<Result<R>> {
     const resolved = resolveWaitOptions(options);
-    const connection = await this.#connected();
-    const ended = await waitForEnd(connection, id, resolved).catch((error: unknown) => {
-      throw this.#orClosed(error);
-    });
-    return outcomeOf<R>(connection.codec, ended);
+    return this.#life.wait(async (connection) =>
+      outcomeOf<R>(connection.codec, await waitForEnd(connection, id, resolved)),
+    );
   }
 
   /** @throws ExecutionNotFoundError, ExecutionFinishedError; ValidationError against the signal's schema */
@@ -180,19 +196,71 @@ export class Stent implements AsyncDisposable {
     options?: SendSignalOptions,
   ): Promise<void> {
     const request = await newSignal(this.#options.codec, id, name, payload, options);
-    return this.#act((connection) => sendSignal(connection, request));
+    return this.#life.act((connection) => sendSignal(connection, request));
   }
 
   /** Idempotent; a finished execution stays as it is. Reaches children and running activities. @throws ExecutionNotFoundError */
   async cancel(id: string, options?: CancelOptions): Promise<void> {
     const resolved = resolveCancelOptions(options);
-    return this.#act((connection) => cancel(connection, id, resolved));
+    return this.#life.act((connection) => cancel(connection, id, resolved));
   }
 
   /** Lets an execution that has stopped go on. @throws ExecutionNotFoundError, ExecutionFinishedError, ExecutionRunningError, CleanedUpError */
   async retry(id: string, options?: RetryOptions): Promise<void> {
     const resolved = resolveRetryOptions(options);
-    return this.#act((connection) => retry(connection, id, resolved));
+    return this.#life.act((connection) => retry(connection, id, resolved));
+  }
+
+  /** Why it is not moving, most decisive cause first, each with what would move it. Empty when it has ended. @throws ExecutionNotFoundError */
+  why(id: string): Promise<readonly WaitReason[]> {
+    return this.#life.act((connection) => why(connection, id));
+  }
+
+  /** The current run: one entry a call, child, sleep, signal, run and the like, in the order they were reached. @throws ExecutionNotFoundError at the first step */
+  history(id: string): AsyncIterable<HistoryEntry> {
+    return history((read) => this.#life.act(read), id);
+  }
+
+  // ── many ──
+
+  /** Executions that match, newest first; `limit` 10. */
+  listExecutions(filter?: ExecutionFilter): Promise<Page<ExecutionSummary>> {
+    return this.#life.act((connection) => listExecutions(connection, filter));
+  }
+
+  /** Waiting and running tasks; of one execution also those that have ended. `limit` 50. */
+  listTasks(filter?: TaskFilter): Promise<Page<TaskRecord>> {
+    return this.#life.act((connection) => listTasks(connection, filter));
+  }
+
+  /** The same act on everything that a filter matches, in batches. "delete" touches finished executions only. Of the filter, `limit`, `offset` and `cursor` are not used. */
+  bulk(action: BulkAction, filter: ExecutionFilter, options?: BulkOptions): Promise<BulkResult> {
+    return this.#life.act((connection) => bulk(connection, action, filter, options));
+  }
+
+  /** How much waits and runs: in one queue ("default": the unqueued), or in all. */
+  queueDepth(queue?: string): Promise<number> {
+    return this.#life.act(({ store }) => store.queueDepth(queue));
+  }
+
+  /** Newest first; `limit` 50. */
+  listDeadLetters(options?: DeadLetterPage): Promise<Page<DeadLetter>> {
+    return this.#life.act((connection) => listDeadLetters(connection, options));
+  }
+
+  getDeadLetter(taskId: string): Promise<DeadLetter | undefined> {
+    return this.#life.act((connection) => getDeadLetter(connection, taskId));
+  }
+
+  /** @returns whether there was one. */
+  discardDeadLetter(taskId: string): Promise<boolean> {
+    return this.#life.act((connection) => discardDeadLetter(connection, taskId));
+  }
+
+  /** Deletes executions that ended longer ago than `olderThan` (default "7d") with all that belongs to them. */
+  async cleanup(options?: CleanupOptions): Promise<{ executions: number }> {
+    const resolved = resolveCleanupOptions(options);
+    return this.#life.act((connection) => cleanup(connection, resolved));
   }
 
   // ── workers ──
@@ -226,47 +294,10 @@ export class Stent implements AsyncDisposable {
 
   /** Drains workers of this client, rejects open waits with ClosedError, disconnects. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return this.#life.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    const connection = await this.#connection?.catch(() => undefined);
-    connection?.ends.close(new ClosedError());
-    await this.#workers.close();
-    await Promise.allSettled(this.#acts);
-    if (connection !== undefined) await closeConnection(connection);
-  }
-
-  #connected(): Promise<Connection> {
-    if (this.#closing !== undefined) return Promise.reject(new ClosedError());
-    this.#connection ??= openConnection(this.#options, () => this.#workers.adopter()).catch(
-      (error: unknown) => {
-        this.#connection = undefined; // the next use tries again
-        throw error;
-      },
-    );
-    return this.#connection;
-  }
-
-  async #act<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
-    const acting = this.#connected().then(act);
-    this.#acts.add(acting);
-    try {
-      return await acting;
-    } catch (error) {
-      throw this.#orClosed(error);
-    } finally {
-      this.#acts.delete(acting);
-    }
-  }
-
-  /** What goes wrong below because the database has been closed is told as that. */
-  #orClosed(error: unknown): unknown {
-    return this.#closing !== undefined && !(error instanceof StentError) ? new ClosedError() : error;
   }
 }

@@ -1,5 +1,6 @@
 import { ExecutionNotFoundError } from "../core/errors.ts";
 import { knownOptions, show } from "../core/option.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { Connection } from "./connection.ts";
 
 /** How an execution is cancelled. */
@@ -29,6 +30,8 @@ export async function cancel(
   id: string,
   options: { readonly reason: string | undefined; readonly force: boolean },
 ): Promise<void> {
+  failpoint("cancel.before-submit");
   const answer = await connection.committer.submit("cancel", { executionId: id, ...options });
+  failpoint("cancel.after-commit");
   if (answer === "not-found") throw new ExecutionNotFoundError(id);
 }

@@ -82,7 +82,9 @@ export function resolveDispatchOptions(options: DispatchOptions = {}): ResolvedD
 export function resolveManyOptions(options: DispatchOptions = {}): ResolvedDispatch {
   const resolved = resolveDispatchOptions(options);
   if (resolved.id === undefined) return resolved;
-  throw new TypeError("dispatchMany takes no id: only one of many could have it; dispatch that one");
+  throw new TypeError(
+    "dispatchMany takes no id: only one of many could have it; dispatch that one",
+  );
 }
 
 /** What is thrown where the caller's own transaction is given. */

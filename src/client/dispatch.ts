@@ -1,5 +1,11 @@
 import { ExecutionExistsError } from "../core/errors.ts";
-import type { ClaimedExecution, Dispatched, DispatchRequest, NewExecution } from "../store/store.ts";
+import { failpoint } from "../runtime/failpoint.ts";
+import type {
+  ClaimedExecution,
+  Dispatched,
+  DispatchRequest,
+  NewExecution,
+} from "../store/store.ts";
 import type { Adopter, Connection } from "./connection.ts";
 
 type IfExists = DispatchRequest["ifExists"];
@@ -17,11 +23,14 @@ export async function dispatchAll(
   const adopt = reserve(adopter, executions, ifExists);
   let answers: readonly Dispatched[] = [];
   try {
+    failpoint("dispatch.before-submit");
     answers = await connection.committer.submit("dispatch", { executions, ifExists, adopt });
+    failpoint("dispatch.after-commit");
   } finally {
     // Whatever was reserved is handed over or given back, also when the commit failed.
     if (adopter !== undefined) handOver(adopter, adopt, executions, answers);
   }
+  failpoint("dispatch.after-adoption");
   for (const [index, answer] of answers.entries()) {
     if (answer.kind === "refused") throw refusal(answer, executions[index]);
   }
@@ -42,7 +51,13 @@ function reserve(
   });
 }
 
-function laneOf({ kind, name, version, queue, tags }: NewExecution): Parameters<Adopter["reserve"]>[0] {
+function laneOf({
+  kind,
+  name,
+  version,
+  queue,
+  tags,
+}: NewExecution): Parameters<Adopter["reserve"]>[0] {
   return { kind, name, version, queue, tags };
 }
 
@@ -110,6 +125,6 @@ function refusal(
     refused.reason === "other-function"
       ? `the id "${id}" belongs to an execution of "${refused.name}", not of "${execution?.name ?? ""}"; use another id`
       : `an execution of "${refused.name}" has the id "${id}" already; pass ifExists: "join" to get that one, ` +
-        `or "restart-if-failed" to start it anew where it failed`,
+          `or "restart-if-failed" to start it anew where it failed`,
   );
 }

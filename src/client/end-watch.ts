@@ -6,8 +6,8 @@
  *   W2  Nothing runs while nobody waits: no timer, no listener.
  *   W3  A wait that is told looks for itself. Being told too often does no harm, so nothing here has to be exact.
  */
-import type { ForeignWatch } from "../notify/foreign-watch.ts";
-import type { HintHub } from "../notify/hint-hub.ts";
+import type { ForeignWatch } from "../store/foreign-watch.ts";
+import type { HintHub } from "../store/hint-hub.ts";
 import { monotonicMs, type Clock } from "../runtime/clock.ts";
 import type { Store } from "../store/store.ts";
 

@@ -2,7 +2,7 @@
  * What a dispatch stores. Everything that can be refused of it is refused here, before the database is asked for anything.
  */
 import { isRemote } from "../core/define.ts";
-import type { AnyDurable, Workflow } from "../core/durable.ts";
+import type { AnyDurable } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
 import { assertDurable } from "../core/effects/call.ts";
 import { NotSupportedError, UnregisteredFunctionError } from "../core/errors.ts";
@@ -10,7 +10,7 @@ import { overridesOf } from "../core/overrides.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
-import { validate } from "../core/schema.ts";
+import { validate, type AnySchema } from "../core/schema.ts";
 import { unsupportedOptions } from "../core/step-options.ts";
 import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
@@ -49,7 +49,7 @@ export async function newExecution(
     );
   }
   const id = options.id ?? newExecutionId();
-  const schema = inputSchema(fn);
+  const schema: AnySchema | undefined = fn.kind === "workflow" ? fn.options.input : undefined;
   const accepted =
     schema === undefined ? (args as readonly unknown[]) : await validated(schema, args, fn, root);
   const overrides = overridesOf(fn);
@@ -97,16 +97,8 @@ export async function newExecutions(
   return executions;
 }
 
-type Schema = NonNullable<Workflow<readonly unknown[], unknown>["options"]["input"]>;
-
-function inputSchema(fn: AnyDurable): Schema | undefined {
-  return fn.kind === "workflow"
-    ? (fn as Workflow<readonly unknown[], unknown>).options.input
-    : undefined;
-}
-
 async function validated(
-  schema: Schema,
+  schema: AnySchema,
   args: readonly unknown[],
   fn: AnyDurable,
   root: string,
@@ -120,6 +112,6 @@ async function validated(
 }
 
 function maxDurationOf(fn: AnyDurable): number | undefined {
-  const own = fn.kind === "workflow" ? (fn as Workflow<unknown[], unknown>).options.maxDuration : undefined;
-  return own === undefined ? undefined : parseDuration(own);
+  if (fn.kind !== "workflow" || fn.options.maxDuration === undefined) return undefined;
+  return parseDuration(fn.options.maxDuration);
 }

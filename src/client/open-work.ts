@@ -15,19 +15,24 @@ export interface OpenWork {
 
 /** Reads what of the current run is open; of one that has ended, nothing is. */
 export async function openWorkOf(store: Store, row: ExecutionRow): Promise<OpenWork> {
-  if (row.endedAt !== undefined || row.kind === "activity") return { entries: [], tasks: new Map() };
+  if (row.endedAt !== undefined || row.kind === "activity")
+    return { entries: [], tasks: new Map() };
   const entries = await store.pendingEntries(row.key, row.run, maxShown);
   const queued = entries.some(({ kind }) => kind === "call" || kind === "map")
     ? await store.tasks({ execution: row.key, limit: maxShown })
     : [];
-  const tasks = new Map<number, TaskRow[]>();
-  for (const task of queued) {
-    if (task.run !== row.run) continue;
-    const others = tasks.get(task.seq);
-    if (others === undefined) tasks.set(task.seq, [task]);
-    else others.push(task);
+  return { entries, tasks: tasksBySeq(queued.filter((task) => task.run === row.run)) };
+}
+
+/** The tasks of one run by their entry. */
+export function tasksBySeq(rows: readonly TaskRow[]): ReadonlyMap<number, readonly TaskRow[]> {
+  const bySeq = new Map<number, TaskRow[]>();
+  for (const row of rows) {
+    const others = bySeq.get(row.seq);
+    if (others === undefined) bySeq.set(row.seq, [row]);
+    else others.push(row);
   }
-  return { entries, tasks };
+  return bySeq;
 }
 
 /** What the last attempt of a task failed with, in one line. */

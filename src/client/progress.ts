@@ -52,8 +52,9 @@ function entryStep(
 ): ProgressEntry {
   const { kind, path, status, value, scheduledAt, startedAt, endedAt } = step;
   if (kind === "progress") {
-    const detail = value === undefined ? "" : String(codec.decode(value, entryPlace(id, run, path)));
-    return { step: "progress", status: "completed", ...times(scheduledAt, endedAt), detail };
+    const detail =
+      value === undefined ? "" : String(codec.decode(value, entryPlace(id, run, path)));
+    return { step: "progress", status: "completed", ...times(endedAt, endedAt), detail };
   }
   const name = nameOf(step);
   switch (status) {

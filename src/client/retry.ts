@@ -5,6 +5,7 @@ import {
   ExecutionRunningError,
 } from "../core/errors.ts";
 import { knownOptions, wordOption } from "../core/option.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { RetryAnswer } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 
@@ -34,7 +35,9 @@ export async function retry(
   id: string,
   options: Required<RetryOptions>,
 ): Promise<void> {
+  failpoint("retry.before-submit");
   const answer = await connection.committer.submit("retry", { executionId: id, ...options });
+  failpoint("retry.after-commit");
   const refusal = refusalOf(answer, id);
   if (refusal !== undefined) throw refusal;
 }

@@ -4,6 +4,7 @@ import { knownOptions, nameOption } from "../core/option.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { signalPlace } from "../core/places.ts";
 import { validate, type AnySchema } from "../core/schema.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { SignalRequest } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { noTransactions } from "./dispatch-options.ts";
@@ -46,7 +47,9 @@ export async function newSignal(
 
 /** Puts the message into the inbox. @throws ExecutionNotFoundError, ExecutionFinishedError */
 export async function sendSignal(connection: Connection, request: SignalRequest): Promise<void> {
+  failpoint("signal.before-submit");
   const answer = await connection.committer.submit("signal", request);
+  failpoint("signal.after-commit");
   switch (answer) {
     case "sent":
       return;

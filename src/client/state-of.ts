@@ -5,7 +5,7 @@ import type { Connection } from "./connection.ts";
 import type { ExecutionState, ExecutionSummary } from "./execution-state.ts";
 import { findExecution } from "./find-execution.ts";
 import { openWorkOf } from "./open-work.ts";
-import { outcomeOf } from "./outcome.ts";
+import { outcomeOf } from "./outcome-codec.ts";
 import { progressOf } from "./progress.ts";
 import { unweighed, waitingFor } from "./waiting-for.ts";
 

@@ -3,6 +3,7 @@ import type { EntryRow, ExecutionRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { WaitReason } from "./execution-state.ts";
 import { errorText, lastErrorOf, type OpenWork } from "./open-work.ts";
+import { blockReasonOf } from "./row-codec.ts";
 
 /** How decisive a reason is, most decisive first: the order in which `why` tells them. */
 export const weights = {
@@ -32,29 +33,33 @@ export async function waitingFor(
   if (row.endedAt !== undefined) return [];
   const own = [...blockedBy(row), ...ownTurn(connection, row, now)];
   const entries: Weighed[] = [];
-  for (const entry of open.entries) entries.push(...(await reasonsOf(connection, row, entry, open, now)));
+  for (const entry of open.entries)
+    entries.push(...(await reasonsOf(connection, row, entry, open, now)));
   return [...own, ...entries];
 }
 
 /** As the public contract has it. */
-export function unweighed({ weight: _, ...reason }: Weighed): WaitReason {
-  return reason;
+export function unweighed(weighed: Weighed): WaitReason {
+  const { kind, name, since, until, detail } = weighed;
+  return {
+    kind,
+    name,
+    since,
+    ...(until === undefined ? {} : { until }),
+    ...(detail === undefined ? {} : { detail }),
+  };
 }
 
 function blockedBy(row: ExecutionRow): Weighed[] {
   if (row.blocked === undefined) return [];
-  const { kind, message, since } = JSON.parse(row.blocked) as {
-    readonly kind?: string;
-    readonly message?: string;
-    readonly since?: number;
-  };
+  const { message, since } = blockReasonOf(row.blocked);
   return [
     {
       weight: weights.blocked,
       kind: "blocked",
       name: row.name,
-      since: new Date(since ?? row.startedAt ?? row.createdAt),
-      detail: message ?? kind ?? row.blocked,
+      since: new Date(since),
+      detail: message,
     },
   ];
 }
@@ -76,11 +81,27 @@ function ownTurn({ codec }: Connection, row: ExecutionRow, now: number): Weighed
   }
   if (notBefore > now) {
     const until = new Date(notBefore);
-    return [{ ...reason, weight: weights.notDue, kind: "sleep", name: "sleep", until, detail: "it was dispatched with a delay, and starts then" }];
+    return [
+      {
+        ...reason,
+        weight: weights.notDue,
+        kind: "sleep",
+        name: "sleep",
+        until,
+        detail: "it was dispatched with a delay, and starts then",
+      },
+    ];
   }
   if (row.dueAt === undefined || row.dueAt > now) return [];
   const since = new Date(Math.max(row.dueAt, row.createdAt));
-  return [{ ...reason, weight: weights.work, since, detail: "it is due, and waits for a worker to take it" }];
+  return [
+    {
+      ...reason,
+      weight: weights.work,
+      since,
+      detail: "it is due, and waits for a worker to take it",
+    },
+  ];
 }
 
 async function reasonsOf(
@@ -105,7 +126,15 @@ async function reasonsOf(
     case "child":
       return [await childReason(connection, row, entry)];
     case "run":
-      return [{ weight: weights.work, kind: "activity", name, since, detail: "a closure in the worker that holds it" }];
+      return [
+        {
+          weight: weights.work,
+          kind: "activity",
+          name,
+          since,
+          detail: "a closure in the worker that holds it",
+        },
+      ];
     default:
       return []; // what is answered in the turn that asks for it
   }
@@ -148,14 +177,12 @@ function othersText(entry: EntryRow, tasks: readonly TaskRow[]): string {
       ? `waits${queueText(first)} for attempt ${first.attempt + 1}`
       : `attempt ${first.attempt}${queueText(first)} runs`;
   }
-  const count = (some: readonly TaskRow[]): number => some.reduce((sum, task) => sum + sizeOf(task), 0);
-  const running = count(tasks.filter((task) => task.worker !== undefined));
-  return `${count(tasks) - running} items wait${queueText(first)}, ${running} run`;
+  const running = itemsOf(tasks.filter((task) => task.worker !== undefined));
+  return `${itemsOf(tasks) - running} items wait${queueText(first)}, ${running} run`;
 }
 
-/** How many items of a map a task is; a call is one. */
-export function sizeOf({ itemFrom, itemTo }: TaskRow): number {
-  return itemFrom === undefined || itemTo === undefined ? 1 : itemTo - itemFrom;
+function itemsOf(tasks: readonly TaskRow[]): number {
+  return tasks.reduce((sum, { itemFrom = 0, itemTo = 1 }) => sum + itemTo - itemFrom, 0);
 }
 
 function queueText({ queue }: { readonly queue: string | undefined }): string {
@@ -169,7 +196,8 @@ async function childReason(
 ): Promise<Weighed> {
   const childId = stepId({ id, run, cut: entry.cut }, entry.path);
   const child = await store.execution(childId);
-  const state = child === undefined ? "not there" : child.blocked === undefined ? child.state : "blocked";
+  const state =
+    child === undefined ? "not there" : child.blocked === undefined ? child.state : "blocked";
   return {
     weight: weights.work,
     kind: "workflow",

@@ -42,7 +42,12 @@ function lanesWithoutWorker(
     ...(row.worker === undefined && row.dueAt !== undefined && row.dueAt <= now
       ? [{ ...row, since: row.dueAt }]
       : []),
-    ...[...byLane.values()].map((task): Wanted => ({ ...task, kind: "activity", version: undefined, since: task.dueAt })),
+    ...[...byLane.values()].map((task): Wanted => ({
+      ...task,
+      kind: "activity",
+      version: undefined,
+      since: task.dueAt,
+    })),
   ];
   return wanted.flatMap((lane) => lacking(lane, live));
 }
@@ -50,7 +55,8 @@ function lanesWithoutWorker(
 function lacking(lane: Wanted, live: readonly SessionRow[]): Weighed[] {
   const reason = { kind: "worker" as const, name: lane.name, since: new Date(lane.since) };
   const placed = live.filter((session) => takesFrom(session, lane));
-  const code = lane.version === undefined ? `"${lane.name}"` : `"${lane.name}" version "${lane.version}"`;
+  const code =
+    lane.version === undefined ? `"${lane.name}"` : `"${lane.name}" version "${lane.version}"`;
   if (placed.length === 0) {
     const detail = `no live worker takes ${placeText(lane)}; ${live.length} live in all. Start one that does: serve(${placeOptions(lane)})`;
     return [{ ...reason, weight: weights.noWorker, detail }];
@@ -62,12 +68,16 @@ function lacking(lane: Wanted, live: readonly SessionRow[]): Weighed[] {
 
 function takesFrom({ queues, tags }: SessionRow, lane: Wanted): boolean {
   const queue = queues === undefined || queues.includes(lane.queue ?? unqueued);
-  return queue && (tags === undefined || lane.tags.length === 0 || lane.tags.some((tag) => tags.includes(tag)));
+  return (
+    queue &&
+    (tags === undefined || lane.tags.length === 0 || lane.tags.some((tag) => tags.includes(tag)))
+  );
 }
 
 /** A session names its functions as "name" or "name@version". A version binds no worker for activities. */
 function hasCode({ functions }: SessionRow, { kind, name, version }: Wanted): boolean {
-  if (kind === "workflow") return functions.includes(version === undefined ? name : `${name}@${version}`);
+  if (kind === "workflow")
+    return functions.includes(version === undefined ? name : `${name}@${version}`);
   return functions.some((known) => known === name || known.startsWith(`${name}@`));
 }
 
@@ -93,7 +103,9 @@ function lateHolders(
 ): Weighed[] {
   const holders = new Set([row.worker, ...tasksOf(open).map((task) => task.worker)]);
   return sessions
-    .filter((session) => holders.has(session.key) && now - session.seenAt > session.leaseMs * lateShare)
+    .filter(
+      (session) => holders.has(session.key) && now - session.seenAt > session.leaseMs * lateShare,
+    )
     .map((session) => ({
       weight: weights.lateHolder,
       kind: "worker",

@@ -43,7 +43,9 @@ export function positiveDurationOption(
 ): number | undefined {
   const ms = durationOption(option, value);
   if (ms !== 0) return ms;
-  throw new RangeError(`${option} must be longer than 0, got ${show(value)}; leave it out for none`);
+  throw new RangeError(
+    `${option} must be longer than 0, got ${show(value)}; leave it out for none`,
+  );
 }
 
 /** A text that names something; undefined stays so. @throws TypeError naming the option. */

@@ -1,5 +1,6 @@
-/** State of an execution. The last four are final. */
-export type ExecutionStatus = "pending" | "running" | "cancelling" | "completed" | "failed" | "timed_out" | "cancelled";
+/** States of an execution. The last four are final. */
+export const executionStates = ["pending", "running", "cancelling", "completed", "failed", "timed_out", "cancelled"] as const;
+export type ExecutionStatus = (typeof executionStates)[number];
 
 /** States in which an execution has ended. */
 export const finalStates = ["completed", "failed", "timed_out", "cancelled"] as const;

@@ -36,6 +36,11 @@ export function attemptPolicy(fn: AnyDurable, stored: StoredOptions): AttemptPol
   };
 }
 
+/** How many attempts a call may have in all. `fn`: undefined where its code is not in this process; then its definition is not counted in. */
+export function maxAttemptsOf(kind: AnyDurable["kind"], fn: AnyDurable | undefined, stored: StoredOptions): number {
+  return fn === undefined ? (stored.retry?.maxAttempts ?? defaultAttempts[kind]) : attemptPolicy(fn, stored).retry.maxAttempts;
+}
+
 /** Where a call runs: what is set at its place of call, then at the definition, then what its execution has. */
 export interface Placement {
   readonly queue: string | undefined;

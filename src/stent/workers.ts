@@ -1,7 +1,11 @@
 import type { Adopter, Connection } from "../client/connection.ts";
 import { ClosedError } from "../core/errors.ts";
 import { WorkerLifecycle, type WorkerState } from "../worker/lifecycle.ts";
-import { resolveServeOptions, type ResolvedServeOptions, type ServeOptions } from "../worker/serve-options.ts";
+import {
+  resolveServeOptions,
+  type ResolvedServeOptions,
+  type ServeOptions,
+} from "../worker/serve-options.ts";
 import { Worker } from "../worker/worker.ts";
 
 /** How the workers of one client are doing. */
@@ -80,7 +84,8 @@ export class Workers {
 
   /** Asks one worker to end, or all of them. */
   requestDrain(lifecycle?: WorkerLifecycle): void {
-    for (const each of lifecycle === undefined ? this.#lives.keys() : [lifecycle]) each.requestDrain();
+    for (const each of lifecycle === undefined ? this.#lives.keys() : [lifecycle])
+      each.requestDrain();
   }
 
   overview(): WorkerStatusOverview {
@@ -106,7 +111,7 @@ export class Workers {
     this.#endReadyWaits((wait) => wait.reject(new ClosedError()));
     this.requestDrain();
     // What stopped a worker is told by its `serve`.
-    await Promise.allSettled([...this.#lives.values()].map(({ serving }) => serving));
+    await Promise.allSettled([...this.#lives.values()].flatMap(({ serving }) => serving ?? []));
   }
 
   /** Lives that are over are forgotten when the next one begins. */

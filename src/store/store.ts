@@ -417,6 +417,8 @@ export interface FullItemRow extends ItemRow {
   readonly input: Payload;
   readonly attempt: number;
   readonly endedAt: number | undefined;
+  /** It has a task of its own, for its retry. */
+  readonly apart: boolean;
 }
 /** What progress shows of an entry. `value`: only of what `progress` told. */
 export type StepRow = Pick<

@@ -19,6 +19,8 @@ export class Claimer {
   #idleMs: number;
   #endTimer: () => void = nothing;
   #timerAt = Infinity;
+  /** The earliest time noted since the last look. */
+  #noted = Infinity;
   #busy = false;
   #again = false;
   #stopped = false;
@@ -40,8 +42,8 @@ export class Claimer {
 
   /** Something that it may take becomes due then. */
   noteDue(at: number): void {
-    if (this.#stopped || this.#busy || at >= this.#timerAt) return;
-    this.#setTimer(at);
+    this.#noted = Math.min(this.#noted, at);
+    if (!this.#stopped && !this.#busy && at < this.#timerAt) this.#setTimer(at);
   }
 
   stop(): void {
@@ -53,6 +55,7 @@ export class Claimer {
     let nextDueAt: number | undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
+      this.#noted = Infinity;
       const answer = await this.#host.claim();
       if (answer === undefined) break;
       nextDueAt = answer.nextDueAt;
@@ -67,7 +70,7 @@ export class Claimer {
 
   #waitUntil(nextDueAt: number | undefined): void {
     const poll = this.#idleMs * (1 - spread + 2 * spread * Math.random());
-    this.#setTimer(Math.min(this.#host.now() + poll, nextDueAt ?? Infinity));
+    this.#setTimer(Math.min(this.#host.now() + poll, nextDueAt ?? Infinity, this.#noted));
   }
 
   #setTimer(at: number): void {

@@ -1,7 +1,7 @@
 import type { PayloadCodec } from "../core/payload.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
-import type { ForeignWatch } from "../notify/foreign-watch.ts";
-import type { HintHub } from "../notify/hint-hub.ts";
+import type { ForeignWatch } from "../store/foreign-watch.ts";
+import type { HintHub } from "../store/hint-hub.ts";
 import type { Observer } from "../observe/observer.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Committer } from "../store/committer.ts";

@@ -1,12 +1,13 @@
 import { CancelledError, DrainError, ExpiryError, LeaseLostError, PoisonError } from "../core/errors.ts";
 import { inputPlace, resultPlace, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedExecution, End, Next, TurnRequest } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
-import type { Step } from "./step-runner.ts";
+import { storedOptions, type Step } from "./step-runner.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
 /** An activity that was dispatched by itself: an execution with one task, held while it runs. Takes the slot that its claim kept for it. */
@@ -28,7 +29,7 @@ export class JobRun {
     this.#host = host;
     this.#session = host.session();
     this.#wakeSeq = execution.wakeSeq;
-    this.#options = JSON.parse(execution.options ?? "{}") as StoredOptions;
+    this.#options = storedOptions(execution.options);
     const policy = host.steps.policyOf(execution.name, this.#options);
     if (policy === undefined) throw new Error(`no activity "${execution.name}" is registered here`);
     this.#policy = policy;
@@ -144,7 +145,9 @@ export class JobRun {
     if (this.#over) return;
     this.#stopTimers();
     const verdict = this.#judge(outcome);
+    failpoint("job.before-submit");
     const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", this.#request(verdict, outcome)));
+    failpoint("job.after-commit");
     if (answer?.kind === "refused" && answer.reason === "cancelled") {
       await this.wake();
       if (!this.#over) await this.#end(outcome);

@@ -1,5 +1,5 @@
 import type { CoroutineOptions } from "../core/interpreter/coroutine.ts";
-import type { Entry, EntryKind, Outcome } from "../core/journal.ts";
+import { isRecord, type Entry, type EntryKind, type Outcome } from "../core/journal.ts";
 import { entryPlace, resultPlace, statePlace, stepId } from "../core/places.ts";
 import type { PayloadCodec, Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
@@ -54,7 +54,9 @@ async function toEntry(store: Store, codec: PayloadCodec, run: RunId, row: Entry
 }
 
 async function outcomeOfRow(store: Store, codec: PayloadCodec, run: RunId, row: EntryRow): Promise<Outcome | undefined> {
-  if (row.status === entryStatus.pending || row.status === entryStatus.withdrawn) return undefined;
+  if (row.status === entryStatus.pending || row.status === entryStatus.withdrawn || row.kind === "race") return undefined;
+  // Of a record only a refusal is of interest: what was set has been applied.
+  if (isRecord(row) && row.status === entryStatus.completed) return undefined;
   if (row.kind === "map" && row.status === entryStatus.completed) return mapOutcome(store, codec, run, row);
   return outcomeOf(codec, row.status, row.value, valuePlace(run, row));
 }

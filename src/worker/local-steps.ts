@@ -56,8 +56,8 @@ export class LocalSteps {
   readonly #run: RunId;
   readonly #kick: () => void;
   readonly #running = new Map<string, { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }>();
-  readonly #told = new Set<string>();
-  readonly #strays = new Set<Stray>();
+  #told: Set<string> | undefined;
+  #strays: Set<Stray> | undefined;
   #settled: SettledStep[] = [];
   #retried: RetriedStep[] = [];
 
@@ -137,6 +137,7 @@ export class LocalSteps {
 
   /** Tells a step to stop; its outcome is still waited for. */
   tell(path: string, reason: Error): void {
+    this.#told ??= new Set();
     this.#told.add(path);
     this.#running.get(path)?.attempt?.abort(reason);
   }
@@ -151,10 +152,11 @@ export class LocalSteps {
     const { attempt } = running;
     attempt.abort(reason);
     const stray: Stray = { attempt, cancelTimer: this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => attempt.abandon(reason)) };
-    this.#strays.add(stray);
+    const strays = (this.#strays ??= new Set());
+    strays.add(stray);
     void attempt.done.then(() => {
       stray.cancelTimer();
-      this.#strays.delete(stray);
+      strays.delete(stray);
     });
   }
 
@@ -167,12 +169,12 @@ export class LocalSteps {
   lose(): void {
     this.#settled = [];
     this.#retried = [];
-    if (this.#running.size + this.#strays.size === 0) return;
+    if (this.#running.size + (this.#strays?.size ?? 0) === 0) return;
     const reason = new LeaseLostError("the lease of this worker was lost");
     const attempts = [...this.#running.values()].map((running) => running.attempt);
     this.#running.clear();
     for (const attempt of attempts) attempt?.abandon(reason);
-    for (const { attempt, cancelTimer } of this.#strays) {
+    for (const { attempt, cancelTimer } of this.#strays ?? []) {
       cancelTimer();
       attempt.abandon(reason);
     }
@@ -180,13 +182,13 @@ export class LocalSteps {
 
   takeSettled(): SettledStep[] {
     const taken = this.#settled;
-    this.#settled = [];
+    if (taken.length > 0) this.#settled = [];
     return taken;
   }
 
   takeRetried(): RetriedStep[] {
     const taken = this.#retried;
-    this.#retried = [];
+    if (taken.length > 0) this.#retried = [];
     return taken;
   }
 
@@ -201,7 +203,7 @@ export class LocalSteps {
     this.#running.delete(step.path);
     const { codec, clock } = this.#host.deps;
     const drained = !outcome.ok && attempt.aborted instanceof DrainError && outcome.error instanceof DrainError;
-    const told = this.#told.has(step.path);
+    const told = this.#told?.has(step.path) === true;
     const verdict = drained && !told ? this.#afterDrain(step, begun) : judge(codec, begun.place, outcome, { policy: step.policy, failures: step.failures, random: Math.random(), final: told });
     const durationMs = clock.now() - attempt.startedAt;
     const report = (): void => this.#host.steps.ended(begun, verdict, durationMs);

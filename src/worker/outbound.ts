@@ -12,6 +12,7 @@ import type { ClaimedExecution, NewChild, NewFanout, NewTask, Send } from "../st
 import type { RunId } from "./journal-loading.ts";
 import type { LocalStep } from "./local-steps.ts";
 import type { RunHost } from "./run-host.ts";
+import { noOptions } from "./step-runner.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
 
 /** What a turn's new entries ask of the world, decided before the commit and done after it. */
@@ -99,8 +100,7 @@ export class Outgoing {
     const options = this.#stored(effect.options, placement);
     const serves = this.#host.serves({ kind: "activity", name: effect.name, version: undefined, ...placement });
     const here = serves && (kept || this.#takeSlots(effect.name, placement, 1) === 1);
-    const stored = Object.keys(options).length === 0 ? undefined : JSON.stringify(options);
-    builder.place(entry.path, { options: stored, attempt: here ? 1 : 0, here, startedAt: here ? this.#now() : undefined });
+    builder.place(entry.path, { options: options === noOptions ? undefined : JSON.stringify(options), attempt: here ? 1 : 0, here, startedAt: here ? this.#now() : undefined });
     const open = builder.entry(entry.path);
     if (open === undefined) return kept;
     if (!here) {
@@ -113,8 +113,8 @@ export class Outgoing {
 
   #stepOf(path: string, effect: CallEffect, placement: Placement, input: Payload, attempt: number, failures: number, scheduledAt: number): LocalStep {
     const options = this.#stored(effect.options, placement);
-    const fn = this.#host.deps.registry.get(effect.name) ?? effect.fn;
-    return { path, name: effect.name, queue: placement.queue, input, options, policy: attemptPolicy(fn, options), attempt, failures, scheduledAt };
+    const policy = this.#host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
+    return { path, name: effect.name, queue: placement.queue, input, options, policy, attempt, failures, scheduledAt };
   }
 
   #child(entry: TurnEntry, effect: CallEffect, builder: TurnBuilder, outbound: Outbound): void {
@@ -177,6 +177,7 @@ export class Outgoing {
   /** What has to be stored of a call's options: what its place of call sets, and where it runs if not where its execution does. */
   #stored(overrides: StoredOptions | undefined, placement: Placement): StoredOptions {
     const own = this.#execution;
+    if (overrides === undefined && placement.queue === own.queue && placement.priority === own.priority && placement.tags === own.tags) return noOptions;
     return {
       ...overrides,
       ...(placement.queue !== own.queue && placement.queue !== undefined ? { queue: placement.queue } : {}),

@@ -9,6 +9,7 @@
 import { ExpiryError } from "../core/errors.ts";
 import type { Records } from "../core/interpreter/turn.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import { AttemptScope, type AttemptFacts, type HeartbeatListener } from "./context.ts";
 
 /** One attempt to be made. */
@@ -100,8 +101,10 @@ class RunningAttempt implements Attempt, HeartbeatListener {
     const { run, args } = this.#request;
     try {
       const value = await this.#scope.run(run, args);
+      failpoint("perform.after-end");
       this.#end({ ok: true, value, records: this.#scope.end() });
     } catch (error) {
+      failpoint("perform.after-end");
       this.#scope.end();
       this.#end({ ok: false, error, gaveUp: false });
     }

@@ -7,6 +7,7 @@
  */
 import { hostname } from "node:os";
 import { monotonicMs } from "../runtime/clock.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import { newUuid } from "../runtime/ids.ts";
 import { isGone, thisProcess, type ProcessIdentity } from "../runtime/process-identity.ts";
 import type { SessionRow } from "../store/store.ts";
@@ -72,6 +73,7 @@ export class Session {
       functions: registry.all().map((fn) => (fn.options.version === undefined ? fn.functionName : `${fn.functionName}@${fn.options.version}`)),
       former,
     });
+    failpoint("register.after-commit");
     this.#leaseEndsAt = monotonicMs() + leaseDurationMs;
   }
 
@@ -90,7 +92,9 @@ export class Session {
   /** Gives back everything that this session holds. */
   async leave(): Promise<void> {
     this.stop();
+    failpoint("drain.before-release");
     await this.#deps.committer.submit("reap", { session: this.#key, died: false });
+    failpoint("drain.after-release");
   }
 
   #beatLater(): void {
@@ -111,7 +115,9 @@ export class Session {
     }
     const asked = monotonicMs();
     try {
+      failpoint("heartbeat.before-submit");
       const alive = await committer.submit("heartbeat", { session: this.#key });
+      failpoint("heartbeat.after-commit");
       if (this.#stopped) return;
       observer.emit({ type: "leaseRenewed", workerId, success: alive });
       if (alive) this.#leaseEndsAt = asked + leaseDurationMs;
@@ -125,6 +131,7 @@ export class Session {
 
   #lookLater(): void {
     if (this.#stopped) return;
+    this.#endLooking();
     this.#endLooking = this.#deps.clock.schedule(this.#lookInterval(), () => void this.lookAfterOthers());
   }
 
@@ -146,8 +153,6 @@ export class Session {
       this.#lastLook = -Infinity; // a look that failed is a gap
       this.#deps.observer.log.warn("the other workers could not be looked after; it is tried again", { error });
     }
-    if (this.#stopped) return;
-    this.#endLooking();
     this.#lookLater();
   }
 
@@ -163,7 +168,9 @@ export class Session {
 
   async #bury(session: SessionRow): Promise<void> {
     this.#seen.delete(session.key);
+    failpoint("reap.before-submit");
     const { released } = await this.#deps.committer.submit("reap", { session: session.key, died: true });
+    failpoint("reap.after-commit");
     this.#deps.observer.log.warn(`worker "${session.name}" (${session.host}, process ${session.pid}) is gone; what it held goes on elsewhere`, {
       session: session.id,
       released,

@@ -1,9 +1,10 @@
 import { isRemote } from "../core/define.ts";
-import type { Activity } from "../core/durable.ts";
+import type { Activity, AnyDurable } from "../core/durable.ts";
 import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
 import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/step-options.ts";
 import { childLogger } from "../observe/observer.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { startAttempt, type Attempt } from "./perform.ts";
 import { reasonOf, type Verdict } from "./verdict.ts";
@@ -23,19 +24,33 @@ export interface Step {
   readonly dueAt: number;
 }
 
+/** Nothing is set at the place of call: the one such object, so that it can be told without looking into it. */
+export const noOptions: StoredOptions = Object.freeze({});
+
+/** The options that a row has. */
+export function storedOptions(json: string | undefined): StoredOptions {
+  return json === undefined ? noOptions : (JSON.parse(json) as StoredOptions);
+}
+
 /** Begins attempts of activities in this process, and tells the observer. */
 export class StepRunner {
   readonly #deps: WorkerDeps;
   readonly #workerId: string;
+  /** Of functions as they are defined: the same at every call. */
+  readonly #policies = new WeakMap<AnyDurable, AttemptPolicy>();
 
   constructor(deps: WorkerDeps, workerId: string) {
     this.#deps = deps;
     this.#workerId = workerId;
   }
 
+  /** How attempts of a function are made; undefined if it is not here. */
   policyOf(name: string, options: StoredOptions): AttemptPolicy | undefined {
     const fn = this.#deps.registry.get(name);
-    return fn === undefined ? undefined : attemptPolicy(fn, options);
+    if (fn === undefined || options !== noOptions) return fn && attemptPolicy(fn, options);
+    const known = this.#policies.get(fn) ?? attemptPolicy(fn, options);
+    this.#policies.set(fn, known);
+    return known;
   }
 
   /** Begins an attempt. @throws SerializationError if the arguments cannot be read; Error if the function is not here. */
@@ -44,6 +59,7 @@ export class StepRunner {
     const fn = registry.get(step.name);
     if (fn === undefined || fn.kind !== "activity" || isRemote(fn)) throw new Error(`no activity "${step.name}" is registered here`);
     const args = codec.decode(step.input, step.place) as readonly unknown[];
+    failpoint("perform.before-start");
     observer.emit({ type: "taskClaimed", ...this.#event(step), queuedMs: Math.max(0, clock.now() - step.dueAt) });
     return startAttempt({
       executionId: step.executionId,
@@ -63,6 +79,7 @@ export class StepRunner {
 
   /** Tells the observer how an attempt ended, after the commit. */
   ended(step: Step, verdict: Verdict, durationMs: number): void {
+    failpoint("perform.after-commit");
     const event = this.#event(step);
     if (verdict.kind === "completed") {
       this.#deps.observer.emit({ type: "taskCompleted", ...event, durationMs });

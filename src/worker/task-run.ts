@@ -2,11 +2,12 @@ import { CancelledError, DrainError, LeaseLostError, PoisonError } from "../core
 import type { Payload } from "../core/payload.ts";
 import { entryPlace, itemPath, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { Slots } from "./slots.ts";
-import type { Step, StepRunner } from "./step-runner.ts";
+import { storedOptions, type Step, type StepRunner } from "./step-runner.ts";
 import { failed, judge, type Verdict } from "./verdict.ts";
 
 /** What a task run needs of its worker. */
@@ -44,7 +45,7 @@ export class TaskRun {
     this.task = task;
     this.#host = host;
     this.#session = host.session();
-    this.#options = JSON.parse(task.options ?? "{}") as StoredOptions;
+    this.#options = storedOptions(task.options);
     this.#left = task.items.length;
     const policy = host.steps.policyOf(task.name, this.#options);
     if (policy === undefined) throw new Error(`no activity "${task.name}" is registered here`);
@@ -142,7 +143,9 @@ export class TaskRun {
     this.#left -= 1;
     const last = this.#left === 0;
     if (!this.#dropped) {
+      failpoint("task.before-submit");
       const stored = await this.#host.storing(() => this.#host.deps.committer.submit("task", this.#outcomeOf(item, verdict, step, last, drained)));
+      failpoint("task.after-commit");
       if (stored === "stored") this.#host.steps.ended(step, verdict, durationMs);
     }
     this.#host.slots.release();

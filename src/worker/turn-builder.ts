@@ -1,6 +1,5 @@
-import type { MapEffect } from "../core/effects/map.ts";
 import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
-import { isRecord } from "../core/journal.ts";
+import { isRecord, isStep } from "../core/journal.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import { entryStatus, type EntryStatus } from "../core/status.ts";
@@ -34,14 +33,6 @@ export interface OpenEntry {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Kinds that are answered at their yield and show in no progress. */
-const silent: ReadonlySet<string> = new Set(["now", "random", "uuid", "counters.get", "state.get", "race", "cancel", "grace", "counters.add", "state.set"]);
-
-/** True for entries that show as progress. */
-export function isStep(kind: string): boolean {
-  return !silent.has(kind);
-}
-
 /** Turns what the interpreter did into rows. One builder a commit; it may take several turns. */
 export class TurnBuilder {
   readonly #codec: PayloadCodec;
@@ -50,11 +41,12 @@ export class TurnBuilder {
   readonly #now: number;
   readonly #inserted = new Map<string, Writable<NewEntry>>();
   readonly #entries: Writable<NewEntry>[] = [];
-  readonly #changes = new Map<number, EntryChange>();
-  readonly #withdrawn: Unwanted[] = [];
-  readonly #told: Unwanted[] = [];
-  readonly #counters = new Map<string, number>();
-  readonly #state = new Map<string, Payload>();
+  // Made when first needed: most turns need few of them, and there is a builder a turn.
+  #changes: Map<number, EntryChange> | undefined;
+  #withdrawn: Unwanted[] | undefined;
+  #told: Unwanted[] | undefined;
+  #counters: Map<string, number> | undefined;
+  #state: Map<string, Payload> | undefined;
   readonly #scheduled = new Map<string, TurnEntry>();
   #nextSeq: number;
   #step: number;
@@ -113,7 +105,7 @@ export class TurnBuilder {
     if (open === undefined) return;
     open.attempt = change.attempt;
     open.failures = change.failures;
-    this.#changes.set(open.seq, { ...change, seq: open.seq, status: entryStatus.pending, delivery: undefined, endedAt: undefined });
+    this.#setChange({ ...change, seq: open.seq, status: entryStatus.pending, delivery: undefined, endedAt: undefined });
   }
 
   rows(): {
@@ -126,12 +118,17 @@ export class TurnBuilder {
   } {
     return {
       entries: this.#entries,
-      changes: [...this.#changes.values()],
-      withdrawn: this.#withdrawn,
-      told: this.#told,
-      counters: [...this.#counters].map(([name, value]) => ({ name, value })),
-      state: [...this.#state].map(([name, value]) => ({ name, value })),
+      changes: this.#changes === undefined ? none : [...this.#changes.values()],
+      withdrawn: this.#withdrawn ?? none,
+      told: this.#told ?? none,
+      counters: this.#counters === undefined ? none : [...this.#counters].map(([name, value]) => ({ name, value })),
+      state: this.#state === undefined ? none : [...this.#state].map(([name, value]) => ({ name, value })),
     };
+  }
+
+  #setChange(change: EntryChange): void {
+    this.#changes ??= new Map();
+    this.#changes.set(change.seq, change);
   }
 
   #insert(entry: TurnEntry): void {
@@ -179,7 +176,9 @@ export class TurnBuilder {
     if (open === undefined) return;
     this.#open.delete(entry.path);
     const facts = entry.tag as OutcomeFacts | undefined;
-    const outcome = {
+    const outcome: EntryChange = {
+      seq: open.seq,
+      here: false,
       status: statusOf(entry),
       value: this.#valueOf(entry),
       delivery: entry.delivery,
@@ -190,7 +189,7 @@ export class TurnBuilder {
     };
     const inserted = this.#inserted.get(entry.path);
     if (inserted === undefined) {
-      this.#changes.set(open.seq, { ...outcome, seq: open.seq, here: false });
+      this.#setChange(outcome);
       return;
     }
     Object.assign(inserted, outcome);
@@ -201,7 +200,7 @@ export class TurnBuilder {
   #record(change: Change): void {
     const seq = this.#nextSeq++;
     if (isStep(change.kind)) this.#step += 1;
-    const { input, value } = this.#encodedChange(change);
+    const { input, value } = change.outcome === undefined ? this.#encodedChange(change) : this.#refusedChange(change);
     this.#entries.push({
       seq,
       path: change.path,
@@ -209,7 +208,7 @@ export class TurnBuilder {
       name: change.name,
       input,
       options: undefined,
-      status: entryStatus.completed,
+      status: change.outcome === undefined ? entryStatus.completed : entryStatus.failed,
       value,
       reached: change.reached,
       delivery: undefined,
@@ -223,6 +222,12 @@ export class TurnBuilder {
     });
   }
 
+  /** A value that could not be stored: the error was thrown at the yield, and is thrown there again on replay. */
+  #refusedChange({ outcome, path }: Change): { readonly input: undefined; readonly value: Payload | undefined } {
+    const place = entryPlace(this.#run.id, this.#run.run, path);
+    return { input: undefined, value: outcome?.ok === false ? this.#codec.encodeFailure(outcome.error, place) : undefined };
+  }
+
   #encodedChange(change: Change): { readonly input: Payload | undefined; readonly value: Payload | undefined } {
     const { name } = change;
     if (name === undefined) {
@@ -230,11 +235,13 @@ export class TurnBuilder {
     }
     if (change.kind === "counters.add") {
       const before = Number(change.input ?? 0);
+      this.#counters ??= new Map();
       this.#counters.set(name, before + Number(change.change));
       return { input: change.input === undefined ? undefined : String(before), value: String(change.change) };
     }
     const place = statePlace(this.#run.id, name);
     const value = this.#codec.encode(change.change, place, name);
+    this.#state ??= new Map();
     this.#state.set(name, value);
     return { input: change.input === undefined ? undefined : this.#codec.encode(change.input, place, name), value };
   }
@@ -244,13 +251,13 @@ export class TurnBuilder {
     const inserted = this.#inserted.get(path);
     this.#scheduled.delete(path);
     if (stillWaiting) {
-      if (open !== undefined) this.#told.push({ seq: open.seq, kind: open.kind });
+      if (open !== undefined) (this.#told ??= []).push({ seq: open.seq, kind: open.kind });
       return;
     }
     if (open === undefined) return;
     this.#open.delete(path);
     if (inserted === undefined) {
-      this.#withdrawn.push({ seq: open.seq, kind: open.kind });
+      (this.#withdrawn ??= []).push({ seq: open.seq, kind: open.kind });
       return;
     }
     inserted.status = entryStatus.withdrawn;
@@ -275,18 +282,10 @@ export class TurnBuilder {
   }
 }
 
+const none: readonly never[] = [];
+
 function statusOf(entry: TurnEntry): EntryStatus {
   if (entry.kind === "race") return entryStatus.completed;
   if (entry.outcome === undefined) return entryStatus.pending;
   return entry.outcome.ok ? entryStatus.completed : entryStatus.failed;
-}
-
-/** What the items of a map carry, encoded one by one. */
-export function itemInputs(entry: TurnEntry): readonly Payload[] {
-  return entry.input as readonly Payload[];
-}
-
-/** How many failures of a map's items its workflow bears: undefined where one fails it. */
-export function toleranceOf(effect: MapEffect): number | null | undefined {
-  return effect.tolerate ?? (effect.onError === "settle" ? null : undefined);
 }

@@ -38,7 +38,7 @@ export class Turn {
   done: Done | undefined;
   wakeAt: number | undefined;
   readonly #context: TurnContext;
-  readonly #asked = new Set<string>();
+  #asked: Set<string> | undefined;
 
   /** Takes the outcomes in hand; they are given back if the turn cannot be stored. */
   constructor(context: TurnContext) {
@@ -90,6 +90,7 @@ export class Turn {
     const deliveries: Delivery[] = [];
     for (const name of names) {
       const paths = new Set([...(replica.coroutine.signalWaits.get(name) ?? [])].filter((path) => this.#isUnread(path)));
+      this.#asked ??= new Set();
       for (const path of paths) this.#asked.add(path);
       const taken = new Set(this.consumed.map((message) => message.signal));
       for (const message of await readInbox(host.deps, execution, name, paths, taken)) {
@@ -117,7 +118,7 @@ export class Turn {
   }
 
   #isUnread(path: string): boolean {
-    return !this.#asked.has(path) && (this.#context.woken || this.builder.isNew(path));
+    return this.#asked?.has(path) !== true && (this.#context.woken || this.builder.isNew(path));
   }
 
   #note(step: Step): void {

@@ -8,6 +8,7 @@
 import { DatabaseError } from "../core/errors.ts";
 import type { Workflow } from "../core/durable.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimAnswer, ClaimedExecution, ClaimedTask, Hints, Lane } from "../store/store.ts";
 import { Acceptance } from "./acceptance.ts";
 import { RecentlyUsed } from "./cache.ts";
@@ -121,6 +122,7 @@ export class Worker {
   drain(): void {
     if (this.#state !== "ready") return;
     this.#state = "draining";
+    failpoint("drain.begun");
     this.#claimer.stop();
     void this.#drain();
   }
@@ -162,6 +164,8 @@ export class Worker {
   // ── claiming ──
 
   async #claim(): Promise<ClaimAnswer | undefined> {
+    let limit = 0;
+    let used = 0;
     if (this.#losing !== undefined) await this.#losing;
     if (this.#state !== "ready") return undefined;
     try {
@@ -171,7 +175,10 @@ export class Worker {
         this.#backlog = false;
         return { kind: "claimed", executions: [], tasks: [], more: false, nextDueAt: peeked.nextDueAt, now: peeked.now };
       }
-      const limit = Math.max(0, this.#slots.free);
+      // Kept while the claim is on its way, so that what runs never exceeds the limit.
+      limit = this.#slotsToFill();
+      this.#slots.occupy(limit);
+      failpoint("claim.before-submit");
       const answer = await this.#deps.committer.submit("claim", {
         session: this.#session.key,
         limit,
@@ -183,24 +190,29 @@ export class Worker {
         this.#sessionLost();
         return undefined;
       }
+      failpoint("claim.after-commit");
       this.#backlog = answer.more;
+      used = slotsOf(answer);
       return answer;
     } catch (error) {
       this.#deps.observer.log.error("claiming failed; it is tried again", { workerId: this.#options.workerId, error });
       return undefined;
+    } finally {
+      this.#slots.occupy(used - limit);
     }
+  }
+
+  /** Half of many free slots, all of few: some stay for the next steps of what is held. */
+  #slotsToFill(): number {
+    const free = Math.max(0, this.#slots.free);
+    return free > fewSlots ? Math.ceil(free / 2) : free;
   }
 
   #take(answer: ClaimAnswer): void {
     for (const execution of answer.executions) {
-      const needsSlot = execution.kind === "activity" || execution.fresh;
-      if (needsSlot) this.#slots.occupy(1);
-      this.#begin(execution, needsSlot);
+      this.#begin(execution, needsSlot(execution));
     }
-    for (const task of answer.tasks) {
-      this.#slots.occupy(task.items.length);
-      this.#beginTask(task);
-    }
+    for (const task of answer.tasks) this.#beginTask(task);
     if (answer.more && this.#slots.free > 0) this.#claimer.wake();
   }
 
@@ -382,6 +394,19 @@ export class Worker {
 /** From this many marks on, a turn or task is suspected of killing its process; one at a time is run. */
 const suspectMarks = 2;
 const quietLookMs = 10;
+
+/** Up to this many free slots, a claim may fill them all. */
+const fewSlots = 20;
+
+/** A workflow that has begun needs none for its turn. */
+function needsSlot(execution: ClaimedExecution): boolean {
+  return execution.kind === "activity" || execution.fresh;
+}
+
+function slotsOf(answer: ClaimAnswer): number {
+  const items = answer.tasks.reduce((sum, task) => sum + task.items.length, 0);
+  return answer.executions.filter((execution) => needsSlot(execution)).length + items;
+}
 
 /** The coroutine that this worker kept is still where the execution is. */
 function continues(kept: ClaimedExecution, claimed: ClaimedExecution): boolean {

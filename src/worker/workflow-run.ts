@@ -11,6 +11,7 @@ import { DatabaseError, ExecutionExistsError, ExecutionFinishedError, ExecutionN
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Facts } from "../core/interpreter/turn.ts";
 import { resultPlace } from "../core/places.ts";
+import { failpoint } from "../runtime/failpoint.ts";
 import { newUuid } from "../runtime/ids.ts";
 import type { ClaimedExecution, ClaimedTask, NewTask, Next, TurnAnswer, TurnRequest } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
@@ -42,6 +43,8 @@ export class WorkflowRun {
   #slotKept: boolean;
   #wakeAt: number | undefined;
   #endTimer: (() => void) | undefined;
+  /** A turn of it has been stored: there is a journal. */
+  #begun = false;
   #busy = false;
   #wanted = false;
   #held = true;
@@ -131,7 +134,7 @@ export class WorkflowRun {
   #mustRead(): boolean {
     const execution = this.#execution;
     if (this.#staleRow || this.#woken || execution.marks > 0) return true;
-    if (this.#replica === undefined && !execution.fresh) return true;
+    if (this.#replica === undefined && (this.#begun || !execution.fresh)) return true;
     return closingReason(execution, this.#replica?.coroutine, this.#host.deps.clock.now()) !== undefined;
   }
 
@@ -170,6 +173,7 @@ export class WorkflowRun {
     if (this.#held && this.#execution.marks > 0 && (await this.#isPoison())) return this.#rest();
     if (!this.#held || (await this.#endsUnbegun())) return this.#rest();
     this.#replica ??= await Replica.load(deps, this.#execution, this.#fn, this.#local);
+    failpoint("turn.after-load");
     const replica = this.#replica;
     const woken = this.#woken;
     this.#woken = false;
@@ -204,8 +208,12 @@ export class WorkflowRun {
     turn.arrived.push(...arrived);
     try {
       turn.prepare();
-      const grace: Delivery[] = this.#graceIsOver(replica) ? [{ kind: "grace" }] : [];
-      turn.drive([...deliveries, ...turn.settled.map((step) => step.delivery), ...replica.coroutine.due(clock.now()), ...grace]);
+      const due: Delivery[] = [...deliveries];
+      for (const step of turn.settled) due.push(step.delivery);
+      due.push(...replica.coroutine.due(clock.now()));
+      if (this.#graceIsOver(replica)) due.push({ kind: "grace" });
+      turn.drive(due);
+      failpoint("turn.after-advance");
       const unread = turn.unread();
       if (unread.length === 0) this.#submit(replica, turn);
       else void this.#readMessages(replica, turn, unread).catch((error: unknown) => this.#giveUp(turn, error));
@@ -235,19 +243,33 @@ export class WorkflowRun {
     this.#wakeAt = turn.wakeAt;
     const next = turn.done === undefined ? this.#next(replica, turn.outbound) : this.#ending().next(turn.done, replica.failedSteps);
     const { outbound } = turn;
+    const rows = turn.builder.rows();
+    const { claim, key, run, marks } = this.#execution;
+    // Written out: spreading is what a turn would spend most of its time on.
     const request: TurnRequest = {
-      ...this.#emptyRequest(),
-      ...turn.builder.rows(),
+      session: this.#session,
+      claim,
+      execution: key,
+      run,
+      wakeSeq: this.#wakeSeq,
       knowsCancel: replica.coroutine.closingReason !== undefined,
+      entries: rows.entries,
+      changes: rows.changes,
+      withdrawn: rows.withdrawn,
+      told: rows.told,
       tasks: outbound.tasks,
       fanouts: outbound.fanouts,
       children: outbound.children,
       sends: outbound.sends,
       arrived: turn.arrived,
       consumed: turn.consumed,
-      clearMarks: this.#execution.marks > 0,
+      counters: rows.counters,
+      state: rows.state,
+      deadLetters: noRows,
+      clearMarks: marks > 0,
       next,
     };
+    if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);
     this.#host.deps.committer.submit("turn", request).then(
       (answer) => this.#answered(replica, turn, next, answer),
       (error: unknown) => void this.#storeLater(replica, turn, request, error),
@@ -284,12 +306,15 @@ export class WorkflowRun {
   }
 
   #act(replica: Replica, turn: Turn, next: Next, answer: Extract<TurnAnswer, { kind: "stored" }>): void {
+    failpoint("turn.after-commit");
+    if (next.kind !== "block") failpoint(afterCommit[next.kind]);
     const { outbound } = turn;
     for (const step of turn.settled) step.report?.();
     for (const step of turn.retried) step.report();
     replica.nextSeq = turn.builder.nextSeq;
     replica.step = turn.builder.step;
-    if (this.#execution.marks > 0 || this.#execution.fresh) this.#execution = { ...this.#execution, marks: 0, fresh: false };
+    if (this.#execution.marks > 0) this.#execution = { ...this.#execution, marks: 0 };
+    this.#begun = true;
     if (outbound.takenItems.length > 0) this.#beginItems(replica, outbound, answer);
     if (next.kind === "end" || next.kind === "again") {
       this.#letGo();
@@ -301,6 +326,7 @@ export class WorkflowRun {
     for (const { path, fn } of outbound.closures) this.#local.beginClosure(path, fn);
     outbound.sends.forEach((send, index) => this.#sent(replica, send.seq, answer.sends[index], send.executionId));
     for (const seq of answer.strangers) this.#stranger(replica, seq);
+    failpoint("turn.after-acting");
     if (answer.released) {
       this.#letGo();
       const dueAt = Math.min((next.kind === "park" ? next.dueAt : undefined) ?? Infinity, this.#execution.deadline ?? Infinity);
@@ -518,6 +544,8 @@ export class WorkflowRun {
 /** How long a run waits after an error that is nobody's fault in particular. */
 const stumbleDelayMs = 1_000;
 const hold: Next = { kind: "hold" };
+const beforeSubmit = { hold: "hold.before-submit", park: "park.before-submit", end: "end.before-submit", again: "again.before-submit" } as const;
+const afterCommit = { hold: "hold.after-commit", park: "park.after-commit", end: "end.after-commit", again: "again.after-commit" } as const;
 const noRows: readonly never[] = [];
 const unmarked: ReadonlyMap<number, number> = new Map();
 

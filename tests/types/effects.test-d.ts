@@ -31,7 +31,7 @@ same<typeof price, Activity<[sku: string], number>>(true);
 same<typeof add, Activity<[a: number, b: number], number>>(true);
 same<typeof order, Workflow<[id: string], { id: string; price: number }>>(true);
 
-export function* calls(): Flow<void> {
+function* calls(): Flow<void> {
   same<number, ReturnType<typeof numberOf>>(true);
   const priced: number = yield* call(price, "a");
   const greeted: string = yield* call(greet, "ada");
@@ -68,7 +68,7 @@ export function* calls(): Flow<void> {
 }
 declare function numberOf(): number;
 
-export function* maps(): Flow<void> {
+function* maps(): Flow<void> {
   const prices = yield* map(price, ["a", "b"]);
   same<typeof prices, number[]>(true);
   const settled = yield* map(price, new Set(["a"]), { onError: "settle", concurrency: 5 });
@@ -97,7 +97,7 @@ export function* maps(): Flow<void> {
   yield* map(price, ["a"], { tolerate: "5" });
 }
 
-export function* branches(): Flow<void> {
+function* branches(): Flow<void> {
   const list = yield* all([
     call(price, "a"),
     sleep(1),
@@ -146,7 +146,7 @@ interface Paid {
 const paid = defineSignal<Paid>("paid");
 const parsed = defineSignal("parsed", { schema });
 
-export function* signals(): Flow<void> {
+function* signals(): Flow<void> {
   const message = yield* signal(paid, { timeout: "1h" });
   same<typeof message, Paid>(true);
   same<Out<typeof number>, number>(true);
@@ -168,7 +168,7 @@ export function* signals(): Flow<void> {
 const number = signal(parsed);
 type Out<E> = E extends Effect<infer A> ? A : never;
 
-export function* values(): Flow<void> {
+function* values(): Flow<void> {
   const at: Date = yield* now();
   const local = yield* run("local", async () => at.getTime());
   same<typeof local, number>(true);
@@ -185,7 +185,7 @@ export function* values(): Flow<void> {
   yield* sleep(new Date());
 }
 
-export const options = [
+const options = [
   price.with({
     queue: "q",
     retry: { maxAttempts: 2, retryFor: [Declined, TypeError] },
@@ -209,3 +209,5 @@ same<typeof withOptions, Activity<[sku: string], number>>(true);
 function* part(sku: string): Flow<boolean> {
   return (yield* call(price, sku)) > 1;
 }
+
+export const uses = [calls, maps, branches, signals, values, options];

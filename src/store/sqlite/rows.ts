@@ -57,6 +57,7 @@ export function fullItemRow(row: RowOf<Statements["journal"]["itemPage"]>): Full
     value: row.value ?? undefined,
     attempt: row.attempt,
     endedAt: row.ended_at ?? undefined,
+    apart: row.alone !== 0,
   };
 }
 

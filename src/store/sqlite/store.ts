@@ -1,5 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Clock } from "../../runtime/clock.ts";
+import { failpoint } from "../../runtime/failpoint.ts";
 import type { Failures, Settled, Store, Transition } from "../store.ts";
 import { Batch, LaneCache, laneOfRow, prepareStatements, type Statements } from "./batch.ts";
 import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
@@ -61,8 +62,11 @@ export class SqliteStore extends SqliteReader implements Store {
   #write(transitions: readonly Transition[], act: (batch: Batch, transitions: readonly Transition[]) => Settled[]): CommitAnswer {
     const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
     try {
+      failpoint("commit.after-begin");
       const settled = act(batch, transitions);
+      failpoint("commit.before-commit");
       this.#commit.run();
+      failpoint("commit.after-commit");
       for (const lane of batch.newLanes) this.#lanes.add(lane);
       return { settled, hints: batch.hints() };
     } catch (error) {

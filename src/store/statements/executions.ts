@@ -131,17 +131,23 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
-  /** Each lane and rank that has something waiting, with the time of its first: as many index look-ups as there are of them. */
+  /**
+   * Each lane and rank that has something waiting, with the time of its first: as many index look-ups as there are of them. Lane and rank
+   * are compared one by one: of a row value SQLite looks up the first column only, and reads a lane of 20,000 in 1.3 ms instead of 6 us.
+   */
   readyLanes: sql<{ lane: number; rank: number; due_at: number }>`
     with recursive heads(lane, rank, due_at) as (
       select * from (
         select lane, rank, due_at from stent_executions
         where worker is null and due_at is not null order by lane, rank, due_at limit 1)
       union all
-      select e.lane, e.rank, e.due_at from heads h join stent_executions e on e.key = (
-        select n.key from stent_executions n
-        where n.worker is null and n.due_at is not null and (n.lane, n.rank) > (h.lane, h.rank)
-        order by n.lane, n.rank, n.due_at limit 1)
+      select e.lane, e.rank, e.due_at from heads h join stent_executions e on e.key = coalesce(
+        (select n.key from stent_executions n
+         where n.worker is null and n.due_at is not null and n.lane = h.lane and n.rank > h.rank
+         order by n.lane, n.rank, n.due_at limit 1),
+        (select n.key from stent_executions n
+         where n.worker is null and n.due_at is not null and n.lane > h.lane
+         order by n.lane, n.rank, n.due_at limit 1))
     )
     select lane, rank, due_at from heads`,
 

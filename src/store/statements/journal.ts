@@ -186,7 +186,7 @@ export const journalStatements = {
     .orderBy("item"),
   itemPage: build
     .selectFrom("stent_items")
-    .select(["item", "input", "status", "value", "attempt", "ended_at"])
+    .select(["item", "input", "status", "value", "attempt", "ended_at", "alone"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))

@@ -57,10 +57,13 @@ export const taskStatements = {
         select lane, rank, due_at from stent_tasks
         where worker is null order by lane, rank, due_at limit 1)
       union all
-      select t.lane, t.rank, t.due_at from heads h join stent_tasks t on t.key = (
-        select n.key from stent_tasks n
-        where n.worker is null and (n.lane, n.rank) > (h.lane, h.rank)
-        order by n.lane, n.rank, n.due_at limit 1)
+      select t.lane, t.rank, t.due_at from heads h join stent_tasks t on t.key = coalesce(
+        (select n.key from stent_tasks n
+         where n.worker is null and n.lane = h.lane and n.rank > h.rank
+         order by n.lane, n.rank, n.due_at limit 1),
+        (select n.key from stent_tasks n
+         where n.worker is null and n.lane > h.lane
+         order by n.lane, n.rank, n.due_at limit 1))
     )
     select lane, rank, due_at from heads`,
   ready: build

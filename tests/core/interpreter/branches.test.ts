@@ -108,6 +108,19 @@ describe("all", () => {
     assert.deepEqual(drive.unheard, []);
   });
 
+  test("keeps its first failure where a branch that it closes had failed in itself", () => {
+    const drive = new Drive(function* (): Flow<unknown> {
+      return yield* all([all([call(step, "inner"), tidy([], "i")]), call(step, "outer")]);
+    });
+    drive.error("1.0.0", new Error("inner"));
+    drive.error("1.1", new Error("outer"));
+    assert.deepEqual(drive.pending, ["1.0.1.2"]);
+    drive.value("1.0.1.2");
+    const error = drive.failure.error as Error & { errors?: unknown[] };
+    assert.equal(error.message, "outer");
+    assert.deepEqual(error.errors?.map(String), ["Error: inner"]);
+  });
+
   test("logs what the siblings threw where the error that closed them can take nothing", () => {
     for (const first of [Object.freeze(new Error("frozen")), "a string"]) {
       const drive = new Drive(function* (): Flow<unknown> {

@@ -152,6 +152,19 @@ describe("a workflow that never waits", () => {
     assert.equal(coroutine.done.failedBy, 1);
   });
 
+  test("is not one that waits in between", () => {
+    const coroutine = Coroutine.start(function* (): Flow<unknown> {
+      for (let n = 0; n < maxUnwaitedEffects - 10; n += 1) yield* counters.add("n");
+      yield* call(step);
+      for (let n = 0; n < maxUnwaitedEffects - 10; n += 1) yield* counters.add("n");
+      return "done";
+    }, []);
+    coroutine.advance([], tickingFacts());
+    const answer = { kind: "outcome", path: "1", outcome: { ok: true, value: 1 } } as const;
+    const { done } = coroutine.advance([answer], tickingFacts());
+    assert.deepEqual(done, { kind: "completed", value: "done" });
+  });
+
   test("is not one that waits in more branches than the limit", () => {
     const coroutine = Coroutine.start(function* (): Flow<unknown> {
       return yield* all(Array.from({ length: maxUnwaitedEffects + 10 }, () => all([call(step)])));

@@ -1,4 +1,4 @@
-import type { Hints } from "../store/store.ts";
+import type { Hints } from "./store.ts";
 
 /** Hands what a commit of this process did to whoever in this process waits for such things. Best effort: polling is the truth. */
 export class HintHub {

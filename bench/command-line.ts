@@ -1,0 +1,126 @@
+/** What was asked for, checked once. */
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { Setting } from "./setting.ts";
+import { isWorkload, workloads, type WorkloadName } from "./workloads.ts";
+
+/** The command line is wrong; the message says how, and what is right. */
+export class UsageError extends Error {}
+
+/** What the command line asks for. */
+export type Request =
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "all"; readonly rest: readonly string[] }
+  | {
+      readonly kind: "one";
+      readonly workload: WorkloadName;
+      readonly setting: Omit<Setting, "files">;
+      /** Path of the file; undefined: one in a temporary folder. */
+      readonly backend: string | undefined;
+      readonly json: boolean;
+    };
+
+const options = {
+  backend: { type: "string" },
+  n: { type: "string" },
+  concurrency: { type: "string" },
+  rounds: { type: "string" },
+  preload: { type: "string" },
+  scale: { type: "boolean" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+/** Activities at a time: what is measured, and beside it what a worker has that was told nothing. */
+const measuredConcurrency = 1_000;
+const defaultConcurrency = 10;
+
+/** @throws UsageError */
+export function commandLine(parameters: readonly string[]): Request {
+  const { values, positionals } = parsed(parameters);
+  if (values.help === true) return { kind: "help", text: help() };
+  const [name, ...more] = positionals;
+  if (name === undefined) throw new UsageError(`name a workload: ${names()}`);
+  if (more.length > 0) throw new UsageError(`one workload at a time, or all; got ${positionals.join(" ")}`);
+  const backend = pathOf(values.backend);
+  const json = values.json === true;
+  const setting = {
+    n: wholeNumber("n", values.n),
+    rounds: wholeNumber("rounds", values.rounds),
+    preload: wholeNumber("preload", values.preload),
+    scale: values.scale === true,
+    concurrencies: concurrencies(wholeNumber("concurrency", values.concurrency), json),
+  };
+  if (name === "all") {
+    refuse("all", { n: setting.n, preload: setting.preload, scale: setting.scale || undefined });
+    return { kind: "all", rest: parameters.filter((parameter) => parameter !== name) };
+  }
+  if (!isWorkload(name)) throw new UsageError(`no workload "${name}"; there are: ${names()}`);
+  if (name !== "hello") refuse(name, { preload: setting.preload });
+  if (name !== "fanout") refuse(name, { scale: setting.scale || undefined });
+  return { kind: "one", workload: name, setting, backend, json };
+}
+
+function parsed(parameters: readonly string[]): ReturnType<typeof parse> {
+  try {
+    return parse(parameters);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function parse(parameters: readonly string[]) {
+  return parseArgs({ args: [...parameters], allowPositionals: true, options });
+}
+
+function wholeNumber(option: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
+  throw new UsageError(`--${option} takes a whole number from 1, got "${value}"`);
+}
+
+/** The file is made and removed here, so one that is there already is left alone. */
+function pathOf(backend: string | undefined): string | undefined {
+  if (backend === undefined) return undefined;
+  if (/^postgres(?:ql)?:/.test(backend)) {
+    throw new UsageError("PostgreSQL is not there yet; use --backend sqlite:PATH");
+  }
+  const path = /^sqlite:(.+)$/.exec(backend)?.[1];
+  if (path === undefined) throw new UsageError(`--backend takes sqlite:PATH, got "${backend}"`);
+  if (path === ":memory:") {
+    throw new UsageError("--backend sqlite::memory: is not durable, so there is nothing to measure; name a file");
+  }
+  if (!existsSync(path)) return path;
+  throw new UsageError(`${path} exists; name a file that does not, it is made anew and removed`);
+}
+
+function concurrencies(given: number | undefined, json: boolean): readonly number[] {
+  if (given !== undefined) return [given];
+  return json ? [measuredConcurrency] : [measuredConcurrency, defaultConcurrency];
+}
+
+function refuse(workload: string, given: Readonly<Record<string, unknown>>): void {
+  for (const [option, value] of Object.entries(given)) {
+    if (value !== undefined) throw new UsageError(`${workload} has no --${option}`);
+  }
+}
+
+function names(): string {
+  return [...Object.keys(workloads), "all"].join(", ");
+}
+
+function help(): string {
+  const rows = Object.entries(workloads).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return `npm run bench -- <workload> [options]
+
+${rows.join("\n")}
+  all       every one of them, a process each
+
+  --backend sqlite:PATH   where the database is made; default: a temporary folder. It is removed afterwards
+  --n N                   how many workflows, steps, items, jobs or sleepers
+  --concurrency C         activities at a time; default ${measuredConcurrency}
+  --rounds N              how often it is measured; the median counts
+  --preload N             hello: with so many finished executions in the file
+  --scale                 fanout: the cost of an item at 1,000, 10,000 and 100,000
+  --json                  one line of JSON a result`;
+}

@@ -1,0 +1,92 @@
+import { knownOptions } from "../core/option.ts";
+import type { PayloadCodec } from "../core/payload.ts";
+import { resultPlace } from "../core/places.ts";
+import type { DeadLetterRow } from "../store/store.ts";
+import type { Connection } from "./connection.ts";
+import { cursorOf, positionOf } from "./cursor.ts";
+import { limitOf } from "./execution-filter.ts";
+import type { Page } from "./page.ts";
+import { keptTaskOf } from "./row-codec.ts";
+import type { TaskRecord } from "./task-record.ts";
+
+/** A task that has used up its attempts, or was running in too many sessions when they died. */
+export interface DeadLetter {
+  readonly task: TaskRecord;
+  readonly executionId: string;
+  readonly reason: string;
+  readonly movedAt: Date;
+}
+
+/** Which page of the dead letters. */
+export interface DeadLetterPage {
+  /** Default 50. */
+  limit?: number;
+  cursor?: string;
+}
+
+const list = "dead-letters";
+const defaultLimit = 50;
+
+/** Dead letters, newest first. @throws TypeError, RangeError for a wrong option */
+export async function listDeadLetters(
+  { store, codec }: Connection,
+  options: DeadLetterPage = {},
+): Promise<Page<DeadLetter>> {
+  knownOptions("listDeadLetters", options, ["limit", "cursor"]);
+  const limit = limitOf(options.limit, defaultLimit);
+  const [before] = positionOf(list, options.cursor) ?? [];
+  const rows = await store.deadLetters({
+    ...(before === undefined ? {} : { before }),
+    limit: limit + 1,
+  });
+  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  return {
+    items: rows.slice(0, limit).map((row) => deadLetter(codec, row)),
+    nextCursor: last === undefined ? undefined : cursorOf(list, [last.key]),
+  };
+}
+
+/** The dead letter of a task, if there is one. */
+export async function getDeadLetter(
+  { store, codec }: Connection,
+  taskId: string,
+): Promise<DeadLetter | undefined> {
+  const row = await store.deadLetter(taskId);
+  return row === undefined ? undefined : deadLetter(codec, row);
+}
+
+/** @returns whether there was one. */
+export function discardDeadLetter({ committer }: Connection, taskId: string): Promise<boolean> {
+  return committer.submit("discardDeadLetter", { task: taskId });
+}
+
+function deadLetter(codec: PayloadCodec, row: DeadLetterRow): DeadLetter {
+  const { id, name, kind, attempt, maxAttempts, queue, priority, tags, createdAt } =
+    keptTaskOf(row);
+  const { executionId, reason, error } = row;
+  const movedAt = new Date(row.movedAt);
+  return {
+    task: {
+      id,
+      executionId,
+      name,
+      kind,
+      state: "failed",
+      attempt,
+      maxAttempts: maxAttempts ?? Infinity,
+      queue,
+      priority,
+      tags,
+      workerId: undefined,
+      createdAt: new Date(createdAt),
+      scheduledFor: undefined,
+      startedAt: undefined,
+      completedAt: movedAt,
+      // It ended its execution, and is kept as that one's failure.
+      error: error === undefined ? undefined : codec.decodeFailure(error, resultPlace(executionId)),
+    },
+    executionId,
+    reason,
+    movedAt,
+  };
+}

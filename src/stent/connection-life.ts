@@ -1,0 +1,77 @@
+import type { Connection } from "../client/connection.ts";
+import { ClosedError, StentError } from "../core/errors.ts";
+
+/** How a connection is opened and let go of. */
+export interface ConnectionSource {
+  open(): Promise<Connection>;
+  /** What has to end before the connection does. */
+  endFirst(): Promise<void>;
+  close(connection: Connection): Promise<void>;
+}
+
+/** One client's connection: opened on first use, closed once. */
+export class ConnectionLife {
+  readonly #source: ConnectionSource;
+  /** What is being asked of the database now; waits are not among it. */
+  readonly #acts = new Set<Promise<unknown>>();
+  #connection: Promise<Connection> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: ConnectionSource) {
+    this.#source = source;
+  }
+
+  /** @throws DatabaseError, SchemaMismatchError; ClosedError once it is being closed */
+  connected(): Promise<Connection> {
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError());
+    this.#connection ??= this.#source.open().catch((error: unknown) => {
+      this.#connection = undefined; // the next use tries again
+      throw error;
+    });
+    return this.#connection;
+  }
+
+  /** Does something that `close` lets end first. */
+  async act<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
+    const acting = this.connected().then(act);
+    this.#acts.add(acting);
+    try {
+      return await acting;
+    } catch (error) {
+      throw this.#orClosed(error);
+    } finally {
+      this.#acts.delete(acting);
+    }
+  }
+
+  /** Does something that `close` ends. */
+  async wait<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.connected();
+    try {
+      return await act(connection);
+    } catch (error) {
+      throw this.#orClosed(error);
+    }
+  }
+
+  /** Ends waits, then what has to end first, then what is being asked; and lets go of the database. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    connection?.ends.close(new ClosedError());
+    await this.#source.endFirst();
+    await Promise.allSettled(this.#acts);
+    if (connection !== undefined) await this.#source.close(connection);
+  }
+
+  /** What goes wrong below because the database has been closed is told as that. */
+  #orClosed(error: unknown): unknown {
+    return this.#closing !== undefined && !(error instanceof StentError)
+      ? new ClosedError()
+      : error;
+  }
+}

@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Stent, type ServeOptions, type StentOptions } from "stentjs";
+import { MemoryLogger } from "./memory-logger.ts";
+
+/** What of node:test's context is needed here. */
+export interface Ending {
+  after(fn: () => unknown): void;
+}
+
+export interface Served {
+  readonly serve?: boolean | ServeOptions;
+  readonly stent?: Partial<StentOptions>;
+}
+
+/**
+ * With STENT_REPLAY=1 no coroutine is kept between turns, so that every turn replays its journal: the whole suite has to pass that way too.
+ */
+const replaying = process.env["STENT_REPLAY"] === "1";
+
+/** What a worker under test is given beside what the test asks for: it looks often, so that nothing waits long for a lost hint. */
+function serveOptions(serve: boolean | ServeOptions): false | ServeOptions {
+  if (serve === false) return false;
+  return {
+    drainTimeout: "2s",
+    cancelGrace: "5s",
+    ...(replaying ? { maxCachedWorkflows: 0 } : {}),
+    ...(serve === true ? {} : serve),
+  };
+}
+
+/** A path in a directory of its own, which is removed when the test ends. */
+export function databaseFile(t: Ending): string {
+  const directory = mkdtempSync(join(tmpdir(), "stent-behaviours-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, "stent.db");
+}
+
+/** A Stent on this database, serving if nothing else is said; closed when the test ends. */
+export async function stentOn(t: Ending, backend: string, { serve = true, stent: options = {} }: Served = {}): Promise<Stent> {
+  const opened = await Stent.bootstrap({ backend, logger: new MemoryLogger(), ...options }, { serve: serveOptions(serve) });
+  t.after(() => opened.close());
+  return opened;
+}
+
+/** A Stent in memory that serves. */
+export function serving(t: Ending, served: Served = {}): Promise<Stent> {
+  return stentOn(t, "sqlite::memory:", served);
+}
+
+const limitMs = 10_000;
+
+/** Waits until `look` gives something that is neither undefined, null nor false. */
+export async function until<T>(what: string, look: () => T | Promise<T>, timeoutMs = limitMs): Promise<NonNullable<T> & (T extends false ? never : unknown)> {
+  const endAt = performance.now() + timeoutMs;
+  for (;;) {
+    const seen = await look();
+    if (seen !== undefined && seen !== null && seen !== false) return seen as never;
+    if (performance.now() > endAt) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
+    await pause(3);
+  }
+}
+
+/** Something that happens once, and can be waited for. */
+export class Gate<T = void> {
+  readonly passed: Promise<T>;
+  open: (value: T) => void = () => undefined;
+
+  constructor() {
+    this.passed = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+}
+
+/** Resolves when the signal fires, with its reason. */
+export function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    else signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
+  });
+}
+
+/** The error that it is rejected with. */
+export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error as Error & Record<string, unknown>;
+  }
+  throw new Error(`nothing was thrown, but this came back: ${String(value)}`);
+}
