@@ -1,5 +1,6 @@
 /** What was asked for, checked once. */
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import type { Setting } from "./setting.ts";
 import { isWorkload, workloads, type WorkloadName } from "./workloads.ts";
@@ -41,7 +42,8 @@ export function commandLine(parameters: readonly string[]): Request {
   if (values.help === true) return { kind: "help", text: help() };
   const [name, ...more] = positionals;
   if (name === undefined) throw new UsageError(`name a workload: ${names()}`);
-  if (more.length > 0) throw new UsageError(`one workload at a time, or all; got ${positionals.join(" ")}`);
+  if (more.length > 0)
+    throw new UsageError(`one workload at a time, or all; got ${positionals.join(" ")}`);
   const backend = pathOf(values.backend);
   const json = values.json === true;
   const setting = {
@@ -88,8 +90,12 @@ function pathOf(backend: string | undefined): string | undefined {
   const path = /^sqlite:(.+)$/.exec(backend)?.[1];
   if (path === undefined) throw new UsageError(`--backend takes sqlite:PATH, got "${backend}"`);
   if (path === ":memory:") {
-    throw new UsageError("--backend sqlite::memory: is not durable, so there is nothing to measure; name a file");
+    throw new UsageError(
+      "--backend sqlite::memory: is not durable, so there is nothing to measure; name a file",
+    );
   }
+  if (!existsSync(dirname(path)))
+    throw new UsageError(`no folder ${dirname(path)}; create it first`);
   if (!existsSync(path)) return path;
   throw new UsageError(`${path} exists; name a file that does not, it is made anew and removed`);
 }
@@ -110,7 +116,9 @@ function names(): string {
 }
 
 function help(): string {
-  const rows = Object.entries(workloads).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const rows = Object.entries(workloads).map(
+    ([name, { summary }]) => `  ${name.padEnd(10)}${summary}`,
+  );
   return `npm run bench -- <workload> [options]
 
 ${rows.join("\n")}

@@ -6,7 +6,8 @@ import { workloads } from "./workloads.ts";
 export function runEach(options: readonly string[]): number {
   const [program = ""] = process.argv.slice(1);
   const exitCodes = Object.keys(workloads).map(
-    (name) => spawnSync(process.execPath, [program, name, ...options], { stdio: "inherit" }).status ?? 1,
+    (name) =>
+      spawnSync(process.execPath, [program, name, ...options], { stdio: "inherit" }).status ?? 1,
   );
   return exitCodes.find((exitCode) => exitCode !== 0) ?? 0;
 }

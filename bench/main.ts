@@ -21,7 +21,7 @@ async function main(request: Request): Promise<void> {
     return;
   }
   if (request.kind === "all") {
-    process.exitCode = await runEach(request.rest);
+    process.exitCode = runEach(request.rest);
     return;
   }
   const { workload, setting, backend, json } = request;

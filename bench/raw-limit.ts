@@ -51,7 +51,9 @@ export class RawLimit implements Disposable {
 
   /** `(key)`: the execution has completed. */
   endExecution(): Run {
-    return this.#prepare(executionStatements.end, { state: "completed", result: payload, now }, ["key"]);
+    return this.#prepare(executionStatements.end, { state: "completed", result: payload, now }, [
+      "key",
+    ]);
   }
 
   /** `(execution, seq, path)`: a call whose attempt has begun. */
@@ -67,14 +69,27 @@ export class RawLimit implements Disposable {
   completeEntry(): Run {
     return this.#prepare(
       journalStatements.change,
-      { run: 1, status: 1, value: payload, delivery: 1, startedAt: now, endedAt: now, attempt: 1, failures: 0 },
+      {
+        run: 1,
+        status: 1,
+        value: payload,
+        delivery: 1,
+        startedAt: now,
+        endedAt: now,
+        attempt: 1,
+        failures: 0,
+      },
       ["execution", "seq"],
     );
   }
 
   /** `(item)` of the first execution's map. */
   insertItem(): Run {
-    return this.#prepare(journalStatements.insertItem, { execution: 1, run: 1, seq: 0, input: payload }, ["item"]);
+    return this.#prepare(
+      journalStatements.insertItem,
+      { execution: 1, run: 1, seq: 0, input: payload },
+      ["item"],
+    );
   }
 
   /** `(item)` of the first execution's map has completed. */
@@ -104,7 +119,8 @@ export class RawLimit implements Disposable {
     );
     const places = changing.map((name) => names.indexOf(name));
     return (...given) => {
-      for (let index = 0; index < places.length; index += 1) values[places[index] ?? -1] = given[index];
+      for (let index = 0; index < places.length; index += 1)
+        values[places[index] ?? -1] = given[index];
       return Number(statement.run(values).lastInsertRowid);
     };
   }
@@ -118,7 +134,15 @@ export function risingId(index: number): string {
 const now = Date.now();
 /** As long as a stored greeting. */
 const payload = `j"hello 12345"`;
-const execution = { name: "bench.hello", state: "running", input: `j[12345]`, rank: 0, lane: 1, worker: 1, claim: 1 };
+const execution = {
+  name: "bench.hello",
+  state: "running",
+  input: `j[12345]`,
+  rank: 0,
+  lane: 1,
+  worker: 1,
+  claim: 1,
+};
 const entry = {
   run: 1,
   kind: "call",

@@ -9,10 +9,16 @@ import { resume } from "./workloads/resume.ts";
 import { sleepers } from "./workloads/sleepers.ts";
 
 /** Every workload by its name. */
-export const workloads = { hello, chain, chains, fanout, jobs, latency, sleepers, resume } satisfies Record<
-  string,
-  Workload
->;
+export const workloads = {
+  hello,
+  chain,
+  chains,
+  fanout,
+  jobs,
+  latency,
+  sleepers,
+  resume,
+} satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;
 

@@ -12,7 +12,8 @@ export const chain: Workload = {
   async *run({ files, n = defaultN, rounds, concurrencies: [concurrency = 1] }) {
     const turns = await takeTurns(
       rounds,
-      () => withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(steps, [n]))),
+      () =>
+        withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(steps, [n]))),
       () => raw(files.fresh(), n),
     );
     yield { n, unit: "steps", concurrency, ...turns };

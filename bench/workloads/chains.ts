@@ -36,7 +36,9 @@ async function raw(path: string, workflows: number): Promise<number> {
   const insertExecution = limit.insertExecution("workflow");
   const insertEntry = limit.insertEntry();
   const completeEntry = limit.completeEntry();
-  limit.repeat(workflows, workflows, (index) => insertEntry(insertExecution(risingId(index)), 0, "0"));
+  limit.repeat(workflows, workflows, (index) =>
+    insertEntry(insertExecution(risingId(index)), 0, "0"),
+  );
   const many = workflows * stepsEach;
   return await rateOf(many, () =>
     limit.repeat(many, aTransaction, (index) => {

@@ -11,7 +11,10 @@ const aTransaction = 100;
 
 const double = activity("bench.double", async (item: number) => item * 2);
 const doubleAll = workflow("bench.fanout", function* (items: number) {
-  const doubled = yield* map(double, Array.from({ length: items }, (_, index) => index));
+  const doubled = yield* map(
+    double,
+    Array.from({ length: items }, (_, index) => index),
+  );
   return doubled.length;
 });
 
@@ -35,7 +38,8 @@ async function measure(setting: Setting, n: number): Promise<Figures> {
   const [concurrency = 1] = concurrencies;
   const turns = await takeTurns(
     rounds,
-    () => withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(doubleAll, [n]))),
+    () =>
+      withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(doubleAll, [n]))),
     () => raw(files.fresh(), n),
   );
   return { n, unit: "items", concurrency, ...turns };

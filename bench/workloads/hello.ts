@@ -21,7 +21,10 @@ export const hello: Workload = {
   },
 };
 
-async function measure({ files, n = defaultN, rounds, preload }: Setting, concurrency: number): Promise<Figures> {
+async function measure(
+  { files, n = defaultN, rounds, preload }: Setting,
+  concurrency: number,
+): Promise<Figures> {
   if (preload === undefined) {
     const turns = await takeTurns(
       rounds,

@@ -6,21 +6,22 @@ const [path = "", steps, concurrency] = process.argv.slice(2);
 const stepsToRun = Number(steps);
 let run = 0;
 let firstStepAt = 0;
-let readyAt = 0;
 
-nextStep.run = async () => {
-  if (run === 0) firstStepAt = timeNow();
-  run += 1;
-  if (run <= stepsToRun) return;
-  while (readyAt === 0) await new Promise(setImmediate);
+const allRun = new Promise<void>((resolve) => {
+  nextStep.run = async () => {
+    if (run === 0) firstStepAt = timeNow();
+    run += 1;
+    if (run <= stepsToRun) return;
+    resolve();
+    await new Promise(() => undefined);
+  };
+});
+
+await withEngine(path, Number(concurrency), async () => {
+  const readyAt = timeNow();
+  await allRun;
   const stopped: Stopped = { startedAt: performance.timeOrigin, readyAt, firstStepAt };
   process.send?.(stopped);
-  await new Promise(() => undefined);
-};
-
-await withEngine(path, Number(concurrency), async (stent) => {
-  await stent.waitUntilReady();
-  readyAt = timeNow();
   await new Promise(() => undefined);
 });
 

@@ -32,7 +32,10 @@ export const resume: Workload = {
   },
 };
 
-async function resumptions({ files, rounds = defaultTries }: Setting, steps: number): Promise<Stopped[]> {
+async function resumptions(
+  { files, rounds = defaultTries }: Setting,
+  steps: number,
+): Promise<Stopped[]> {
   const path = files.fresh();
   await using client = await Stent.open(`sqlite:${path}`);
   await client.dispatch(endless, []);

@@ -4,12 +4,12 @@
  *   W1  In this process a commit's hint wakes a wait at once; what other processes commit is seen by one cheap read every few
  *       milliseconds; and one poller asks for all that are waited for, in case both were missed.
  *   W2  Nothing runs while nobody waits: no timer, no listener.
- *   W3  A wait that is told looks for itself. Being told too often does no harm, so nothing here has to be exact.
+ *   W3  A wait is told how its execution ended, as it was committed. Being told twice does no harm.
  */
 import type { ForeignWatch } from "../store/foreign-watch.ts";
 import type { HintHub } from "../store/hint-hub.ts";
 import { monotonicMs, type Clock } from "../runtime/clock.ts";
-import type { Store } from "../store/store.ts";
+import type { EndedExecution, Store } from "../store/store.ts";
 
 /** How often a poller looks: from `minMs` to `maxMs`, by `factor`, ± 20 %. */
 export interface Polling {
@@ -29,8 +29,10 @@ interface WatchDeps {
 const jitter = 0.2;
 /** A look that other processes' commits bring about may take up to this share of the time. */
 const restFactor = 4;
+/** Most ids that are asked for at once, so that many waits do not hold up the event loop. */
+const maxAsked = 1_000;
 
-/** Tells waits when their execution may have ended. */
+/** Tells waits how their execution has ended. */
 export class EndWatch {
   readonly #deps: WatchDeps;
   readonly #waits = new Map<string, Set<EndWait>>();
@@ -88,8 +90,9 @@ export class EndWatch {
     this.#unschedule = undefined;
   }
 
-  #tell(ids: readonly string[]): void {
-    for (const id of ids) for (const wait of this.#waits.get(id) ?? []) wait.tell();
+  #tell(executions: readonly EndedExecution[]): void {
+    for (const ended of executions)
+      for (const wait of this.#waits.get(ended.id) ?? []) wait.tell(ended);
   }
 
   #poll(): void {
@@ -120,8 +123,11 @@ export class EndWatch {
     this.#looking = true;
     const beganAt = monotonicMs();
     try {
-      const ended = await this.#deps.store.ended([...this.#waits.keys()]);
-      this.#tell(ended);
+      const ids = [...this.#waits.keys()];
+      for (let from = 0; from < ids.length; from += maxAsked) {
+        if (from > 0) await new Promise<void>((resume) => setImmediate(resume));
+        this.#tell(await this.#deps.store.ended(ids.slice(from, from + maxAsked)));
+      }
     } catch {
       // An outage of the database ends no wait; the next look may succeed.
     } finally {
@@ -135,24 +141,24 @@ export class EndWatch {
 /** One wait for one execution. */
 export class EndWait {
   readonly #onClose: () => void;
-  #told = false;
+  #ended: EndedExecution | undefined;
   #failure: { readonly reason: unknown } | undefined;
-  #waiting: { resolve(): void; reject(reason: unknown): void } | undefined;
+  #waiting: { resolve(ended: EndedExecution): void; reject(reason: unknown): void } | undefined;
 
   constructor(onClose: () => void) {
     this.#onClose = onClose;
   }
 
-  /** Resolves when the execution may have ended since the last call. @throws what the wait has failed with. */
-  next(): Promise<void> {
+  /** Resolves when the execution has ended since the wait was opened. @throws what the wait has failed with. */
+  next(): Promise<EndedExecution> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#settle();
     });
   }
 
-  tell(): void {
-    this.#told = true;
+  tell(ended: EndedExecution): void {
+    this.#ended = ended;
     this.#settle();
   }
 
@@ -169,9 +175,8 @@ export class EndWait {
   #settle(): void {
     if (this.#waiting === undefined) return;
     if (this.#failure !== undefined) this.#waiting.reject(this.#failure.reason);
-    else if (this.#told) this.#waiting.resolve();
+    else if (this.#ended !== undefined) this.#waiting.resolve(this.#ended);
     else return;
-    this.#told = false;
     this.#waiting = undefined;
   }
 }

@@ -2,12 +2,12 @@ import { SerializationError } from "../core/errors.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { resultPlace } from "../core/places.ts";
 import { Result } from "../core/result.ts";
-import type { ExecutionRow } from "../store/store.ts";
+import type { EndedExecution } from "../store/store.ts";
 
 /** How an execution that has ended did so. @throws SerializationError if what is stored cannot be read. */
 export function outcomeOf<R>(
   codec: PayloadCodec,
-  { id, state, result }: Pick<ExecutionRow, "id" | "state" | "result">,
+  { id, state, result }: EndedExecution,
 ): Result<R> {
   const place = resultPlace(id);
   if (result === undefined) {

@@ -1,7 +1,7 @@
 import type { Duration } from "../core/duration.ts";
 import { ExecutionNotFoundError, ExpiryError } from "../core/errors.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
-import type { ExecutionRow } from "../store/store.ts";
+import type { EndedExecution } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 
 /** How long to wait for an execution. */
@@ -37,14 +37,14 @@ export function resolveWaitOptions(
 }
 
 /**
- * The execution as it stands once it has ended.
+ * How an execution has ended, once it has.
  * @throws ExecutionNotFoundError; ExpiryError (WAIT_EXPIRED); the signal's reason; ClosedError when the client closes
  */
 export async function waitForEnd(
   connection: Connection,
   id: string,
   { timeoutMs, signal }: ResolvedWait,
-): Promise<ExecutionRow> {
+): Promise<EndedExecution> {
   signal?.throwIfAborted();
   // Opened before the first look, so that an end between the two is told.
   const wait = connection.ends.open(id);
@@ -55,12 +55,11 @@ export async function waitForEnd(
       ? undefined
       : connection.clock.schedule(timeoutMs, () => wait.fail(expired(id, timeoutMs)));
   try {
-    for (;;) {
-      const row = await connection.store.execution(id);
-      if (row === undefined) throw new ExecutionNotFoundError(id);
-      if (row.endedAt !== undefined) return row;
-      await wait.next();
-    }
+    const found = await connection.store.outcome(id);
+    if (found === undefined) throw new ExecutionNotFoundError(id);
+    const ended = found.ended ?? (await wait.next());
+    if (ended.state === undefined) throw new ExecutionNotFoundError(id);
+    return ended;
   } finally {
     unschedule?.();
     signal?.removeEventListener("abort", abort);

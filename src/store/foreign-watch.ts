@@ -16,7 +16,10 @@ export class ForeignWatch {
   /** @returns what takes the listener away again. Listeners must not throw. */
   on(listener: () => void): () => void {
     this.#listeners.add(listener);
-    this.#timer ??= setInterval(() => void this.#check(), lookEveryMs).unref();
+    if (this.#timer === undefined) {
+      this.#timer = setInterval(() => void this.#check(), lookEveryMs).unref();
+      void this.#check(); // what is committed from here on is a change
+    }
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.stop();

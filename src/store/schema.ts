@@ -107,6 +107,8 @@ export interface FanoutTable {
   next: number;
   left: number;
   failed: Generated<number>;
+  /** Items that were taken back before they began, since its execution is being closed. */
+  forgone: Generated<number>;
   /** It fails once more than this many items have failed; null: never. */
   tolerated: number | null;
 }

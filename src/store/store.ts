@@ -374,11 +374,11 @@ export interface Transitions {
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
 }
 export interface RemoveRequest {
-  /** Executions by key, finished ones only; or those of trees that ended before a time. */
+  /** Executions by key, with their children. Only what has ended goes, and no child of a current run whose root goes on. */
   readonly keys?: readonly number[];
-  readonly endedBefore?: number;
   readonly deadLettersBefore?: number;
   readonly deadSessionsBefore?: number;
+  /** Of the keys. */
   readonly limit: number;
 }
 export type Transition<K extends keyof Transitions = keyof Transitions> = {
@@ -387,12 +387,21 @@ export type Transition<K extends keyof Transitions = keyof Transitions> = {
 /** How a transition went: its answer, or the error for which it alone was refused. */
 export type Settled = { readonly answer: Transitions[keyof Transitions]["answer"] } | { readonly error: unknown };
 
+/** An execution that has ended. */
+export interface EndedExecution {
+  readonly id: string;
+  /** Undefined: it is not there (any more). */
+  readonly state: ExecutionStatus | undefined;
+  /** Its result, or its failure. */
+  readonly result: Payload | undefined;
+}
+
 /** What happened in a commit that others may be waiting for; sent as hints after it. */
 export interface Hints {
   /** Keys of executions that were woken while a session holds them. */
   readonly woken: readonly number[];
-  /** Ids of executions that ended. */
-  readonly ended: readonly string[];
+  /** Executions that ended, with how they did: who waits for them in this process has to read nothing. */
+  readonly ended: readonly EndedExecution[];
   /** Something became ready to be claimed. */
   readonly ready: boolean;
   /** Tasks that are to stop, by key. */
@@ -527,8 +536,10 @@ export interface Store {
   executionByKey(key: number): Promise<ExecutionRow | undefined>;
   executions(query: ExecutionQuery): Promise<readonly ExecutionRow[]>;
   countExecutions(query: Omit<ExecutionQuery, "limit">): Promise<number>;
-  /** Which of these ids have ended, or are not there (any more). */
-  ended(ids: readonly string[]): Promise<readonly string[]>;
+  /** Those of these ids that have ended, or are not there (any more). */
+  ended(ids: readonly string[]): Promise<readonly EndedExecution[]>;
+  /** How an execution ended, `ended` undefined while it has not; undefined if there is none. */
+  outcome(id: string): Promise<{ readonly ended: EndedExecution | undefined } | undefined>;
   /** Entries of a run in the order of `seq`, from `after` on. */
   entries(execution: number, run: number, page?: { readonly after: number; readonly limit: number }): Promise<readonly EntryRow[]>;
   /** The newest entries, newest first. */

@@ -18,6 +18,8 @@ export interface RunHost {
   readonly takeEagerly: (lane: Omit<Lane, "key">, places: number) => number;
   /** By the monotonic clock: false if the lease may have run out, and nothing new may be started. */
   readonly leaseHolds: () => boolean;
+  /** Renews the lease. False: the session is lost, or its worker has stopped. */
+  readonly renewed: () => Promise<boolean>;
   /** Tasks that a turn has put into the queue and taken at once. */
   readonly tasksTaken: (tasks: readonly ClaimedTask[]) => void;
   /** The execution is not held any more, and there is nothing to keep. */

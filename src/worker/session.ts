@@ -97,6 +97,22 @@ export class Session {
     failpoint("drain.after-release");
   }
 
+  /** Renews the lease now. @returns false if this session was found dead, which its worker has been told then. @throws DatabaseError */
+  async renew(): Promise<boolean> {
+    const { committer, observer } = this.#deps;
+    const { leaseDurationMs, workerId } = this.#options;
+    const session = this.#key;
+    const asked = monotonicMs();
+    failpoint("heartbeat.before-submit");
+    const alive = await committer.submit("heartbeat", { session });
+    failpoint("heartbeat.after-commit");
+    if (this.#stopped || session !== this.#key) return false;
+    observer.emit({ type: "leaseRenewed", workerId, success: alive });
+    if (alive) this.#leaseEndsAt = asked + leaseDurationMs;
+    else this.#onLost();
+    return alive;
+  }
+
   #beatLater(): void {
     const interval = this.#options.heartbeatIntervalMs;
     if (interval === undefined || this.#stopped) return;
@@ -105,7 +121,7 @@ export class Session {
   }
 
   async #beat(lateMs: number): Promise<void> {
-    const { committer, observer } = this.#deps;
+    const { observer } = this.#deps;
     const { leaseDurationMs, workerId } = this.#options;
     if (lateMs > leaseDurationMs / looksPerLease) {
       observer.log.warn(
@@ -113,15 +129,8 @@ export class Session {
         { workerId, running: this.#running() },
       );
     }
-    const asked = monotonicMs();
     try {
-      failpoint("heartbeat.before-submit");
-      const alive = await committer.submit("heartbeat", { session: this.#key });
-      failpoint("heartbeat.after-commit");
-      if (this.#stopped) return;
-      observer.emit({ type: "leaseRenewed", workerId, success: alive });
-      if (alive) this.#leaseEndsAt = asked + leaseDurationMs;
-      else this.#onLost();
+      await this.renew();
     } catch (error) {
       observer.log.error("the lease could not be renewed; it is tried again", { workerId, error });
       observer.emit({ type: "leaseRenewed", workerId, success: false });

@@ -39,6 +39,7 @@ export class Turn {
   wakeAt: number | undefined;
   readonly #context: TurnContext;
   #asked: Set<string> | undefined;
+  #messages: Map<Delivery, number> | undefined;
 
   /** Takes the outcomes in hand; they are given back if the turn cannot be stored. */
   constructor(context: TurnContext) {
@@ -73,6 +74,7 @@ export class Turn {
       this.wakeAt = step.wakeAt;
       this.done = step.done;
       this.#note(step);
+      for (const delivery of step.refused) this.#returnMessage(delivery);
       next = this.#instantly(step);
     } while (next.length > 0 && this.done === undefined);
   }
@@ -97,6 +99,8 @@ export class Turn {
         const open = this.builder.entry(message.delivery.path);
         if (open === undefined) continue;
         this.consumed.push({ signal: message.key, seq: open.seq });
+        this.#messages ??= new Map();
+        this.#messages.set(message.delivery, message.key);
         deliveries.push(message.delivery);
       }
     }
@@ -115,6 +119,13 @@ export class Turn {
     for (const _step of this.outbound.steps) slots.release();
     for (const { items } of this.outbound.takenItems) for (const _item of items) slots.release();
     this.#context.local.giveBack(this.settled, this.retried);
+  }
+
+  /** Its wait was over before it could be delivered, as that of a race's loser is: it stays in the inbox for the next one (I6). */
+  #returnMessage(delivery: Delivery): void {
+    const key = this.#messages?.get(delivery);
+    const index = this.consumed.findIndex((message) => message.signal === key);
+    if (key !== undefined && index >= 0) this.consumed.splice(index, 1);
   }
 
   #isUnread(path: string): boolean {
@@ -152,6 +163,9 @@ export class Turn {
         deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       } else if (effect.kind === "map" && effect.items.length === 0) {
         deliveries.push({ kind: "outcome", path, outcome: { ok: true, value: [] } });
+      } else if (effect.kind === "map" && effect.fn.kind === "workflow") {
+        const error = new NotSupportedError(`"${effect.name}" is a workflow, and this version of Stent maps activities only; use all(items.map((item) => call(fn, item)))`);
+        deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       }
     }
     return deliveries;

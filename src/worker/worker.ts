@@ -4,6 +4,7 @@
  *   V1  What is held is in one of the maps here, and in the database under this session; nothing else runs.
  *   V2  A session that was lost loses everything at once: what runs is told, what it would store is refused anyway.
  *   V3  Draining claims nothing more, waits, tells the rest, and gives back everything before it says that it has stopped.
+ *   V4  Nothing is begun once the lease may have run out, before it has been renewed: others may have done it meanwhile (I4).
  */
 import { DatabaseError } from "../core/errors.ts";
 import type { Workflow } from "../core/durable.ts";
@@ -88,7 +89,7 @@ export class Worker {
     });
     this.adopter = {
       reserve: (lane) => (this.#state === "ready" && !this.#backlog && this.#acceptance.accepts(lane) && this.#slots.take() ? this.#session.key : undefined),
-      adopted: (execution) => this.#begin(execution, true),
+      adopted: (execution) => void this.#adopt(execution),
       forgo: () => this.#slots.release(),
     };
   }
@@ -191,6 +192,7 @@ export class Worker {
         return undefined;
       }
       failpoint("claim.after-commit");
+      if (!this.#leaseHolds && !(await this.#renewed())) return undefined; // by V4
       this.#backlog = answer.more;
       used = slotsOf(answer);
       return answer;
@@ -206,6 +208,12 @@ export class Worker {
   #slotsToFill(): number {
     const free = Math.max(0, this.#slots.free);
     return free > fewSlots ? Math.ceil(free / 2) : free;
+  }
+
+  /** By V4. */
+  async #adopt(execution: ClaimedExecution): Promise<void> {
+    if (this.#leaseHolds || (await this.#renewed())) this.#begin(execution, true);
+    else this.#slots.release();
   }
 
   #take(answer: ClaimAnswer): void {
@@ -278,7 +286,8 @@ export class Worker {
       session: () => this.#session.key,
       serves: (lane) => this.#acceptance.accepts({ ...lane }),
       takeEagerly: (lane, places) => this.#takeEagerly(lane, places),
-      leaseHolds: () => this.#session.leaseHolds,
+      leaseHolds: () => this.#leaseHolds,
+      renewed: () => this.#renewed(),
       tasksTaken: (tasks) => {
         for (const task of tasks) this.#beginTask(task);
       },
@@ -325,6 +334,15 @@ export class Worker {
   }
 
   // ── losing the session ──
+
+  get #leaseHolds(): boolean {
+    return this.#state !== "stopped" && this.#session.leaseHolds;
+  }
+
+  /** This process was held up for longer than its lease: finds out whether the session is still its own. */
+  async #renewed(): Promise<boolean> {
+    return (await this.#storing(() => this.#session.renew())) === true && this.#state !== "stopped";
+  }
 
   /** By V2. */
   #sessionLost(): void {

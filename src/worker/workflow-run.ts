@@ -291,6 +291,21 @@ export class WorkflowRun {
   }
 
   #answered(replica: Replica, turn: Turn, next: Next, answer: TurnAnswer): void {
+    if (answer.kind === "stored") {
+      failpoint("turn.after-commit");
+      if (next.kind !== "block") failpoint(afterCommit[next.kind]);
+      if (!this.#host.leaseHolds()) return void this.#actLater(replica, turn, next, answer);
+    }
+    this.#goOn(replica, turn, next, answer);
+  }
+
+  /** This process was held up: others may have taken the execution over, and done what the turn asks for. */
+  async #actLater(replica: Replica, turn: Turn, next: Next, answer: TurnAnswer): Promise<void> {
+    if (!(await this.#host.renewed())) this.lose();
+    this.#goOn(replica, turn, next, answer);
+  }
+
+  #goOn(replica: Replica, turn: Turn, next: Next, answer: TurnAnswer): void {
     if (!this.#held) {
       turn.forgo();
     } else if (answer.kind === "refused") {
@@ -306,8 +321,6 @@ export class WorkflowRun {
   }
 
   #act(replica: Replica, turn: Turn, next: Next, answer: Extract<TurnAnswer, { kind: "stored" }>): void {
-    failpoint("turn.after-commit");
-    if (next.kind !== "block") failpoint(afterCommit[next.kind]);
     const { outbound } = turn;
     for (const step of turn.settled) step.report?.();
     for (const step of turn.retried) step.report();

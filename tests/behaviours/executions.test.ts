@@ -117,7 +117,7 @@ test("a job is retried by its policy, and what its attempts leave counts once", 
   assert.deepEqual(ended.customState, { how: "well" });
 });
 
-const jobHangs = activity("executions.jobHangs", async () => new Promise((resolve, reject) => {
+const jobHangs = activity("executions.jobHangs", async () => new Promise((_, reject) => {
   context().signal.addEventListener("abort", () => reject(context().signal.reason as Error));
 }));
 

@@ -57,7 +57,7 @@ test("after the last attempt the workflow gets the last attempt's error", async 
   assert.equal(starts.get("too often")?.length, 3);
 });
 
-const slowRetry = activity("retry.slow", { retry: { initialDelay: "1h", maxAttempts: 4 }, queue: "q" }, async () => {
+const slowRetry = activity("retry.slow", { retry: { initialDelay: "1h", maxDelay: "1h", maxAttempts: 4 }, queue: "q" }, async () => {
   throw new Flaky("again");
 });
 const callsSlow = workflow("retry.callsSlow", function* () {

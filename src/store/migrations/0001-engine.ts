@@ -42,8 +42,10 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("blocked", "text")
         .addColumn("cancel_reason", "text")
         .execute();
-      // Due and not held: the only queue of executions. Matches WHERE and ORDER BY of the claim column for column.
-      await sql`create index stent_executions_ready on stent_executions (lane, rank, due_at) where worker is null and due_at is not null`.execute(db);
+      // Due and not held: the only queue of executions, in two parts, since one of them needs no slot. They match WHERE and ORDER BY of the
+      // claim column for column.
+      await sql`create index stent_executions_unbegun on stent_executions (lane, rank, due_at) where worker is null and due_at is not null and started_at is null`.execute(db);
+      await sql`create index stent_executions_begun on stent_executions (lane, rank, due_at) where worker is null and due_at is not null and started_at is not null`.execute(db);
       await sql`create index stent_executions_held on stent_executions (worker) where worker is not null`.execute(db);
       await sql`create index stent_executions_deadline on stent_executions (deadline) where deadline is not null and ended_at is null`.execute(db);
       await sql`create index stent_executions_parent on stent_executions (parent) where parent is not null`.execute(db);
@@ -78,6 +80,9 @@ export function engineTables(dialect: SchemaDialect): Migration {
         )
         .execute();
 
+      // What is open of a long journal is found without reading it (175 ms at 100,000 entries); costs 0.3 us an entry.
+      await sql`create index stent_journal_open on stent_journal (execution, run, seq) where status = 0`.execute(db);
+
       await dialect
         .clustered(
           db.schema
@@ -107,6 +112,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
             .addColumn("next", integer, (c) => c.notNull())
             .addColumn("left", integer, (c) => c.notNull())
             .addColumn("failed", integer, (c) => c.notNull().defaultTo(0))
+            .addColumn("forgone", integer, (c) => c.notNull().defaultTo(0))
             .addColumn("tolerated", integer)
             .addPrimaryKeyConstraint("stent_fanouts_pk", ["execution", "run", "seq"]),
         )

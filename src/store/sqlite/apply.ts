@@ -12,12 +12,12 @@ import { turn } from "./verbs/turn.ts";
 
 /** Writes one transition within the batch's transaction. */
 export function apply(batch: Batch, transition: Transition): Transitions[keyof Transitions]["answer"] {
+  // All but outcomes may look at the fan-outs and tasks that this batch's outcomes have counted on.
+  if (transition.kind !== "task" && batch.fanouts.size > 0) writeFanoutProgress(batch);
   switch (transition.kind) {
     case "dispatch":
       return dispatch(batch, transition.request);
     case "turn":
-      // It may look at fan-outs that this batch has counted on.
-      if (batch.fanouts.size > 0) writeFanoutProgress(batch);
       return turn(batch, transition.request);
     case "claim":
       return claim(batch, transition.request);

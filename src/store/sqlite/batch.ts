@@ -4,7 +4,7 @@ import { executionStatements } from "../statements/executions.ts";
 import { journalStatements } from "../statements/journal.ts";
 import { sessionStatements } from "../statements/sessions.ts";
 import { taskStatements } from "../statements/tasks.ts";
-import type { Failures, Hints, Lane } from "../store.ts";
+import type { EndedExecution, Failures, Hints, Lane } from "../store.ts";
 import { Prepared } from "./prepared.ts";
 
 type Rows<Q> = Q extends Compilable<infer O> ? O : Q extends RawBuilder<infer O> ? O : never;
@@ -36,12 +36,12 @@ export function prepareStatements(database: Database): Statements {
 export class LaneCache {
   readonly byText = new Map<string, number>();
   readonly byKey = new Map<number, Lane>();
-  newest = 0;
+  /** Every lane up to this key has been read. */
+  readUpTo = 0;
 
   add(lane: Lane): void {
     this.byText.set(laneText(lane), lane.key);
     this.byKey.set(lane.key, lane);
-    this.newest = Math.max(this.newest, lane.key);
   }
 }
 
@@ -70,6 +70,7 @@ export interface FanoutProgress {
   readonly seq: number;
   readonly total: number;
   readonly tolerated: number | null;
+  readonly forgone: number;
   next: number;
   left: number;
   failed: number;
@@ -88,7 +89,7 @@ export class Batch {
   readonly #live = new Map<number, boolean>();
   readonly fanouts = new Map<string, FanoutProgress>();
   readonly #woken = new Set<number>();
-  readonly #ended: string[] = [];
+  readonly #ended: EndedExecution[] = [];
   readonly #stopped: number[] = [];
   #ready = false;
   #anyMark: boolean | undefined;
@@ -113,7 +114,7 @@ export class Batch {
     this.#live.delete(session);
   }
 
-  /** The key of a lane, interned at its first use. Lanes made in a batch that is rolled back are forgotten with it. */
+  /** The key of a lane, interned at its first use. */
   lane(lane: Omit<Lane, "key">): number {
     const text = laneText(lane);
     const known = this.lanes.byText.get(text);
@@ -123,25 +124,44 @@ export class Batch {
       stored?.key ??
       this.sql.sessions.insertLane.run({
         ...lane,
-        tags: lane.tags.length === 0 ? null : JSON.stringify(lane.tags),
+        tags: tagsColumn(lane.tags),
         text,
       }).key;
-    this.newLanes.push({ ...lane, key });
+    if (stored === undefined) this.newLanes.push({ ...lane, key });
     this.lanes.byText.set(text, key);
     return key;
   }
 
-  /** Lanes first met in this batch. */
+  /** Lanes made in this batch. Until it is committed, others do not know them, and their keys may yet be those of other lanes. */
   readonly newLanes: Lane[] = [];
 
-  /** They were rolled back with the batch. */
-  forgetNewLanes(): void {
-    for (const lane of this.newLanes.splice(0)) this.lanes.byText.delete(laneText(lane));
+  /** Those made since there were `kept` of them were rolled back. */
+  forgetNewLanes(kept: number): void {
+    for (const lane of this.newLanes.splice(kept)) this.lanes.byText.delete(laneText(lane));
+  }
+
+  /** The lane of a key; lanes that other processes have made are read when they are first met. */
+  laneOf(key: number): Lane | undefined {
+    const { lanes, newLanes } = this;
+    const known = lanes.byKey.get(key) ?? newLanes.find((lane) => lane.key === key);
+    if (known !== undefined) return known;
+    for (const row of this.sql.sessions.lanesAfter.all({ after: lanes.readUpTo })) {
+      if (newLanes.some((lane) => lane.key === row.key)) break;
+      lanes.add(laneOfRow(row));
+      lanes.readUpTo = row.key;
+    }
+    return lanes.byKey.get(key);
   }
 
   hasMarks(): boolean {
     this.#anyMark ??= this.sql.sessions.anyMark.get({}) !== undefined;
     return this.#anyMark;
+  }
+
+  /** A session died while this was running in it. */
+  mark(mark: { readonly execution: number; readonly run: number; readonly seq: number; readonly item: number; readonly session: number }): void {
+    this.sql.sessions.mark.run(mark);
+    this.#anyMark = true;
   }
 
   /** S3: leaves the mark that the execution has something to do. */
@@ -155,8 +175,8 @@ export class Batch {
     this.#woken.add(key);
   }
 
-  hintEnded(id: string): void {
-    this.#ended.push(id);
+  hintEnded(ended: EndedExecution): void {
+    this.#ended.push(ended);
   }
 
   hintReady(): void {
@@ -180,16 +200,6 @@ export function tagsColumn(tags: readonly string[]): string | null {
 /** Tags of a column. */
 export function tagsOf(column: string | null): readonly string[] {
   return column === null ? [] : (JSON.parse(column) as string[]);
-}
-
-/** The lane of a key; lanes that other processes have made are read when they are first met. */
-export function laneOf(batch: Batch, key: number): Lane | undefined {
-  const known = batch.lanes.byKey.get(key);
-  if (known !== undefined) return known;
-  for (const row of batch.sql.sessions.lanesAfter.all({ after: 0 })) {
-    if (!batch.lanes.byKey.has(row.key)) batch.lanes.add(laneOfRow(row));
-  }
-  return batch.lanes.byKey.get(key);
 }
 
 /** A lane's row as the port gives it. */

@@ -1,10 +1,12 @@
 import type { Database } from "better-sqlite3";
+import type { Payload } from "../../core/payload.ts";
 import type { ExecutionStatus } from "../../core/status.ts";
 import { counting, listing } from "../statements/listing.ts";
 import type {
   ArrivalRow,
   BegunRow,
   DeadLetterRow,
+  EndedExecution,
   EntryRow,
   ExecutionQuery,
   ExecutionRow,
@@ -27,13 +29,13 @@ export class SqliteReader {
   readonly #sql: Statements;
   readonly #connection: Database;
   /** Queries whose text depends on what is asked, by their text. */
-  readonly #endedIds: { all(json: string): { id: string }[] };
+  readonly #endedIds: { all(json: string): EndedRow[] };
 
   constructor(database: Database, sql: Statements) {
     this.#sql = sql;
     this.#connection = database;
-    this.#endedIds = database.prepare<[string], { id: string }>(
-      "select value as id from json_each(?) where not exists (select 1 from stent_executions e where e.id = value and e.ended_at is null)",
+    this.#endedIds = database.prepare<[string], EndedRow>(
+      "select asked.value as id, e.state, e.result from json_each(?) asked left join stent_executions e on e.id = asked.value where e.id is null or e.ended_at is not null",
     );
   }
 
@@ -61,8 +63,15 @@ export class SqliteReader {
     return this.#read(() => new Prepared(this.#connection, counting(query)).get({})?.count ?? 0);
   }
 
-  async ended(ids: readonly string[]): Promise<readonly string[]> {
-    return this.#read(() => this.#endedIds.all(JSON.stringify(ids)).map((row) => row.id));
+  async ended(ids: readonly string[]): Promise<readonly EndedExecution[]> {
+    return this.#read(() => this.#endedIds.all(JSON.stringify(ids)).map((row) => endedOf(row)));
+  }
+
+  async outcome(id: string): ReturnType<Store["outcome"]> {
+    return this.#read(() => {
+      const row = this.#sql.executions.outcome.get({ id });
+      return row && { ended: row.ended_at === null ? undefined : endedOf(row) };
+    });
   }
 
   async entries(execution: number, run: number, page = { after: -1, limit: everything }): Promise<readonly EntryRow[]> {
@@ -199,4 +208,14 @@ export class SqliteReader {
       throw databaseError(error, this.#connection.name);
     }
   }
+}
+
+interface EndedRow {
+  readonly id: string;
+  readonly state: ExecutionStatus | null;
+  readonly result: Payload | null;
+}
+
+function endedOf({ id, state, result }: EndedRow): EndedExecution {
+  return { id, state: state ?? undefined, result: result ?? undefined };
 }

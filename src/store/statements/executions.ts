@@ -1,7 +1,19 @@
 import { sql } from "kysely";
+import { laneHeads } from "./lane-heads.ts";
 import { build, given } from "./statement.ts";
 
 const unfinished = sql<boolean>`ended_at is null`;
+
+const ready = build
+  .selectFrom("stent_executions")
+  .select(["key", "due_at"])
+  .where("worker", "is", null)
+  .where("due_at", "is not", null)
+  .where("lane", "=", given<number>("lane"))
+  .where("rank", "=", given<number>("rank"))
+  .where("due_at", "<=", given<number>("now"))
+  .orderBy("due_at")
+  .limit(given<number>("limit"));
 
 /** Statements over executions. */
 export const executionStatements = {
@@ -37,6 +49,8 @@ export const executionStatements = {
     where worker is null and due_at is not null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})`,
 
   byId: build.selectFrom("stent_executions").selectAll().where("id", "=", given<string>("id")),
+  /** How it ended, and no more. */
+  outcome: build.selectFrom("stent_executions").select(["id", "state", "result", "ended_at"]).where("id", "=", given<string>("id")),
   byKey: build.selectFrom("stent_executions").selectAll().where("key", "=", given<number>("key")),
 
   /** What a transition has to know of the execution that it changes. */
@@ -80,10 +94,12 @@ export const executionStatements = {
     .where("worker", "is", null)
     .returningAll(),
 
+  /** S3: changes nothing if something has arrived meanwhile. */
   park: build
     .updateTable("stent_executions")
     .set({ worker: null, due_at: given<number | null>("dueAt") })
-    .where("key", "=", given<number>("key")),
+    .where("key", "=", given<number>("key"))
+    .where("wake_seq", "=", given<number>("wakeSeq")),
 
   end: build
     .updateTable("stent_executions")
@@ -108,6 +124,7 @@ export const executionStatements = {
       failures: given<number>("failures"),
       run: given<number>("run"),
       result: given("result"),
+      blocked: null,
     })
     .where("key", "=", given<number>("key")),
 
@@ -119,7 +136,7 @@ export const executionStatements = {
   unblock: build.updateTable("stent_executions").set({ blocked: null }).where("key", "=", given<number>("key")).where("blocked", "is not", null),
 
   /** What a dead or drained session held becomes due. */
-  heldBy: build.selectFrom("stent_executions").select(["key", "run", "kind", "wake_seq", "claim", "state", "lane"]).where("worker", "=", given<number>("session")),
+  heldBy: build.selectFrom("stent_executions").select(["key", "run", "kind", "wake_seq", "claim", "state", "cancel_reason"]).where("worker", "=", given<number>("session")),
   release: build
     .updateTable("stent_executions")
     .set({
@@ -131,46 +148,22 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
-  /**
-   * Each lane and rank that has something waiting, with the time of its first: as many index look-ups as there are of them. Lane and rank
-   * are compared one by one: of a row value SQLite looks up the first column only, and reads a lane of 20,000 in 1.3 ms instead of 6 us.
-   */
-  readyLanes: sql<{ lane: number; rank: number; due_at: number }>`
-    with recursive heads(lane, rank, due_at) as (
-      select * from (
-        select lane, rank, due_at from stent_executions
-        where worker is null and due_at is not null order by lane, rank, due_at limit 1)
-      union all
-      select e.lane, e.rank, e.due_at from heads h join stent_executions e on e.key = coalesce(
-        (select n.key from stent_executions n
-         where n.worker is null and n.due_at is not null and n.lane = h.lane and n.rank > h.rank
-         order by n.lane, n.rank, n.due_at limit 1),
-        (select n.key from stent_executions n
-         where n.worker is null and n.due_at is not null and n.lane > h.lane
-         order by n.lane, n.rank, n.due_at limit 1))
-    )
-    select lane, rank, due_at from heads`,
+  /** Each lane and rank that has something waiting, with the time of its first. A workflow that has begun needs no slot, so it is another queue. */
+  unbegunLanes: laneHeads("stent_executions", sql`worker is null and due_at is not null and started_at is null`),
+  begunLanes: laneHeads("stent_executions", sql`worker is null and due_at is not null and started_at is not null`),
+  unbegun: ready.where("started_at", "is", null),
+  begun: ready.where("started_at", "is not", null),
 
-  ready: build
-    .selectFrom("stent_executions")
-    .select(["key", "due_at", "started_at", "run"])
-    .where("worker", "is", null)
-    .where("due_at", "is not", null)
-    .where("lane", "=", given<number>("lane"))
-    .where("rank", "=", given<number>("rank"))
-    .where("due_at", "<=", given<number>("now"))
-    .orderBy("due_at")
-    .limit(given<number>("limit")),
-
-  /** Unheld, past their deadline, and not begun: nothing of their code has to run. */
+  /** Unheld and past their deadline, where nothing of their code has to run: not begun, or between two attempts. */
   expired: build
     .selectFrom("stent_executions")
     .select(["key"])
     .where("deadline", "<=", given<number>("now"))
     .where("deadline", "is not", null)
     .where(unfinished)
-    .where("state", "=", "pending")
     .where("worker", "is", null)
+    .where("state", "<>", "cancelling")
+    .where((eb) => eb.or([eb("state", "=", "pending"), eb("kind", "=", "activity"), eb("not_before", ">", given<number>("now"))]))
     .orderBy("deadline")
     .limit(given<number>("limit")),
 
@@ -190,6 +183,7 @@ export const executionStatements = {
   restart: build
     .updateTable("stent_executions")
     .set({
+      kind: given<"workflow">("kind"),
       version: given<string | null>("version"),
       state: given<"pending">("state"),
       input: given("input"),
@@ -224,6 +218,7 @@ export const executionStatements = {
     .set({
       state: given<"running">("state"),
       result: null,
+      started_at: given<number | null>("startedAt"),
       ended_at: null,
       deadline: given<number | null>("deadline"),
       not_before: given<number>("now"),
@@ -242,6 +237,14 @@ export const executionStatements = {
 
   childrenOf: build.selectFrom("stent_executions").select(["key", "id", "state", "parent_run", "parent_seq"]).where("parent", "=", given<number>("parent")).where(unfinished),
   allChildrenOf: build.selectFrom("stent_executions").select(["key", "ended_at"]).where("parent", "=", given<number>("parent")),
+  /** `states`: as JSON. */
+  childrenIn: build
+    .selectFrom("stent_executions")
+    .selectAll()
+    .where("parent", "=", given<number>("parent"))
+    .where(sql<boolean>`state in (select value from json_each(${given("states")}))`)
+    .orderBy("key")
+    .limit(given<number>("limit")),
   childOf: build
     .selectFrom("stent_executions")
     .selectAll()

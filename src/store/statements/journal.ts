@@ -2,6 +2,17 @@ import { sql } from "kysely";
 import { silentKinds } from "../../core/journal.ts";
 import { build, given } from "./statement.ts";
 
+/**
+ * Entries of a run without an outcome, by the index of these. It is used only where it has everything that is asked for, and where
+ * `status = 0` is written out and no parameter.
+ */
+const openOnes = build
+  .selectFrom("stent_journal as o")
+  .select("o.seq")
+  .where("o.execution", "=", given<number>("execution"))
+  .where("o.run", "=", given<number>("run"))
+  .where(sql<boolean>`o.status = 0`);
+
 /** Statements over journals, the items of maps and what has arrived. */
 export const journalStatements = {
   insert: build.insertInto("stent_journal").values({
@@ -108,7 +119,7 @@ export const journalStatements = {
     .selectAll()
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
-    .where("status", "=", 0)
+    .where("seq", "in", openOnes)
     .orderBy("seq")
     .limit(given<number>("limit")),
 
@@ -118,19 +129,26 @@ export const journalStatements = {
     .select(["seq"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
-    .where("status", "=", 0)
+    .where("seq", "in", openOnes)
     .where("worker", "=", given<number>("session")),
 
-  /** Calls of held executions whose attempt their holder has begun itself. */
+  /** Calls of held executions whose attempt their holder has begun itself. A cross join, and no bare key, so that it begins at what is held. */
   begunCalls: build
     .selectFrom("stent_executions as e")
-    .innerJoin("stent_journal as j", (join) => join.onRef("j.execution", "=", "e.key").onRef("j.run", "=", "e.run"))
+    .crossJoin("stent_journal as j")
     .selectAll("j")
     .where("e.worker", "is not", null)
-    .where("j.status", "=", 0)
+    .where(sql<boolean>`+e.key >= ${given<number>("execution")}`)
+    .whereRef("j.execution", "=", "e.key")
+    .whereRef("j.run", "=", "e.run")
+    .where(
+      "j.seq",
+      "in",
+      sql<number>`(select o.seq from stent_journal o where o.execution = e.key and o.run = e.run and o.status = 0)`,
+    )
     .where("j.kind", "=", "call")
     .where("j.worker", "is not", null)
-    .where(sql<boolean>`(j.execution, j.seq) > (${given<number>("execution")}, ${given<number>("seq")})`)
+    .where((eb) => eb.or([eb("j.execution", ">", given<number>("execution")), eb("j.seq", ">", given<number>("seq"))]))
     .orderBy("j.execution")
     .orderBy("j.seq")
     .limit(given<number>("limit")),
@@ -140,6 +158,11 @@ export const journalStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
+  /** Whether anything of an execution is queued, under way or on its way. */
+  anyWork: sql<{ any: number }>`
+    select exists (select 1 from stent_tasks where execution = ${given("execution")})
+      or exists (select 1 from stent_arrivals where execution = ${given("execution")})
+      or exists (select 1 from stent_fanouts where execution = ${given("execution")}) as "any"`,
   removeAll: build.deleteFrom("stent_journal").where("execution", "=", given<number>("execution")),
 
   insertItem: build.insertInto("stent_items").values({
@@ -176,7 +199,28 @@ export const journalStatements = {
     .where("item", "<", given<number>("to"))
     .where("status", "=", 0)
     .where("alone", "=", given<number>("alone"))
-    .orderBy("item"),
+    .orderBy("item")
+    .limit(given<number>("limit")),
+  /** Whether a range holds an item that waits for its outcome. The last ones are the likely ones. */
+  anyOpenItem: build
+    .selectFrom("stent_items")
+    .select("item")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", ">=", given<number>("from"))
+    .where("item", "<", given<number>("to"))
+    .where("status", "=", 0)
+    .where("alone", "=", given<number>("alone"))
+    .orderBy("item", "desc")
+    .limit(1),
+  /** Items without an outcome that no task is for will get none. */
+  forgoItems: sql<never>`
+    update stent_items set status = 3, ended_at = ${given("now")}
+    where execution = ${given("execution")} and run = ${given("run")} and seq = ${given("seq")} and status = 0 and not exists (
+      select 1 from stent_tasks t
+      where t.execution = stent_items.execution and t.run = stent_items.run and t.seq = stent_items.seq
+      and t.item_from <= item and t.item_to > item and (t.path <> ${given("path")}) = alone)`,
   items: build
     .selectFrom("stent_items")
     .select(["item", "status", "value"])
@@ -224,7 +268,7 @@ export const journalStatements = {
     .where("seq", "=", given<number>("seq")),
   changeFanout: build
     .updateTable("stent_fanouts")
-    .set({ left: given<number>("left"), failed: given<number>("failed"), next: given<number>("next") })
+    .set({ left: given<number>("left"), failed: given<number>("failed"), next: given<number>("next"), forgone: given<number>("forgone") })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
@@ -250,6 +294,11 @@ export const journalStatements = {
   }),
   arrivals: build.selectFrom("stent_arrivals").selectAll().where("execution", "=", given<number>("execution")).orderBy("key"),
   removeArrival: build.deleteFrom("stent_arrivals").where("key", "=", given<number>("key")),
+  removeArrivalsOf: build
+    .deleteFrom("stent_arrivals")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq")),
   removeArrivals: build.deleteFrom("stent_arrivals").where("execution", "=", given<number>("execution")),
 
   setCounter: build

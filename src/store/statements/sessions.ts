@@ -51,6 +51,23 @@ export const sessionStatements = {
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
     .where("item", "=", given<number>("item")),
+  /** How many sessions died in a turn of this run, or in one of its attempts that has no outcome yet; the most of any. */
+  turnMarks: sql<{ count: number }>`
+    select coalesce(max(count), 0) as count from (
+      select count(*) as count from stent_marks m
+      where m.execution = ${given("execution")} and m.run = ${given("run")} and m.item = -1 and (m.seq = -1 or exists (
+        select 1 from stent_journal j where j.execution = m.execution and j.run = m.run and j.seq = m.seq and j.status = 0))
+      group by m.seq)`,
+  /** Items of a range that are suspects, in order. */
+  suspectItems: sql<{ item: number; count: number }>`
+    select item, count(*) as count from stent_marks
+    where execution = ${given("execution")} and run = ${given("run")} and seq = ${given("seq")}
+    and item >= ${given("from")} and item < ${given("to")}
+    group by item having count(*) >= ${given("suspect")}`,
+  /** How many suspects there are, at the most. */
+  countSuspects: sql<{ count: number }>`
+    select count(*) as count from (
+      select 1 from stent_marks group by execution, run, seq, item having count(*) >= ${given("suspect")})`,
   anyMark: build.selectFrom("stent_marks").select("session").limit(1),
   clearMarks: build
     .deleteFrom("stent_marks")
@@ -86,6 +103,7 @@ export const sessionStatements = {
     .updateTable("stent_signals")
     .set({ consumed_run: given<number>("run"), consumed_seq: given<number>("seq") })
     .where("key", "=", given<number>("key"))
+    .where("execution", "=", given<number>("execution"))
     .where("consumed_run", "is", null),
   returnMessage: build
     .updateTable("stent_signals")

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { laneHeads } from "./lane-heads.ts";
 import { build, given } from "./statement.ts";
 
 /** Statements over the task queue. */
@@ -47,25 +48,11 @@ export const taskStatements = {
   byKey: build.selectFrom("stent_tasks").selectAll().where("key", "=", given<number>("key")),
   ofEntry: build
     .selectFrom("stent_tasks")
-    .select(["key", "worker", "item_from", "item_to"])
+    .select(["key", "worker", "attempt", "failures", "error", "started_at"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
-  readyLanes: sql<{ lane: number; rank: number; due_at: number }>`
-    with recursive heads(lane, rank, due_at) as (
-      select * from (
-        select lane, rank, due_at from stent_tasks
-        where worker is null order by lane, rank, due_at limit 1)
-      union all
-      select t.lane, t.rank, t.due_at from heads h join stent_tasks t on t.key = coalesce(
-        (select n.key from stent_tasks n
-         where n.worker is null and n.lane = h.lane and n.rank > h.rank
-         order by n.lane, n.rank, n.due_at limit 1),
-        (select n.key from stent_tasks n
-         where n.worker is null and n.lane > h.lane
-         order by n.lane, n.rank, n.due_at limit 1))
-    )
-    select lane, rank, due_at from heads`,
+  readyLanes: laneHeads("stent_tasks", sql`worker is null`),
   ready: build
     .selectFrom("stent_tasks")
     .select(["key", "due_at"])
@@ -75,6 +62,16 @@ export const taskStatements = {
     .where("due_at", "<=", given<number>("now"))
     .orderBy("due_at")
     .limit(given<number>("limit")),
+  /** When the next one of a lane becomes due that is not due yet. */
+  laterInLane: build
+    .selectFrom("stent_tasks")
+    .select("due_at")
+    .where("worker", "is", null)
+    .where("lane", "=", given<number>("lane"))
+    .where("rank", "=", given<number>("rank"))
+    .where("due_at", ">", given<number>("now"))
+    .orderBy("due_at")
+    .limit(1),
   take: build
     .updateTable("stent_tasks")
     .set({

@@ -1,141 +1,128 @@
 import type { ClaimAnswer, ClaimedExecution, ClaimedTask, ClaimRequest, Lane } from "../../store.ts";
-import { laneOf, tagsOf, type Batch, type Statements } from "../batch.ts";
+import { tagsOf, type Batch, type Statements } from "../batch.ts";
 
 interface Head {
   readonly kind: Lane["kind"];
-  readonly what: "execution" | "task";
+  readonly of: "unbegun" | "begun" | "task";
   readonly lane: number;
   readonly rank: number;
   readonly dueAt: number;
 }
 interface Candidate {
-  readonly what: "execution" | "task";
+  readonly of: Head["of"];
   readonly key: number;
-  readonly rank: number;
   readonly dueAt: number;
-  /** It has not begun yet. */
-  readonly fresh: boolean;
-  readonly needsSlot: boolean;
 }
 
-/** Takes what is due and may be taken: higher ranks first, then what has been due longest. */
+/** From this many marks on, a turn, attempt or item is suspected of killing its process. */
+const suspectMarks = 2;
+
+/** Takes what is due and may be taken: higher ranks first, then what has been due longest. What needs a slot and what needs none do not wait for each other. */
 export function claim(batch: Batch, request: ClaimRequest): ClaimAnswer {
-  const nothing = { executions: [], tasks: [], more: false, nextDueAt: undefined, now: batch.now };
-  if (!batch.isLive(request.session)) return { kind: "refused", ...nothing };
+  if (!batch.isLive(request.session)) {
+    return { kind: "refused", executions: [], tasks: [], more: false, nextDueAt: undefined, now: batch.now };
+  }
   const heads = acceptedHeads(batch, request.accepts);
   const due = heads.filter((head) => head.dueAt <= batch.now);
-  const later = heads.filter((head) => head.dueAt > batch.now).map((head) => head.dueAt);
-  const candidates = candidatesOf(batch, due, request.limit + request.turns + 1);
-  const taken = take(batch, request, candidates);
-  return {
-    kind: "claimed",
-    ...taken,
-    nextDueAt: later.length === 0 ? undefined : Math.min(...later),
-    now: batch.now,
-  };
+  const taken: Taken = { executions: [], tasks: [], more: false, suspects: request.suspects };
+  take(batch, request.session, due.filter((head) => needsSlot(head)), request.limit, taken);
+  take(batch, request.session, due.filter((head) => !needsSlot(head)), request.turns, taken);
+  const { executions, tasks, more } = taken;
+  return { kind: "claimed", executions, tasks, more, nextDueAt: nextOf(heads, batch.now), now: batch.now };
+}
+
+function needsSlot(head: Head): boolean {
+  return head.of !== "begun" || head.kind === "activity";
 }
 
 /** The first of every lane and rank that may be taken, whether it is due or not. */
 export function acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Head[] {
   const heads: Head[] = [];
-  const collect = (what: Head["what"], rows: readonly { lane: number; rank: number; due_at: number }[]): void => {
+  const collect = (of: Head["of"], rows: readonly { lane: number; rank: number; due_at: number }[]): void => {
     for (const row of rows) {
-      const lane = laneOf(batch, row.lane);
-      if (lane !== undefined && accepts(lane)) heads.push({ what, kind: lane.kind, lane: row.lane, rank: row.rank, dueAt: row.due_at });
+      const lane = batch.laneOf(row.lane);
+      if (lane !== undefined && accepts(lane)) heads.push({ of, kind: lane.kind, lane: row.lane, rank: row.rank, dueAt: row.due_at });
     }
   };
-  collect("execution", batch.sql.executions.readyLanes.all({}));
+  collect("unbegun", batch.sql.executions.unbegunLanes.all({}));
+  collect("begun", batch.sql.executions.begunLanes.all({}));
   collect("task", batch.sql.tasks.readyLanes.all({}));
   return heads;
 }
 
+/** When the next thing becomes due. */
+export function nextOf(heads: readonly Head[], now: number): number | undefined {
+  let next = Infinity;
+  for (const { dueAt } of heads) if (dueAt > now && dueAt < next) next = dueAt;
+  return next === Infinity ? undefined : next;
+}
+
+/** What has been taken so far. */
+interface Taken {
+  readonly executions: ClaimedExecution[];
+  readonly tasks: ClaimedTask[];
+  more: boolean;
+  /** A suspect may still be taken. */
+  suspects: boolean;
+}
+
+function take(batch: Batch, session: number, heads: readonly Head[], limit: number, taken: Taken): void {
+  const marked = batch.hasMarks();
+  // Suspects that are passed over must not hide what stands behind them.
+  const passedOver = marked ? (batch.sql.sessions.countSuspects.get({ suspect: suspectMarks })?.count ?? 0) : 0;
+  let room = limit;
+  for (const candidate of candidatesOf(batch, heads, limit + passedOver + 1)) {
+    if (room <= 0) {
+      taken.more = true;
+      return;
+    }
+    if (candidate.of === "task") room -= takeTask(batch, session, candidate.key, room, taken);
+    else room -= takeExecution(batch, session, candidate, marked, taken);
+  }
+}
+
 /** The first `limit` of all lanes, best rank first. */
 function candidatesOf(batch: Batch, heads: readonly Head[], limit: number): Candidate[] {
+  const [only] = heads;
+  if (only !== undefined && heads.length === 1) return waitingIn(batch, only, limit);
   const candidates: Candidate[] = [];
   const ranks = [...new Set(heads.map((head) => head.rank))].toSorted((a, b) => a - b);
   for (const rank of ranks) {
     if (candidates.length >= limit) break;
-    const ofRank = heads.filter((head) => head.rank === rank).flatMap((head) => waitingIn(batch, head, limit));
+    const ofRank = heads.filter((head) => head.rank === rank).flatMap((head) => waitingIn(batch, head, limit - candidates.length));
     candidates.push(...ofRank.toSorted((a, b) => a.dueAt - b.dueAt));
   }
   return candidates.slice(0, limit);
 }
 
-function waitingIn(batch: Batch, head: Head, limit: number): Candidate[] {
-  const place = { lane: head.lane, rank: head.rank, now: batch.now, limit };
-  if (head.what === "task") {
-    return batch.sql.tasks.ready.all(place).map((row) => ({ what: "task", key: row.key, rank: head.rank, dueAt: row.due_at, fresh: false, needsSlot: true }));
-  }
-  return batch.sql.executions.ready.all(place).map((row) => ({
-    what: "execution",
-    key: row.key,
-    rank: head.rank,
-    dueAt: row.due_at ?? 0,
-    fresh: row.started_at === null,
-    needsSlot: row.started_at === null || head.kind === "activity",
-  }));
+function waitingIn(batch: Batch, { of, lane, rank }: Head, limit: number): Candidate[] {
+  const place = { lane, rank, now: batch.now, limit };
+  const rows =
+    of === "task"
+      ? batch.sql.tasks.ready.all(place)
+      : of === "begun"
+        ? batch.sql.executions.begun.all(place)
+        : batch.sql.executions.unbegun.all(place);
+  return rows.map((row) => ({ of, key: row.key, dueAt: row.due_at ?? 0 }));
 }
 
-function take(batch: Batch, request: ClaimRequest, candidates: readonly Candidate[]): Pick<ClaimAnswer, "executions" | "tasks" | "more"> {
-  const executions: ClaimedExecution[] = [];
-  const tasks: ClaimedTask[] = [];
-  let { limit, turns } = request;
-  let suspectTaken = !request.suspects;
-  let more = false;
-  for (const candidate of candidates) {
-    if ((candidate.needsSlot ? limit : turns) === 0) {
-      more = true;
-      continue;
-    }
-    const marks = batch.hasMarks() ? marksOf(batch, candidate) : 0;
-    if (marks >= suspectMarks) {
-      if (suspectTaken) continue;
-      suspectTaken = true;
-    }
-    if (candidate.what === "task") {
-      const taken = takeTask(batch, request.session, candidate.key, limit, marks);
-      if (taken === undefined) continue;
-      tasks.push(taken.task);
-      limit -= taken.task.items.length;
-      more ||= taken.more;
-    } else {
-      const taken = takeExecution(batch, request.session, candidate, marks);
-      if (taken === undefined) continue;
-      executions.push(taken);
-      if (candidate.needsSlot) limit -= 1;
-      else turns -= 1;
-    }
+/** @returns how many places it takes. */
+function takeExecution(batch: Batch, session: number, { key, of }: Candidate, marked: boolean, taken: Taken): number {
+  const marks = marked ? marksOf(batch, key) : 0;
+  if (marks >= suspectMarks) {
+    if (!taken.suspects) return 0;
+    taken.suspects = false;
   }
-  return { executions, tasks, more };
-}
-
-/** From this many marks on, a turn or task is suspected of killing its process. */
-const suspectMarks = 2;
-
-function marksOf(batch: Batch, candidate: Candidate): number {
-  if (candidate.what === "execution") {
-    const row = batch.sql.executions.standing.get({ key: candidate.key });
-    if (row === undefined) return 0;
-    return Math.max(0, ...countBySeq(batch, candidate.key, row.run));
-  }
-  const task = batch.sql.tasks.byKey.get({ key: candidate.key });
-  if (task === undefined) return 0;
-  const place = { execution: task.execution, run: task.run, seq: task.seq, item: task.item_from ?? -1 };
-  return batch.sql.sessions.countMarks.get(place)?.count ?? 0;
+  const row = batch.sql.executions.take.get({ key, session, now: batch.now });
+  if (row === undefined) return 0;
+  taken.executions.push({ ...claimedExecution(row), fresh: of === "unbegun", blocked: row.blocked !== null, marks });
+  return 1;
 }
 
 /** Marks of a turn and of the attempts that its holder had begun itself. */
-function countBySeq(batch: Batch, execution: number, run: number): number[] {
-  const counts = new Map<number, number>();
-  for (const mark of batch.sql.sessions.marks.all({ execution, run })) {
-    if (mark.item === -1) counts.set(mark.seq, (counts.get(mark.seq) ?? 0) + 1);
-  }
-  return [...counts.values()];
-}
-
-function takeExecution(batch: Batch, session: number, candidate: Candidate, marks: number): ClaimedExecution | undefined {
-  const row = batch.sql.executions.take.get({ key: candidate.key, session, now: batch.now });
-  return row === undefined ? undefined : { ...claimedExecution(row), fresh: candidate.fresh, blocked: row.blocked !== null, marks };
+function marksOf(batch: Batch, execution: number): number {
+  const row = batch.sql.executions.standing.get({ key: execution });
+  return row === undefined ? 0 : (batch.sql.sessions.turnMarks.get({ execution, run: row.run })?.count ?? 0);
 }
 
 type Row = NonNullable<ReturnType<Statements["executions"]["byKey"]["get"]>>;
@@ -168,72 +155,83 @@ export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "bl
   };
 }
 
-/** Takes a task, or the first items of a range. A range whose items have all ended is removed instead. */
-function takeTask(
-  batch: Batch,
-  session: number,
-  key: number,
-  room: number,
-  marks: number,
-): { readonly task: ClaimedTask; readonly more: boolean } | undefined {
+/** Takes a task, or the first items of a range: a suspect among them is taken by itself. @returns how many places it takes. */
+function takeTask(batch: Batch, session: number, key: number, room: number, taken: Taken): number {
   const { tasks, executions, journal } = batch.sql;
   const waiting = tasks.byKey.get({ key });
-  if (waiting === undefined || waiting.worker !== null) return undefined;
-  const size = waiting.item_from === null || waiting.item_to === null ? 1 : waiting.item_to - waiting.item_from;
-  const row = size > room ? splitRange(batch, session, waiting, room) : tasks.take.get({ key, session, now: batch.now });
+  if (waiting === undefined || waiting.worker !== null) return 0;
   const execution = executions.standing.get({ key: waiting.execution });
   const entry = journal.one.get({ execution: waiting.execution, run: waiting.run, seq: waiting.seq });
-  if (row === undefined || execution === undefined || entry === undefined) return undefined;
-  const items = itemsOf(batch, row, entry);
-  if (items.length === 0) {
-    tasks.remove.run({ key: row.key });
-    return undefined;
+  const items = entry === undefined ? [] : itemsOf(batch, waiting, entry, room + 1);
+  const first = items[0];
+  if (execution === undefined || entry === undefined || first === undefined) {
+    tasks.remove.run({ key });
+    return 0;
   }
-  return {
-    more: size > room,
-    task: {
-      key: row.key,
-      claim: row.claim,
-      execution: row.execution,
-      executionId: execution.id,
-      run: row.run,
-      cut: entry.cut,
-      seq: row.seq,
-      path: row.path,
-      name: row.name,
-      queue: row.queue ?? undefined,
-      attempt: row.attempt,
-      failures: row.failures,
-      scheduledAt: row.scheduled_at,
-      dueAt: row.due_at,
-      options: entry.options ?? undefined,
-      marks,
-      apart: row.item_from !== null && row.path !== entry.path,
-      items,
-    },
-  };
+  const { marks, count } = batch.hasMarks() ? unsuspicious(batch, waiting, items, room) : { marks: 0, count: Math.min(room, items.length) };
+  if (marks >= suspectMarks) {
+    if (!taken.suspects) return 0;
+    taken.suspects = false;
+  }
+  const rest = items[count];
+  const row =
+    rest?.item === undefined ? tasks.take.get({ key, session, now: batch.now }) : splitRange(batch, session, waiting, rest.item);
+  if (row === undefined) return 0;
+  if (rest !== undefined) taken.more = true;
+  taken.tasks.push({
+    key: row.key,
+    claim: row.claim,
+    execution: row.execution,
+    executionId: execution.id,
+    run: row.run,
+    cut: entry.cut,
+    seq: row.seq,
+    path: row.path,
+    name: row.name,
+    queue: row.queue ?? undefined,
+    attempt: row.attempt,
+    failures: row.failures,
+    scheduledAt: row.scheduled_at,
+    dueAt: row.due_at,
+    options: entry.options ?? undefined,
+    marks,
+    apart: row.item_from !== null && row.path !== entry.path,
+    items: rest === undefined ? items : items.slice(0, count),
+  });
+  return Math.min(count, items.length);
+}
+
+/** How many of the items may be taken together, and how many sessions died while the first was running. */
+function unsuspicious(batch: Batch, task: TaskRow, items: ClaimedTask["items"], room: number): { readonly marks: number; readonly count: number } {
+  const { execution, run, seq, item_from, item_to } = task;
+  const range = item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
+  const suspects = batch.sql.sessions.suspectItems.all({ execution, run, seq, ...range, suspect: suspectMarks });
+  const marksOf = new Map(suspects.map((suspect) => [suspect.item, suspect.count]));
+  const before = items.findIndex(({ item }) => marksOf.has(item ?? -1));
+  if (before === 0) return { marks: marksOf.get(items[0]?.item ?? -1) ?? 0, count: 1 };
+  return { marks: 0, count: Math.min(room, before === -1 ? items.length : before) };
 }
 
 type EntryRow = NonNullable<ReturnType<Statements["journal"]["one"]["get"]>>;
 type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
-function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow): ClaimedTask["items"] {
+function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow, limit: number): ClaimedTask["items"] {
   if (row.item_from === null || row.item_to === null) return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
   const place = { execution: row.execution, run: row.run, seq: row.seq, from: row.item_from, to: row.item_to };
   // The task that an item is given for its retry has a path of its own.
-  return batch.sql.journal.openItems.all({ ...place, alone: row.path === entry.path ? 0 : 1 });
+  return batch.sql.journal.openItems.all({ ...place, alone: row.path === entry.path ? 0 : 1, limit });
 }
 
-function splitRange(batch: Batch, session: number, waiting: TaskRow, room: number): TaskRow | undefined {
-  const from = waiting.item_from ?? 0;
-  batch.sql.tasks.shorten.run({ key: waiting.key, from: from + room });
+/** The items of a range before `end` become a task of their own. */
+function splitRange(batch: Batch, session: number, waiting: TaskRow, end: number): TaskRow | undefined {
+  batch.sql.tasks.shorten.run({ key: waiting.key, from: end });
   const { key } = batch.sql.tasks.insert.run({
     execution: waiting.execution,
     run: waiting.run,
     seq: waiting.seq,
     path: waiting.path,
-    itemFrom: from,
-    itemTo: from + room,
+    itemFrom: waiting.item_from,
+    itemTo: end,
     name: waiting.name,
     lane: waiting.lane,
     queue: waiting.queue,

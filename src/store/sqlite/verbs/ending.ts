@@ -13,10 +13,12 @@ export interface Ending {
   readonly parent_seq: number | null;
 }
 
-/** Ends an execution and leaves its outcome with its parent, if that still waits for it. */
+/** Ends an execution with all its work, and leaves its outcome with its parent, if that still waits for it. */
 export function endExecution(batch: Batch, row: Ending, end: End): void {
+  removeWork(batch, row.key);
+  if (batch.hasMarks()) batch.sql.sessions.removeMarks.run({ execution: row.key });
   batch.sql.executions.end.run({ key: row.key, state: end.state, result: end.result, failedBy: end.failedBy, now: batch.now });
-  batch.hintEnded(row.id);
+  batch.hintEnded({ id: row.id, state: end.state, result: end.result });
   if (end.deadLetter !== undefined) keepLetter(batch, row, end.deadLetter);
   if (row.parent === null || row.parent_run === null || row.parent_seq === null) return;
   leaveOutcome(batch, { execution: row.parent, run: row.parent_run, seq: row.parent_seq }, {
@@ -67,29 +69,37 @@ export function cancelExecution(batch: Batch, key: number, reason: string | unde
   else batch.hintWoken(key);
 }
 
-/** Ends an execution and its children without running any more of their code. */
+/** Ends an execution and its children without running any more of their code. From above, so that no parent is woken by a child's end. */
 function forceEnd(batch: Batch, key: number, reason: string | undefined): void {
   const row = batch.sql.executions.standing.get({ key });
   if (row === undefined || isFinal(row.state)) return;
-  for (const child of batch.sql.executions.childrenOf.all({ parent: key })) forceEnd(batch, child.key, reason);
   if (row.worker !== null) batch.hintWoken(key);
   endAtOnce(batch, row, reason);
+  for (const child of batch.sql.executions.childrenOf.all({ parent: key })) forceEnd(batch, child.key, reason);
+}
+
+/** Ends what was asked to, and has nothing left to run. */
+export function endCancelled(batch: Batch, key: number): void {
+  const row = batch.sql.executions.byKey.get({ key });
+  if (row !== undefined) endAtOnce(batch, row, reasonIn(row.cancel_reason));
+}
+
+function reasonIn(column: string | null): string | undefined {
+  const { reason } = JSON.parse(column ?? "{}") as { readonly reason?: string | null };
+  return reason ?? undefined;
 }
 
 function endAtOnce(batch: Batch, row: Ending, reason: string | undefined): void {
-  removeWork(batch, row.key);
   endExecution(batch, row, { state: "cancelled", result: batch.failures.cancelled(reason, row.id), failedBy: undefined, deadLetter: undefined });
 }
 
-/** Ends what has passed its deadline without having begun. */
+/** Ends what has passed its deadline, where nothing of its code has to run. */
 export function expire(batch: Batch, request: { readonly limit: number }): { readonly ended: number } {
   const due = batch.sql.executions.expired.all({ now: batch.now, limit: request.limit });
   for (const { key } of due) {
     const row = batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
-    removeWork(batch, key);
     endExecution(batch, row, { state: "timed_out", result: batch.failures.timedOut(row.id), failedBy: undefined, deadLetter: undefined });
   }
   return { ended: due.length };
 }
-

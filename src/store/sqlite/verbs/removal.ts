@@ -14,32 +14,57 @@ export function forgetRun(batch: Batch, execution: number): void {
 /** Removes every task, arrival and fan-out of an execution. Whoever runs one of the tasks is told. */
 export function removeWork(batch: Batch, execution: number): void {
   const { journal, tasks } = batch.sql;
+  if (journal.anyWork.get({ execution })?.any === 0) return;
   for (const task of tasks.ofExecution.all({ execution })) {
     if (task.worker !== null) batch.hintStopped(task.key);
   }
   tasks.removeAll.run({ execution });
   journal.removeArrivals.run({ execution });
   journal.removeAllFanouts.run({ execution });
-  for (const key of batch.fanouts.keys()) if (key.startsWith(`${execution}/`)) batch.fanouts.delete(key);
 }
 
-/** Removes the tasks and the fan-out of one entry. Whoever runs one of them is told. */
-export function removeEntryWork(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): void {
+interface EntryKey {
+  readonly execution: number;
+  readonly run: number;
+  readonly seq: number;
+}
+
+/** Removes the tasks and the fan-out of one entry, whose outcome is known. Whoever runs one of them is told. */
+export function removeTasks(batch: Batch, entry: EntryKey): void {
   for (const task of batch.sql.tasks.ofEntry.all(entry)) {
     if (task.worker !== null) batch.hintStopped(task.key);
     batch.sql.tasks.remove.run({ key: task.key });
   }
   batch.sql.journal.removeFanout.run(entry);
-  batch.fanouts.delete(`${entry.execution}/${entry.run}/${entry.seq}`);
+  batch.fanouts.delete(fanoutId(entry));
+}
+
+/** Names a fan-out within a batch. */
+export function fanoutId({ execution, run, seq }: EntryKey): string {
+  return `${execution}/${run}/${seq}`;
 }
 
 /** Removes finished executions with all that belongs to them, old dead letters and dead sessions. */
 export function remove(batch: Batch, request: RemoveRequest): { readonly removed: readonly string[] } {
   const removed: string[] = [];
-  for (const key of request.keys ?? []) removed.push(...removeTree(batch, key));
+  for (const key of request.keys?.slice(0, request.limit) ?? []) {
+    if (!isKept(batch, key)) removed.push(...removeTree(batch, key));
+  }
   if (request.deadLettersBefore !== undefined) batch.sql.sessions.removeOldLetters.run({ before: request.deadLettersBefore });
   if (request.deadSessionsBefore !== undefined) batch.sql.sessions.removeDead.run({ before: request.deadSessionsBefore });
   return { removed };
+}
+
+/** A child of its parent's current run stays for as long as its root goes on: replay may ask for it. */
+function isKept(batch: Batch, key: number): boolean {
+  let child = batch.sql.executions.standing.get({ key });
+  while (child !== undefined && child.parent !== null) {
+    const parent = batch.sql.executions.standing.get({ key: child.parent });
+    if (parent === undefined || parent.run !== child.parent_run) return false;
+    if (parent.ended_at === null) return true;
+    child = parent;
+  }
+  return false;
 }
 
 /** Only finished executions go; a child that is still under way keeps its tree. */

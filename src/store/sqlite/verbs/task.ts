@@ -2,7 +2,7 @@ import { entryStatus } from "../../../core/status.ts";
 import type { TaskOutcome } from "../../store.ts";
 import type { Batch, FanoutProgress, Statements } from "../batch.ts";
 import { leaveOutcome } from "./ending.ts";
-import { isWaitedFor } from "./removal.ts";
+import { isWaitedFor, removeEntryWork } from "./removal.ts";
 
 type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
@@ -16,8 +16,14 @@ export function task(batch: Batch, request: TaskOutcome): "stored" | "refused" {
   return "stored";
 }
 
-function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
+/** What has been told to stop is not tried again: its failure is its outcome. */
+function outcomeOf(request: TaskOutcome, row: Row): TaskOutcome["outcome"] {
   const { outcome } = request;
+  return outcome.kind === "again" && row.cancelled !== 0 ? { kind: "failed", value: outcome.error ?? "" } : outcome;
+}
+
+function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
+  const outcome = outcomeOf(request, row);
   if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...placeOf(row), item: -1 });
   if (outcome.kind === "again") {
     again(batch, row, outcome, request);
@@ -46,10 +52,9 @@ function again(batch: Batch, row: Row, outcome: Extract<TaskOutcome["outcome"], 
 }
 
 function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): void {
-  const { outcome } = request;
-  const place = { ...placeOf(row), item };
+  const outcome = outcomeOf(request, row);
   const single = row.item_from !== null && row.item_to !== null && row.item_to - row.item_from === 1;
-  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...place, item: row.item_from ?? -1 });
+  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...placeOf(row), item });
   if (outcome.kind === "again") {
     if (single) {
       again(batch, row, outcome, request);
@@ -58,10 +63,16 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
     setApart(batch, row, item, outcome, request);
   } else {
     const status = outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed;
+    const place = { ...placeOf(row), item };
     const changed = batch.sql.journal.endItem.run({ ...place, status, value: outcome.value, attempt: request.attempt, now: batch.now });
-    if (changed.changes > 0) countItem(batch, request, row);
+    if (changed.changes > 0 && countItem(batch, request, outcome, row)) return;
   }
-  if (request.last || single) batch.sql.tasks.remove.run({ key: row.key });
+  if (single || !hasOpenItems(batch, row)) batch.sql.tasks.remove.run({ key: row.key });
+}
+
+/** Counted, and not told by `last`: an outcome that had to be stored again comes after the one that was to be the last. */
+function hasOpenItems(batch: Batch, row: Row): boolean {
+  return batch.sql.journal.anyOpenItem.get({ ...placeOf(row), from: row.item_from, to: row.item_to, alone: 0 }) !== undefined;
 }
 
 /** The item leaves its range: it waits for its next attempt as a task of its own. */
@@ -88,19 +99,20 @@ function setApart(batch: Batch, row: Row, item: number, outcome: Extract<TaskOut
   batch.hintReady();
 }
 
-function countItem(batch: Batch, request: TaskOutcome, row: Row): void {
+/** @returns true once the map has failed by it, and all its tasks are gone. */
+function countItem(batch: Batch, request: TaskOutcome, outcome: TaskOutcome["outcome"], row: Row): boolean {
   const fanout = fanoutOf(batch, row);
-  if (fanout === undefined) return;
-  const { outcome } = request;
+  if (fanout === undefined) return false;
   fanout.left -= 1;
   fanout.released += 1;
   if (outcome.kind === "failed") {
     fanout.failed += 1;
-    // Once: at the first failure past what is tolerated.
-    if (fanout.tolerated !== null && fanout.failed === fanout.tolerated + 1) {
-      leaveOutcome(batch, placeOf(row), arrival("map", entryStatus.failed, outcome.value, request));
-    }
-  } else if (outcome.kind === "completed" && outcome.records !== undefined) {
+    if (fanout.tolerated === null || fanout.failed <= fanout.tolerated) return false;
+    leaveOutcome(batch, placeOf(row), arrival("map", entryStatus.failed, outcome.value, request));
+    removeTasks(batch, placeOf(row)); // what runs is told, the rest never starts
+    return true;
+  }
+  if (outcome.kind === "completed" && outcome.records !== undefined) {
     batch.sql.journal.insertArrival.run({
       ...placeOf(row),
       ...arrival("records", entryStatus.completed, undefined, request),
@@ -108,6 +120,7 @@ function countItem(batch: Batch, request: TaskOutcome, row: Row): void {
       now: batch.now,
     });
   }
+  return false;
 }
 
 function arrival(kind: "map" | "records", status: number, value: unknown, request: Pick<TaskOutcome, "attempt" | "failures" | "startedAt">): Record<string, unknown> {
@@ -115,7 +128,7 @@ function arrival(kind: "map" | "records", status: number, value: unknown, reques
 }
 
 function fanoutOf(batch: Batch, row: Row): FanoutProgress | undefined {
-  const id = `${row.execution}/${row.run}/${row.seq}`;
+  const id = fanoutId(row);
   const known = batch.fanouts.get(id);
   if (known !== undefined) return known;
   const stored = batch.sql.journal.fanout.get(placeOf(row));
@@ -127,16 +140,22 @@ function fanoutOf(batch: Batch, row: Row): FanoutProgress | undefined {
 
 /** Writes what the batch's outcomes have done to their fan-outs: once a fan-out, not once an item. */
 export function writeFanoutProgress(batch: Batch): void {
-  for (const fanout of batch.fanouts.values()) {
-    const place = { execution: fanout.execution, run: fanout.run, seq: fanout.seq };
-    const next = Math.min(fanout.total, fanout.next + fanout.released);
-    if (next > fanout.next) release(batch, fanout, next);
-    batch.sql.journal.changeFanout.run({ ...place, left: fanout.left, failed: fanout.failed, next });
-    const overrun = fanout.tolerated !== null && fanout.failed > fanout.tolerated;
-    if (fanout.left > 0 || overrun || !isWaitedFor(batch, place)) continue;
-    leaveOutcome(batch, place, arrival("map", entryStatus.completed, undefined, { attempt: 1, failures: 0, startedAt: batch.now }));
-  }
+  for (const fanout of batch.fanouts.values()) writeProgress(batch, fanout);
   batch.fanouts.clear();
+}
+
+function writeProgress(batch: Batch, fanout: FanoutProgress): void {
+  const { left, failed, forgone } = fanout;
+  const place = placeOf(fanout);
+  if (left === 0) {
+    batch.sql.journal.removeFanout.run(place);
+    const status = forgone === 0 ? entryStatus.completed : entryStatus.failed;
+    leaveOutcome(batch, place, arrival("map", status, undefined, { attempt: 1, failures: 0, startedAt: batch.now }));
+    return;
+  }
+  const next = Math.min(fanout.total, fanout.next + fanout.released);
+  if (next > fanout.next) release(batch, fanout, next);
+  batch.sql.journal.changeFanout.run({ ...place, left, failed, next, forgone });
 }
 
 /** As many items as have ended follow into the queue, where a map has a bound on those in flight. */

@@ -1,9 +1,11 @@
-import type { NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
+import { entryStatus } from "../../../core/status.ts";
+import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
 import { insertExecution } from "./dispatch.ts";
 import { cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { send } from "./message.ts";
-import { removeEntryWork, removeWork } from "./removal.ts";
+import { forgetRun, removeTasks } from "./removal.ts";
+import { tellTasks } from "./told.ts";
 
 type Row = NonNullable<ReturnType<Statements["executions"]["standing"]["get"]>>;
 
@@ -41,8 +43,9 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
   const taken = request.tasks.flatMap((task) => writeTask(batch, request, row, task));
   const strangers = request.children.flatMap((child) => (startChild(batch, row, child) ? [] : [child.seq]));
   const sends = request.sends.map((message) => send(batch, message));
-  const quiet = row.wake_seq === request.wakeSeq && strangers.length === 0 && sends.length === 0;
-  const released = settle(batch, request, row, quiet);
+  // Its holder has answers to deliver.
+  const answered = strangers.length > 0 || sends.length > 0;
+  const released = settle(batch, request, row, answered);
   return { kind: "stored", released, wakeSeq: request.wakeSeq, sends, taken, strangers, now: batch.now };
 }
 
@@ -53,12 +56,21 @@ function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
     journal.insert.run({ ...entry, execution, run, cut: row.cut, now: batch.now, worker: entry.here ? session : null });
   }
   for (const change of request.changes) {
-    journal.change.run({ ...change, execution, run, worker: change.here ? session : null });
-    if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
+    const { changes } = journal.change.run({ ...change, execution, run, worker: change.here ? session : null });
+    if (changes === 0) throw new Error(`entry ${change.seq} of execution ${execution}, run ${run}, has been delivered already`); // I1
+    if (isAttemptOver(change) && batch.hasMarks()) sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
   }
   if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: -1, item: -1 });
   for (const key of request.arrived) journal.removeArrival.run({ key });
-  for (const { signal, seq } of request.consumed) sessions.consume.run({ key: signal, run, seq });
+  for (const { signal, seq } of request.consumed) {
+    const { changes } = sessions.consume.run({ key: signal, execution, run, seq });
+    if (changes === 0) throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
+  }
+}
+
+/** Not one that was lost, and is begun or queued anew: its marks are what tells a poison. */
+function isAttemptOver(change: EntryChange): boolean {
+  return change.status !== entryStatus.pending || (!change.here && change.value !== undefined);
 }
 
 function writeRecords(batch: Batch, request: TurnRequest): void {
@@ -113,35 +125,18 @@ function startChild(batch: Batch, row: Row, child: TurnRequest["children"][numbe
 function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
   const entry = { execution: request.execution, run: request.run, seq };
   batch.sql.journal.withdraw.run({ ...entry, now: batch.now });
-  if (kind === "call" || kind === "map") removeEntryWork(batch, entry);
-  else if (kind === "child") cancelChild(batch, entry);
+  if (kind === "child") cancelChild(batch, entry);
+  else if (kind === "call" || kind === "map") {
+    removeTasks(batch, entry);
+    batch.sql.journal.removeArrivalsOf.run(entry);
+  }
 }
 
 /** Work that has begun is told to stop, and its outcome is waited for; work that has not is removed. */
 function tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
   const entry = { execution: request.execution, run: request.run, seq };
-  if (kind === "child") {
-    cancelChild(batch, entry);
-    return;
-  }
-  let removedItems = 0;
-  for (const task of batch.sql.tasks.ofEntry.all(entry)) {
-    if (task.worker === null) {
-      batch.sql.tasks.remove.run({ key: task.key });
-      removedItems += (task.item_to ?? 0) - (task.item_from ?? 0);
-    } else {
-      batch.sql.tasks.tell.run({ key: task.key });
-      batch.hintStopped(task.key);
-    }
-  }
-  if (kind === "map") forgoItems(batch, entry, removedItems);
-}
-
-function forgoItems(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }, items: number): void {
-  const fanout = batch.sql.journal.fanout.get(entry);
-  if (fanout === undefined) return;
-  const left = fanout.left - items - (fanout.total - fanout.next);
-  batch.sql.journal.changeFanout.run({ ...entry, left, failed: fanout.failed, next: fanout.total });
+  if (kind === "child") cancelChild(batch, entry);
+  else tellTasks(batch, entry, kind);
 }
 
 function cancelChild(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): void {
@@ -150,30 +145,24 @@ function cancelChild(batch: Batch, entry: { readonly execution: number; readonly
 }
 
 /** @returns whether the execution is not held any more. */
-function settle(batch: Batch, request: TurnRequest, row: Row, quiet: boolean): boolean {
+function settle(batch: Batch, request: TurnRequest, row: Row, answered: boolean): boolean {
   const { executions } = batch.sql;
   const { next, execution: key } = request;
+  if (row.blocked !== null && next.kind !== "block") executions.unblock.run({ key });
   switch (next.kind) {
     case "hold":
       return false;
     case "park": {
-      if (!quiet) return false; // by S3
+      if (answered) return false;
       const deadline = row.deadline !== null && row.state !== "cancelling" ? row.deadline : Infinity;
       const dueAt = Math.min(next.dueAt ?? Infinity, deadline);
-      executions.park.run({ key, dueAt: dueAt === Infinity ? null : dueAt });
-      if (row.blocked !== null) executions.unblock.run({ key });
-      return true;
+      return executions.park.run({ key, dueAt: dueAt === Infinity ? null : dueAt, wakeSeq: request.wakeSeq }).changes > 0;
     }
     case "end":
-      if (!quiet) removeWork(batch, key);
       endExecution(batch, row, next.end);
       return true;
-    case "again": {
-      if (next.newRun) {
-        removeWork(batch, key);
-        batch.sql.journal.removeCounters.run({ execution: key });
-        batch.sql.journal.removeStates.run({ execution: key });
-      }
+    case "again":
+      if (next.newRun) forgetRun(batch, key);
       executions.again.run({
         key,
         dueAt: batch.now + next.delayMs,
@@ -183,7 +172,6 @@ function settle(batch: Batch, request: TurnRequest, row: Row, quiet: boolean): b
       });
       batch.hintReady();
       return true;
-    }
     case "block":
       executions.block.run({ key, reason: next.reason });
       if (next.deadLetter !== undefined) keepLetter(batch, row, next.deadLetter);
@@ -192,4 +180,3 @@ function settle(batch: Batch, request: TurnRequest, row: Row, quiet: boolean): b
       return next satisfies never;
   }
 }
-

@@ -1,0 +1,72 @@
+/**
+ * Work of an execution that is being closed: what has begun is told to stop, and its outcome is waited for; what has not is taken back.
+ * Whoever waits gets an outcome in any case, so nobody waits for what nobody does.
+ */
+import { entryStatus } from "../../../core/status.ts";
+import type { Batch, Statements } from "../batch.ts";
+import { leaveOutcome } from "./ending.ts";
+
+interface EntryKey {
+  readonly execution: number;
+  readonly run: number;
+  readonly seq: number;
+}
+type TaskRow = ReturnType<Statements["tasks"]["heldBy"]["all"]>[number];
+/** What an outcome tells of a task's attempts. */
+type Attempts = Pick<TaskRow, "attempt" | "failures" | "error" | "started_at">;
+
+/** Tells the tasks of an entry. */
+export function tellTasks(batch: Batch, entry: EntryKey, kind: string): void {
+  for (const task of batch.sql.tasks.ofEntry.all(entry)) {
+    if (task.worker !== null) {
+      batch.sql.tasks.tell.run({ key: task.key });
+      batch.hintStopped(task.key);
+    } else {
+      batch.sql.tasks.remove.run({ key: task.key });
+      if (kind === "call") leaveNothing(batch, entry, task);
+    }
+  }
+  if (kind === "map") forgoItems(batch, entry);
+}
+
+/** A task that was told, and is lost with its session: nobody begins it again. */
+export function loseTold(batch: Batch, task: TaskRow): void {
+  batch.sql.tasks.remove.run({ key: task.key });
+  if (task.item_from === null) leaveNothing(batch, placeOf(task), task);
+  else forgoItems(batch, placeOf(task));
+}
+
+/** True for the task that an item of a map is given for its retry: it has a path of its own. */
+export function isApart(batch: Batch, task: EntryKey & { readonly path: string }): boolean {
+  return batch.sql.journal.one.get(placeOf(task))?.path !== task.path;
+}
+
+function leaveNothing(batch: Batch, entry: EntryKey, task: Attempts): void {
+  leaveOutcome(batch, entry, {
+    status: entryStatus.failed,
+    value: task.error,
+    attempt: task.attempt,
+    failures: task.failures,
+    startedAt: task.started_at,
+  });
+}
+
+/** Items that no task is for any more will not be begun. The map fails once those that have begun are over. */
+function forgoItems(batch: Batch, entry: EntryKey): void {
+  const { journal } = batch.sql;
+  const fanout = journal.fanout.get(entry);
+  const path = journal.one.get(entry)?.path;
+  if (fanout === undefined || path === undefined) return;
+  const { changes } = journal.forgoItems.run({ ...entry, path, now: batch.now });
+  const left = fanout.left - changes;
+  if (left > 0) {
+    journal.changeFanout.run({ ...entry, left, failed: fanout.failed, next: fanout.total, forgone: fanout.forgone + changes });
+    return;
+  }
+  journal.removeFanout.run(entry);
+  leaveOutcome(batch, entry, { kind: "map", status: entryStatus.failed, attempt: 1, failures: 0, startedAt: batch.now });
+}
+
+function placeOf({ execution, run, seq }: EntryKey): EntryKey {
+  return { execution, run, seq };
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+
+const root = join(import.meta.dirname, "../..");
+const temporary = mkdtempSync(join(tmpdir(), "stent-bench-test-"));
+after(() => rmSync(temporary, { recursive: true }));
+
+describe("every workload measures", () => {
+  const withLimit = ["backend", "limit", "n", "peakMb", "rate", "ratio", "workload"];
+  const withTimes = ["backend", "n", "p50", "p99", "peakMb", "workload"];
+  const runs: Record<string, readonly [parameters: string, n: number, keys: readonly string[]]> = {
+    hello: ["--n 20", 20, withLimit],
+    chain: ["--n 20", 20, withLimit],
+    chains: ["--n 2", 100, withLimit],
+    fanout: ["--n 20", 20, withLimit],
+    jobs: ["--n 20", 20, withLimit],
+    latency: ["--n 5", 5, withTimes],
+    sleepers: ["--n 5", 5, withTimes],
+    resume: ["--n 5", 5, withTimes],
+  };
+  for (const [workload, [parameters, n, keys]] of Object.entries(runs)) {
+    test(`${workload}, and prints one line of JSON`, () => {
+      const { status, stdout, stderr } = bench(
+        workload,
+        "--json",
+        "--rounds",
+        "1",
+        ...parameters.split(" "),
+      );
+      assert.equal(status, 0, stderr);
+      const figures = JSON.parse(stdout) as Record<string, unknown>;
+      assert.deepEqual(Object.keys(figures).toSorted(), keys);
+      assert.equal(figures["workload"], workload);
+      assert.equal(figures["n"], n);
+    });
+  }
+
+  test("hello beside executions that have finished before", () => {
+    const { status, stdout, stderr } = bench(
+      "hello",
+      "--n",
+      "20",
+      "--rounds",
+      "1",
+      "--preload",
+      "50",
+      "--concurrency",
+      "5",
+    );
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /hello: 20 workflows, maxConcurrency 5\n[^]*50 finished executions/);
+  });
+
+  test("at the path it is given, and leaves nothing there", () => {
+    const path = join(temporary, "here.db");
+    assert.equal(
+      bench("chain", "--n", "2", "--rounds", "1", "--backend", `sqlite:${path}`).status,
+      0,
+    );
+    assert.ok(!existsSync(path));
+    assert.deepEqual(
+      readdirSync(temporary).filter((name) => name.startsWith("stent-bench-")),
+      [],
+    );
+  });
+});
+
+describe("what cannot be measured is refused with exit code 2", () => {
+  const taken = join(temporary, "taken.db");
+  writeFileSync(taken, "");
+  const refused: Record<string, readonly [parameters: readonly string[], message: RegExp]> = {
+    "no workload": [[], /name a workload: hello, .*, all/],
+    "an unknown workload": [["nope"], /no workload "nope"; there are: hello/],
+    "two workloads": [["hello", "chain"], /one workload at a time/],
+    "an unknown option": [["hello", "--wat"], /--wat/],
+    "a number that is none": [
+      ["hello", "--n", "1e3"],
+      /--n takes a whole number from 1, got "1e3"/,
+    ],
+    "an option of another workload": [["chain", "--preload", "5"], /chain has no --preload/],
+    PostgreSQL: [
+      ["hello", "--backend", "postgresql://u:secret@h/d"],
+      /PostgreSQL is not there yet/,
+    ],
+    memory: [["hello", "--backend", "sqlite::memory:"], /not durable/],
+    "a file that is there": [["hello", "--backend", `sqlite:${taken}`], /taken\.db exists/],
+    "a folder that is not there": [["hello", "--backend", "sqlite:/no/where.db"], /no folder \/no/],
+  };
+  for (const [what, [parameters, message]] of Object.entries(refused)) {
+    test(what, () => {
+      const { status, stdout, stderr } = bench(...parameters);
+      assert.equal(status, 2);
+      assert.equal(stdout, "");
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /secret|\n\s+at /);
+    });
+  }
+});
+
+function bench(...parameters: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ["--import", "tsx", "bench/main.ts", ...parameters], {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, TMPDIR: temporary },
+  });
+}

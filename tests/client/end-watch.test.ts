@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EndWatch } from "../../src/client/end-watch.ts";
+import { ForeignWatch } from "../../src/store/foreign-watch.ts";
+import { HintHub } from "../../src/store/hint-hub.ts";
+import type { EndedExecution } from "../../src/store/store.ts";
+import { turns } from "../support/client.ts";
+import { ManualClock, settled } from "../support/manual-clock.ts";
+
+const polling = { minMs: 100, maxMs: 400, factor: 2 };
+
+test("one look asks for everything that is waited for", async () => {
+  const { watch, asked, clock } = watching();
+  const waits = ["a", "b", "a"].map((id) => watch.open(id));
+  await clock.advanceAsync(120);
+  assert.deepEqual(asked, [["a", "b"]]);
+  for (const wait of waits) wait.close();
+});
+
+test("looks come less and less often, down to the longest interval, each by ± 20 %", async () => {
+  const { watch, clock } = watching();
+  const wait = watch.open("a");
+  for (const expected of [100, 200, 400, 400]) {
+    const delay = (clock.nextAt ?? 0) - clock.now();
+    assert.ok(
+      delay >= expected * 0.8 && delay <= expected * 1.2,
+      `${delay} is not about ${expected}`,
+    );
+    await clock.advanceAsync(delay);
+  }
+  wait.close();
+});
+
+test("a new wait is looked for soon, however long the others have waited", async () => {
+  const { watch, clock } = watching();
+  const first = watch.open("a");
+  await clock.advanceAsync(2_000);
+  const second = watch.open("b");
+  assert.ok((clock.nextAt ?? Infinity) - clock.now() <= 120);
+  first.close();
+  second.close();
+});
+
+test("nothing runs while nobody waits", async () => {
+  const { watch, clock, asked } = watching();
+  watch.open("a").close();
+  assert.equal(clock.pending, 0);
+  await clock.advanceAsync(10_000);
+  assert.deepEqual(asked, []);
+});
+
+test("a hint wakes those who wait for that execution, and only those", async () => {
+  const { watch, hints } = watching();
+  const woken: string[] = [];
+  const a = watch.open("a");
+  const b = watch.open("b");
+  void a.next().then(() => woken.push("a"));
+  void b.next().then(() => woken.push("b"));
+  hints.emit({ woken: [], ended: [end("a")], ready: false, stopped: [] });
+  await settled();
+  assert.deepEqual(woken, ["a"]);
+  a.close();
+  b.close();
+});
+
+test("what is told before somebody waits is not forgotten", async () => {
+  const { watch, hints } = watching();
+  const wait = watch.open("a");
+  hints.emit({ woken: [], ended: [end("a")], ready: false, stopped: [] });
+  await wait.next();
+  wait.close();
+});
+
+test("an outage of the database ends no wait", async () => {
+  const { watch, clock, ended, failing } = watching();
+  const wait = watch.open("a");
+  failing.with = new Error("unreachable");
+  await clock.advanceAsync(1_000);
+  failing.with = undefined;
+  ended.add("a");
+  const told = wait.next();
+  await clock.advanceAsync(1_000);
+  await told;
+  wait.close();
+});
+
+test("a wait fails with the first reason it is given", async () => {
+  const { watch } = watching();
+  const wait = watch.open("a");
+  wait.fail(new Error("first"));
+  wait.fail(new Error("second"));
+  await assert.rejects(wait.next(), /first/);
+  wait.close();
+});
+
+test("closing fails those who wait, and those who would", async () => {
+  const { watch, clock } = watching();
+  const wait = watch.open("a");
+  const waiting = assert.rejects(wait.next(), /closed/);
+  watch.close(new Error("closed"));
+  await waiting;
+  wait.close();
+  assert.throws(() => watch.open("b"), /closed/);
+  assert.equal(clock.pending, 0);
+});
+
+test("many waits are looked for in portions, all of them at each look", async () => {
+  const { watch, clock, asked } = watching();
+  const waits = Array.from({ length: 2_500 }, (_, n) => watch.open(String(n)));
+  await clock.advanceAsync(120);
+  await turns();
+  assert.deepEqual(
+    asked.map((ids) => ids.length),
+    [1_000, 1_000, 500],
+  );
+  for (const wait of waits) wait.close();
+});
+
+function end(id: string): EndedExecution {
+  return { id, state: "completed", result: "1" };
+}
+
+function watching(): {
+  watch: EndWatch;
+  clock: ManualClock;
+  hints: HintHub;
+  asked: string[][];
+  ended: Set<string>;
+  failing: { with: Error | undefined };
+} {
+  const clock = new ManualClock();
+  const hints = new HintHub();
+  const asked: string[][] = [];
+  const ended = new Set<string>();
+  const failing: { with: Error | undefined } = { with: undefined };
+  const store = {
+    async ended(ids: readonly string[]): Promise<readonly EndedExecution[]> {
+      if (failing.with !== undefined) throw failing.with;
+      asked.push([...ids]);
+      return ids.filter((id) => ended.has(id)).map((id) => end(id));
+    },
+  };
+  const foreign = new ForeignWatch(() => Promise.resolve(0));
+  const watch = new EndWatch({ store, clock, hints, foreign, polling });
+  return { watch, clock, hints, asked, ended, failing };
+}

@@ -1,0 +1,234 @@
+/** The invariants of the design, held against what a database and an external log say. */
+import assert from "node:assert/strict";
+import { entryStatus } from "../../src/core/status.ts";
+import type { Line } from "./external-log.ts";
+import { endedSteps, place, type Snapshot } from "./snapshot.ts";
+
+/** What holds at every moment, also right after a kill. */
+export function checkMoment(snapshot: Snapshot): void {
+  assert.equal(snapshot.integrity, "ok");
+  const names = new Map(snapshot.executions.map((row) => [row.key, row.id]));
+  assertUnique("I1: a path is written once a run", snapshot.journal.filter(({ kind }) => !isRecord(kind)).map((row) => `${names.get(row.execution)} ${row.run} ${row.path}`));
+  assertUnique("I1: a delivery has its own number", snapshot.journal.filter((row) => row.delivery !== null && !["race", "cancel", "grace"].includes(row.kind)).map((row) => `${names.get(row.execution)} ${row.run} delivery ${row.delivery}`));
+  assertUnique("I11: one id, one execution", snapshot.executions.map(({ id }) => id));
+  assert.deepEqual(orphans(snapshot), [], "I8: no orphans");
+}
+
+/** I8: unfinished, and neither held by a live session, nor due, nor waiting for something that exists. */
+function orphans(snapshot: Snapshot): string[] {
+  const live = new Set(snapshot.workers.filter(({ state }) => state === "live").map(({ key }) => key));
+  const tasks = new Set(snapshot.tasks.map(place));
+  const fanouts = new Map(snapshot.fanouts.map((row) => [place(row), row.left]));
+  const unfinishedParents = new Set(snapshot.executions.filter((row) => row.ended_at === null).map((row) => row.parent));
+  const found: string[] = [];
+  for (const task of snapshot.tasks) {
+    if (task.worker !== null && !live.has(task.worker)) found.push(`task ${task.key} is held by a dead session`);
+  }
+  for (const row of snapshot.executions) {
+    if (row.ended_at !== null) {
+      if (snapshot.tasks.some(({ execution }) => execution === row.key)) found.push(`${row.id} has ended and has tasks`);
+      if (snapshot.arrivals.some(({ execution }) => execution === row.key)) found.push(`${row.id} has ended and has arrivals`);
+      continue;
+    }
+    if (row.worker !== null) {
+      if (!live.has(row.worker)) found.push(`${row.id} is held by a dead session`);
+      continue;
+    }
+    if (row.due_at !== null || row.blocked !== null) continue;
+    const waits = snapshot.journal
+      .filter((entry) => entry.execution === row.key && entry.run === row.run && entry.status === entryStatus.pending)
+      .some(
+        (entry) =>
+          entry.kind === "signal" ||
+          (entry.kind === "call" && tasks.has(place(entry))) ||
+          (entry.kind === "child" && unfinishedParents.has(row.key)) ||
+          (entry.kind === "map" && (fanouts.get(place(entry)) ?? 0) > 0 && tasks.has(place(entry))),
+      );
+    if (!waits) found.push(`${row.id} (${row.state}) waits for nothing that exists`);
+  }
+  return found;
+}
+
+/** I1 and I2: what was delivered and what has ended stays as it was. `reopened`: executions that a client has retried meanwhile. */
+export function checkKept(before: Snapshot, after: Snapshot, reopened: ReadonlySet<string>): void {
+  const executions = new Map(after.executions.map((row) => [row.id, row]));
+  for (const row of before.executions) {
+    const later = executions.get(row.id);
+    assert.ok(later, `I14: ${row.id} is still there`);
+    if (row.ended_at !== null && !reopened.has(row.id)) assert.deepEqual(later, row, `I2: ${row.id} had ended`);
+  }
+  const names = new Map(before.executions.map((row) => [row.key, row.id]));
+  const entries = new Map(after.journal.map((row) => [place(row), row]));
+  for (const entry of before.journal) {
+    if (entry.delivery === null || reopened.has(names.get(entry.execution) ?? "")) continue;
+    const { status, value, delivery, path, kind } = entries.get(place(entry)) ?? {};
+    assert.deepEqual(
+      { status, value, delivery, path, kind },
+      { status: entry.status, value: entry.value, delivery: entry.delivery, path: entry.path, kind: entry.kind },
+      `I1: ${names.get(entry.execution)} ${entry.path} was delivered`,
+    );
+  }
+  const items = new Map(after.items.map((row) => [`${place(row)}.${row.item}`, row]));
+  for (const item of before.items) {
+    if (item.status === entryStatus.pending) continue;
+    assert.deepEqual(items.get(`${place(item)}.${item.item}`)?.value, item.value, `I1: item ${item.item} of ${place(item)} had ended`);
+  }
+}
+
+/** I4 and I14, for what a killed process left: `lines` the log at that moment, `later` what was written after it. */
+export function checkAfterKill(left: Snapshot, lines: readonly Line[], later: readonly Line[], reopened: ReadonlySet<string>): void {
+  const ended = endedSteps(left);
+  for (const line of later) {
+    if (line.what !== "start" || reopened.has(line.execution)) continue;
+    assert.ok(!ended.has(line.key), `I4: ${line.fn} ${line.key} had ended, and was started again`);
+  }
+  const executions = new Map(left.executions.map((row) => [row.id, row]));
+  for (const line of lines) {
+    if (line.what === "completed") assert.ok(ended.has(line.key), `I14: ${line.key} was said to be stored`);
+    if (line.what !== "acknowledged") continue;
+    const [request, id = "", message] = line.request.split(" ");
+    const execution = executions.get(id);
+    assert.ok(execution, `I14: "${line.request}" was acknowledged`);
+    if (request === "signal") {
+      const sent = left.signals.some((row) => row.execution === execution.key && row.payload === message);
+      assert.ok(sent, `I14: "${line.request}" was acknowledged`);
+    }
+    if (request === "cancel") assert.ok(["cancelling", "cancelled"].includes(execution.state), `I10: "${line.request}" was acknowledged`);
+  }
+}
+
+const policies: Readonly<Record<string, { readonly attempts: number; readonly gapMs: number }>> = {
+  flaky: { attempts: 4, gapMs: 20 },
+  square: { attempts: 4, gapMs: 20 },
+  once: { attempts: 1, gapMs: 0 },
+  failsInFirstRun: { attempts: 1, gapMs: 0 },
+};
+
+/** I4, I5, I7 and I11, over everything that has happened once all has ended. */
+export function checkWorld(lines: readonly Line[], end: Snapshot, reopened: ReadonlySet<string> = new Set()): void {
+  const starts = new Map<string, { fn: string; execution: string; count: number }>();
+  const stored = new Set<string>();
+  const failures = new Map<string, number>();
+  const failedAt = new Map<string, number>();
+  const notBefore = new Map<string, number>();
+  const succeeded = new Set<string>();
+  for (const line of lines) {
+    switch (line.what) {
+      case "start": {
+        assert.ok(!stored.has(line.key) || reopened.has(line.execution), `I4: ${line.fn} ${line.key} was stored, and was started again`);
+        const known = starts.get(line.key) ?? { fn: line.fn, execution: line.execution, count: 0 };
+        assert.deepEqual([known.fn, known.execution], [line.fn, line.execution], `I11: two steps share the key ${line.key}`);
+        starts.set(line.key, { ...known, count: known.count + 1 });
+        const due = notBefore.get(line.key) ?? 0;
+        assert.ok(line.at >= due, `I5: ${line.fn} ${line.key} was tried again ${due - line.at} ms too early`);
+        break;
+      }
+      case "end":
+        if (line.ok) succeeded.add(line.key);
+        else failedAt.set(line.key, line.at);
+        break;
+      case "completed":
+        stored.add(line.key);
+        break;
+      case "retried":
+      case "gave-up": {
+        failures.set(line.key, (failures.get(line.key) ?? 0) + 1);
+        const fn = starts.get(line.key)?.fn ?? "";
+        notBefore.set(line.key, (failedAt.get(line.key) ?? 0) + (policies[fn]?.gapMs ?? 0));
+        break;
+      }
+      default:
+    }
+  }
+  for (const [key, { fn, count, execution }] of starts) {
+    const attempts = policies[fn]?.attempts ?? 3;
+    if (attempts === 1) assert.equal(count, 1, `I5: ${fn} ${key} may be started once at most`);
+    if (!reopened.has(execution)) assert.ok((failures.get(key) ?? 0) <= attempts, `I5: ${fn} ${key} failed more often than its policy allows`);
+  }
+  const executions = new Map(end.executions.map((row) => [row.key, row]));
+  for (const entry of end.journal) {
+    const execution = executions.get(entry.execution);
+    if (entry.kind === "call" && entry.status === entryStatus.completed && execution !== undefined) {
+      const cut = entry.cut === 0 ? "" : `.${entry.cut}`;
+      assert.ok(succeeded.has(`${execution.id}/${entry.run}${cut}/${entry.path}`), `I5: ${execution.id} ${entry.path} is completed, and never ran`);
+    }
+    if (entry.kind === "sleep" && entry.delivery !== null && entry.status === entryStatus.completed) {
+      assert.ok((entry.ended_at ?? 0) >= (entry.due_at ?? Infinity), `I7: ${execution?.id} ${entry.path} woke too early`);
+    }
+  }
+  for (const row of end.executions) {
+    assert.ok(row.started_at === null || row.kind === "activity" || row.started_at >= row.not_before || row.run > 1 || reopened.has(row.id), `I7: ${row.id} was started too early`);
+  }
+  for (const row of end.tasks) assert.fail(`a task is left: ${place(row)}`);
+  for (const row of end.arrivals) assert.fail(`an arrival is left: ${place(row)}`);
+}
+
+/** What every execution of the load comes to, whoever was killed meanwhile. */
+export function checkResults(lines: readonly Line[], ids: readonly string[], end: Snapshot): void {
+  const results = new Map(lines.flatMap((line) => (line.what === "result" ? [[line.id, line]] : [])));
+  for (const id of ids) {
+    const [shape = "", n = "0"] = id.split("-");
+    const result = results.get(id);
+    assert.ok(result, `${id} has no result`);
+    const shown = JSON.stringify(result.value);
+    assert.ok(expected(shape, Number(n)).map((value) => JSON.stringify(value)).includes(shown), `${id} came to ${shown}`);
+    const row = end.executions.find((execution) => execution.id === id);
+    assert.ok(row?.ended_at, `${id} has ended`);
+    if (shape === "cancellable") checkReleased(row.key, end);
+  }
+}
+
+/** What was acquired before the cancel is released. */
+function checkReleased(execution: number, end: Snapshot): void {
+  const status = (name: string): number | undefined => end.journal.find((entry) => entry.execution === execution && entry.name === name)?.status;
+  if (status("acquire") === entryStatus.completed) assert.equal(status("release"), entryStatus.completed, "a finally block was run");
+}
+
+function expected(shape: string, n: number): readonly unknown[] {
+  const squares = (from: number): number[] => Array.from({ length: 12 }, (_, i) => (from + i) ** 2);
+  switch (shape) {
+    case "sequence":
+      return [[n + 1, n + 1, 2 * (n + 1), 2 * n + 3, 21]];
+    case "branches":
+      return [[n + 1, n, n + 3, "quick", n + 2]];
+    case "mapped":
+      return [[squares(n), ["fulfilled", "rejected", "fulfilled"]]];
+    case "parent":
+      return [[n + 1100, n + 1101]];
+    case "collector":
+    case "receiver":
+      return [[0, 1, 2, 3, 4]];
+    case "sender":
+      return ["sent"];
+    case "sleeper":
+      return [n + 3];
+    case "atMostOnce":
+      return [`ran ${n}`, "LeaseLostError"];
+    case "cancellable":
+      return ["CancelledError"];
+    case "failing":
+      return ["Error"];
+    case "runsAgain":
+      return ["second run", "LeaseLostError"];
+    case "mended":
+      return ["mended"];
+    case "flaky":
+      return [n];
+    case "once":
+      return [n, "LeaseLostError"];
+    default:
+      throw new Error(`nothing is expected of ${shape}`);
+  }
+}
+
+function isRecord(kind: string): boolean {
+  return ["counters.add", "state.set", "progress"].includes(kind);
+}
+
+function assertUnique(what: string, names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    assert.ok(!seen.has(name), `${what}: ${name}`);
+    seen.add(name);
+  }
+}

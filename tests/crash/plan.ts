@@ -1,0 +1,9 @@
+const shapes = [
+  "sequence", "branches", "mapped", "parent", "collector", "receiver", "sender", "sleeper",
+  "atMostOnce", "cancellable", "failing", "runsAgain", "mended", "flaky", "once",
+]; // prettier-ignore
+
+/** Ids of a load with `size` executions of every shape. */
+export function planOf(size: number): string[] {
+  return shapes.flatMap((shape) => Array.from({ length: size }, (_, n) => `${shape}-${n}`));
+}

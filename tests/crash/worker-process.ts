@@ -1,0 +1,73 @@
+/** A process of its own: a worker, and if it is asked to, a client. Told by its environment what to do. */
+import { Stent, type Durable, type Logger, type ServeOptions } from "stentjs";
+import { drive } from "./load.ts";
+import * as shapes from "./workflows.ts";
+import { log } from "./workflows.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- functions of every kind
+type AnyDurable = Durable<any, any>;
+
+/** What a process is asked to do; JSON in STENT_CRASH_TASK. */
+export interface ProcessTask {
+  readonly database: string;
+  readonly serve: ServeOptions | false;
+  /** How many executions of every shape it starts and waits for; undefined: it serves until it is told to stop. */
+  readonly load?: number;
+  /** Executions that it starts before anything else, and does not wait for: name of the shape, id, arguments. */
+  readonly dispatch?: readonly { readonly shape: keyof typeof shapes; readonly id: string; readonly args: readonly unknown[] }[];
+  /** In the middle of the load its worker is drained, and another one begins at once. */
+  readonly drainAfterMs?: number;
+}
+
+const task = JSON.parse(process.env["STENT_CRASH_TASK"] ?? "{}") as ProcessTask;
+
+/** Tells the log what is stored, and what the engine complains of. */
+const logger: Logger = {
+  debug: (_, fields) => stored(fields),
+  info: (_, fields) => stored(fields),
+  warn: (message, fields) => complaint("warn", message, fields),
+  error: (message, fields) => complaint("error", message, fields),
+};
+
+function stored(fields: object = {}): void {
+  const { type, taskId: key, retrying } = fields as { type?: string; taskId?: string; retrying?: boolean };
+  if (key === undefined) return;
+  if (type === "taskCompleted") log.write({ what: "completed", key });
+  if (type === "taskFailed") log.write({ what: retrying === true ? "retried" : "gave-up", key });
+}
+
+function complaint(level: string, message: string, fields: object = {}): void {
+  const { error } = fields as { error?: Error };
+  log.write({ what: "log", level, message, error: error?.stack ?? (error === undefined ? undefined : String(error)) });
+}
+
+const stent = await Stent.open({ backend: `sqlite:${task.database}`, logger });
+process.once("SIGTERM", () => void stent.close().then(() => process.exit(0)));
+
+for (const { shape, id, args } of task.dispatch ?? []) {
+  await stent.dispatch(shapes[shape] as AnyDurable, args, { id, ifExists: "join" });
+  log.write({ what: "acknowledged", request: `dispatch ${id}` });
+}
+if (task.serve !== false) {
+  const lifecycle = stent.createWorkerLifecycle();
+  void stent.serve({ ...task.serve, lifecycle });
+  await stent.waitUntilReady();
+  log.write({ what: "note", text: "ready" });
+  if (task.drainAfterMs !== undefined) {
+    const { serve } = task;
+    setTimeout(() => {
+      stent.requestWorkerDrain(lifecycle);
+      void lifecycle.waitUntilStopped().then(() => {
+        log.write({ what: "note", text: "drained" });
+        return stent.serve(serve);
+      });
+    }, task.drainAfterMs);
+  }
+}
+if (task.load !== undefined) {
+  await drive(stent, task.load);
+  await stent.close();
+  log.write({ what: "note", text: "done" });
+  process.exit(0);
+}
+if (task.load === undefined && task.serve === false) await stent.close();

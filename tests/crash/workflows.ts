@@ -1,0 +1,290 @@
+/** Durable functions of every shape, whose activities tell an external log what happens to them. */
+import { existsSync, writeFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  activity,
+  all,
+  call,
+  context,
+  counters,
+  map,
+  NonRetryableError,
+  race,
+  run,
+  sendSignal,
+  signal,
+  sleep,
+  workflow,
+  type ActivityOptions,
+  type Flow,
+} from "stentjs";
+import { ExternalLog } from "./external-log.ts";
+
+const log = new ExternalLog(process.env["STENT_CRASH_LOG"] ?? "/dev/null");
+
+/** An activity that tells the log of each start and end. */
+function told<A extends readonly unknown[], R>(
+  name: string,
+  options: ActivityOptions<A>,
+  body: (...args: A) => R | Promise<R>,
+): ReturnType<typeof activity<(...args: A) => Promise<R>>> {
+  return activity(name, options as never, async (...args: A): Promise<R> => {
+    const { executionId: execution, idempotencyKey: key, attempt } = context();
+    const facts = { fn: name, key, execution, attempt };
+    log.write({ what: "start", ...facts });
+    try {
+      const value = await body(...args);
+      log.write({ what: "end", ...facts, ok: true });
+      return value;
+    } catch (error) {
+      log.write({ what: "end", ...facts, ok: false, error: String(error) });
+      throw error;
+    }
+  });
+}
+
+const soon = { initialDelay: "20ms", jitter: 0 } as const;
+
+const plus = told("plus", {}, async (a: number, b: number) => {
+  await pause(3);
+  return a + b;
+});
+/** Fails in its first two attempts, lost ones included. */
+const flaky = told("flaky", { retry: { maxAttempts: 4, ...soon } }, async (n: number) => {
+  await pause(2);
+  if (context().attempt <= 2) throw new Error("not yet");
+  return n;
+});
+const once = told("once", { retry: { maxAttempts: 1 } }, async (n: number) => {
+  await pause(5);
+  return n;
+});
+/** Ends early when it is told to. */
+const slow = told("slow", {}, async (n: number) => {
+  await pause(5_000, undefined, { signal: context().signal });
+  return n;
+});
+const square = told("square", { retry: { maxAttempts: 4, ...soon } }, async (n: number) => {
+  await pause(2);
+  if (n % 5 === 3 && context().attempt === 1) throw new Error("not yet");
+  if (n < 0) throw new NonRetryableError("negative");
+  return n * n;
+});
+const counted = told("counted", {}, async () => {
+  context().counters.add("activity", 1);
+});
+const acquire = told("acquire", {}, async (n: number) => n);
+const release = told("release", {}, async (n: number) => n);
+/** Fails for good, until somebody has put it right. */
+const broken = told("broken", {}, async (id: string) => {
+  if (!isMended(id)) throw new NonRetryableError("it is broken");
+  return "mended";
+});
+const failsInFirstRun = told("failsInFirstRun", { retry: { maxAttempts: 1 } }, async () => {
+  const { executionId, idempotencyKey } = context();
+  if (idempotencyKey.startsWith(`${executionId}/1/`)) throw new Error("the first run fails");
+  return "second run";
+});
+
+export function isMended(id: string): boolean {
+  return existsSync(`${log.path}.${id}`);
+}
+
+export function mend(id: string): void {
+  writeFileSync(`${log.path}.${id}`, "");
+}
+
+export const sequence = workflow("sequence", function* (n: number): Flow<number[]> {
+  const first = yield* call(plus, n, 1);
+  yield* counters.add("steps");
+  const second = yield* call(flaky, first);
+  const third = yield* run("double", () => second * 2);
+  yield* call(counted);
+  yield* counters.add("steps");
+  const fourth = yield* call(plus, third, 1);
+  const total = (yield* counters.get("steps")) * 10 + (yield* counters.get("activity"));
+  return [first, second, third, fourth, total];
+});
+
+export const branches = workflow("branches", function* (n: number): Flow<unknown> {
+  const [a, b, c] = yield* all([call(plus, n, 1), call(flaky, n), chain(n)]);
+  const won = yield* race({ quick: call(plus, n, 2), slow: call(slow, n), asleep: sleep("1m") });
+  return [a, b, c, won.winner, won.value];
+});
+
+function* chain(n: number): Flow<number> {
+  let value = n;
+  for (let i = 0; i < 3; i++) value = yield* call(plus, value, 1);
+  return value;
+}
+
+export const mapped = workflow("mapped", function* (n: number): Flow<unknown> {
+  const numbers = Array.from({ length: 12 }, (_, i) => n + i);
+  const squares = yield* map(square, numbers, { concurrency: 5 });
+  const settled = yield* map(square, [n, -1, n + 1], { onError: "settle" });
+  return [squares, settled.map((one) => one.status)];
+});
+
+export const parent = workflow("parent", function* (n: number): Flow<number[]> {
+  return yield* all([call(child, n), call(child, n + 1)]);
+});
+const child = workflow("child", function* (n: number): Flow<number> {
+  const value = yield* call(plus, n, 100);
+  return yield* call(grandchild, value);
+});
+const grandchild = workflow("grandchild", function* (n: number): Flow<number> {
+  yield* sleep("10ms");
+  return yield* call(plus, n, 1000);
+});
+
+/** How many messages a collector waits for. */
+export const messages = 5;
+
+export const collector = workflow("collector", function* (): Flow<number[]> {
+  const got: number[] = [];
+  while (got.length < messages) got.push(yield* signal<number>("item", { timeout: "1h" }));
+  yield* call(plus, 0, 0);
+  return got;
+});
+
+/** Sends to a collector, and is told by nobody that it arrived. */
+export const sender = workflow("sender", function* (to: string): Flow<string> {
+  for (let i = 0; i < messages; i++) {
+    yield* sendSignal(to, "item", i);
+    if (i % 2 === 0) yield* call(plus, i, i);
+  }
+  return "sent";
+});
+
+export const sleeper = workflow("sleeper", function* (n: number): Flow<number> {
+  yield* call(plus, n, 1);
+  yield* sleep("60ms");
+  yield* call(plus, n, 2);
+  yield* sleep("40ms");
+  return yield* call(plus, n, 3);
+});
+
+export const atMostOnce = workflow("atMostOnce", function* (n: number): Flow<string> {
+  try {
+    return `ran ${yield* call(once, n)}`;
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+});
+
+export const cancellable = workflow("cancellable", function* (n: number): Flow<void> {
+  yield* call(acquire, n);
+  try {
+    yield* signal("never");
+  } finally {
+    yield* call(release, n);
+  }
+});
+
+export const failing = workflow("failing", function* (n: number): Flow<void> {
+  yield* call(acquire, n);
+  yield* call(plus, n, n);
+  throw new Error("the workflow fails");
+});
+
+export const runsAgain = workflow(
+  "runsAgain",
+  { retry: { maxAttempts: 2, ...soon } },
+  function* (n: number): Flow<string> {
+    yield* call(plus, n, 5);
+    return yield* call(failsInFirstRun);
+  },
+);
+
+export const mended = workflow("mended", function* (id: string): Flow<string> {
+  yield* call(plus, 1, 1);
+  return yield* call(broken, id);
+});
+
+/** Runs until it is told to stop, and tells the log by what. */
+const endless = told("endless", { retry: { maxAttempts: 2 } }, async (limitMs: number) => {
+  if (context().attempt > 1) return "again";
+  const { signal } = context();
+  await pause(limitMs, undefined, { signal }).catch(() => undefined);
+  const reason: unknown = signal.reason;
+  log.write({ what: "note", text: "aborted", value: reason instanceof Error ? reason.name : undefined });
+  return "once";
+});
+export const interrupted = workflow("interrupted", function* (limitMs: number): Flow<string> {
+  return yield* call(endless, limitMs);
+});
+
+/** Blocks the event loop. */
+const busy = told("busy", { retry: { maxAttempts: 2 } }, (ms: number) => {
+  if (context().attempt > 1) return "again";
+  const endAt = performance.now() + ms;
+  while (performance.now() < endAt);
+  return "once";
+});
+export const blocking = workflow("blocking", function* (ms: number): Flow<string> {
+  return yield* call(busy, ms);
+});
+
+/** Does not listen, and ends only long after it was told to stop. */
+const deaf = told("deaf", {}, async (ms: number) => {
+  await pause(ms);
+});
+/** The first runs beside its workflow, the others come from the queue where there is one slot. */
+export const listless = workflow("listless", function* (ms: number): Flow<void> {
+  yield* all([call(deaf, ms), call(deaf, ms)]);
+});
+
+/** Kill their process: a call, one of many items, a closure, a turn, a turn after a call. */
+const deadly = told("deadly", {}, () => die());
+const deadlyItem = told("deadlyItem", {}, async (n: number) => {
+  await pause(5);
+  return n === 7 ? die() : n;
+});
+function die(): never {
+  process.kill(process.pid, "SIGKILL");
+  throw new Error("still alive");
+}
+export const deadlyCall = workflow("deadlyCall", function* (): Flow<string> {
+  try {
+    yield* call(deadly);
+    return "survived";
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+});
+export const deadlyMap = workflow("deadlyMap", function* (): Flow<unknown> {
+  const items = Array.from({ length: 10 }, (_, n) => n);
+  const settled = yield* map(deadlyItem, items, { onError: "settle" });
+  return settled.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error).name));
+});
+export const deadlyClosure = workflow("deadlyClosure", function* (): Flow<string> {
+  try {
+    yield* run("die", die);
+    return "survived";
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+});
+export const deadlyTurn = workflow("deadlyTurn", function* (): Flow<void> {
+  die();
+});
+export const deadlyTurnAfterCall = workflow("deadlyTurnAfterCall", function* (): Flow<void> {
+  yield* call(plus, 1, 1);
+  die();
+});
+export const deadlyJob = deadly;
+
+/** Children beside each other, each with children beside each other. */
+const leaf = activity("leaf", async (n: number) => n);
+const twig = workflow("twig", function* (n: number): Flow<number> {
+  const [a, b] = yield* all([call(leaf, n), call(leaf, n)]);
+  return a + b;
+});
+export const tree = workflow("tree", function* (n: number): Flow<number> {
+  const [a, b, c] = yield* all([call(twig, n), call(leaf, n), call(twig, n)]);
+  return a + b + c;
+});
+
+export const job = flaky;
+export const onceJob = once;
+export { log };
