@@ -1,5 +1,5 @@
 export { Stent, type BootstrapOptions } from "./stent.ts";
-export type { StentOptions } from "./stent/options.ts";
+export type { Middleware, StentOptions } from "./stent/options.ts";
 export type { WorkerStatusOverview } from "./stent/workers.ts";
 
 export type { BulkAction, BulkOptions, BulkResult } from "./client/bulk.ts";
@@ -159,6 +159,7 @@ export {
   type SleepUntilEffect,
 } from "./core/effects/time.ts";
 
+export type { NotificationBackend } from "./notify/notifier.ts";
 export type { Logger, MetricsRecorder } from "./observe/events.ts";
 export type { Clock } from "./runtime/clock.ts";
 export type { Backend } from "./store/backend.ts";

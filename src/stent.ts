@@ -35,7 +35,6 @@ import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
-import type { DispatchRequest, NewExecution } from "./store/store.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
@@ -112,9 +111,11 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>> {
     const resolved = resolveDispatchOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const execution = await newExecution(this.#options.codec, fn, args, resolved);
-    await this.#start([execution], resolved.ifExists);
-    return this.execution<R>(execution.id);
+    const preparing = newExecution(this.#options.codec, fn, args, resolved);
+    return this.#life.actOn(preparing, async (connection, execution) => {
+      await dispatchAll(connection, [execution], resolved.ifExists);
+      return this.execution<R>(execution.id);
+    });
   }
 
   /** Many at once, in one transaction: all of them or none. @throws as `dispatch`; TypeError for an `id` */
@@ -125,9 +126,11 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>[]> {
     const resolved = resolveManyOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const executions = await newExecutions(this.#options.codec, fn, args, resolved);
-    await this.#start(executions, resolved.ifExists);
-    return executions.map(({ id }) => this.execution<R>(id));
+    const preparing = newExecutions(this.#options.codec, fn, args, resolved);
+    return this.#life.actOn(preparing, async (connection, executions) => {
+      if (executions.length > 0) await dispatchAll(connection, executions, resolved.ifExists);
+      return executions.map(({ id }) => this.execution<R>(id));
+    });
   }
 
   /** `dispatch` with a delay. */
@@ -155,13 +158,6 @@ export class Stent implements AsyncDisposable {
   /** A handle on the execution of that id. */
   execution<R = unknown>(id: string): ExecutionHandle<R> {
     return new ClientHandle<R>(id, this);
-  }
-
-  #start(
-    executions: readonly NewExecution[],
-    ifExists: DispatchRequest["ifExists"],
-  ): Promise<void> {
-    return this.#life.act((connection) => dispatchAll(connection, executions, ifExists));
   }
 
   // ── one execution ──
@@ -195,8 +191,8 @@ export class Stent implements AsyncDisposable {
     payload: In,
     options?: SendSignalOptions,
   ): Promise<void> {
-    const request = await newSignal(this.#options.codec, id, name, payload, options);
-    return this.#life.act((connection) => sendSignal(connection, request));
+    const preparing = newSignal(this.#options.codec, id, name, payload, options);
+    return this.#life.actOn(preparing, sendSignal);
   }
 
   /** Idempotent; a finished execution stays as it is. Reaches children and running activities. @throws ExecutionNotFoundError */

@@ -49,9 +49,15 @@ async function resumptions(
 async function runAndKill(path: string, steps: number): Promise<Stopped> {
   const program = join(import.meta.dirname, `resume-process${extname(import.meta.filename)}`);
   const worker = fork(program, [path, String(steps), String(concurrency)]);
-  const [stopped] = (await once(worker, "message")) as [Stopped];
   const gone = once(worker, "exit");
+  const [stopped] = (await Promise.race([once(worker, "message"), gone.then(diedUnasked)])) as [
+    Stopped,
+  ];
   worker.kill("SIGKILL");
   await gone;
   return stopped;
+}
+
+function diedUnasked(): never {
+  throw new Error("the worker process ended before it had run its steps; its error stands above");
 }

@@ -9,6 +9,7 @@ const defaultN = 10_000;
 /** Time to fall asleep before they are due: this, and so much for each. */
 const settleMs = 3_000;
 const settleEachMs = 0.5;
+const giveUpMs = 60_000;
 
 const lags: number[] = [];
 const sleeper = workflow("bench.sleeper", function* (dueAt: number) {
@@ -31,7 +32,11 @@ export const sleepers: Workload = {
       if (Date.now() >= dueAt)
         throw new Error("not all of them were asleep when they were due; try a smaller --n");
       // Waiting for each one's result would add to the memory that is measured.
-      while (lags.length < n) await delay(50);
+      while (lags.length < n) {
+        await delay(50);
+        if (Date.now() > dueAt + giveUpMs)
+          throw new Error(`only ${lags.length} of ${n} have woken up`);
+      }
     });
     const [p50, p99] = [percentile(lags, 0.5), percentile(lags, 0.99)];
     yield { n, unit: "sleepers", concurrency, p50, p99 };

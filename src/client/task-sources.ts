@@ -230,7 +230,7 @@ function jobState({ state, worker }: ExecutionRow): TaskRecord["state"] {
 }
 
 /** Where a call runs: what is stored with it, else what its execution has. */
-export function placeOf(
+function placeOf(
   options: StoredOptions,
   of: ExecutionRow,
 ): Pick<TaskRecord, "queue" | "priority" | "tags"> {

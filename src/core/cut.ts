@@ -10,6 +10,8 @@ export interface CutEntry {
   readonly status: EntryStatus;
   readonly reached: number;
   readonly delivery: number | undefined;
+  /** Of a withdrawn one: the last delivery of the turn that withdrew it. */
+  readonly withdrawn?: number | undefined;
 }
 
 /** What goes back when a run goes on from just before a delivery. */
@@ -34,9 +36,18 @@ export function cutJournal<E extends CutEntry>(entries: readonly E[], before: nu
   for (const entry of entries) {
     if (isReachedSince(entry, before)) removed.push(entry);
     else if (isRecord(entry) || isImmediate(entry)) continue;
-    else if (entry.status === entryStatus.withdrawn || entry.status === entryStatus.pending) askedAnew.push(entry);
+    // What had lost its race before that delivery stays lost.
+    else if (
+      entry.status === entryStatus.withdrawn &&
+      entry.withdrawn !== undefined &&
+      entry.withdrawn < before
+    )
+      continue;
+    else if (entry.status === entryStatus.withdrawn || entry.status === entryStatus.pending)
+      askedAnew.push(entry);
     else if (entry.delivery !== undefined && entry.delivery < before) continue;
-    else if (entry.status === entryStatus.completed && entry.kind !== "signal") redelivered.push(entry);
+    else if (entry.status === entryStatus.completed && entry.kind !== "signal")
+      redelivered.push(entry);
     else askedAnew.push(entry);
   }
   const doneSince = removed
@@ -46,5 +57,8 @@ export function cutJournal<E extends CutEntry>(entries: readonly E[], before: nu
 }
 
 function isReachedSince(entry: CutEntry, before: number): boolean {
-  return entry.reached >= before || (entry.kind === "cancel" && entry.delivery !== undefined && entry.delivery >= before);
+  return (
+    entry.reached >= before ||
+    (entry.kind === "cancel" && entry.delivery !== undefined && entry.delivery >= before)
+  );
 }

@@ -26,7 +26,10 @@ export function statePlace(executionId: string, name: string): Place {
 }
 
 /** Id of the task of one step: another for every execution, run, path and cut. Handed to activities as their idempotency key too. */
-export function stepId(execution: { readonly id: string; readonly run: number; readonly cut: number }, path: string): string {
+export function stepId(
+  execution: { readonly id: string; readonly run: number; readonly cut: number },
+  path: string,
+): string {
   const cut = execution.cut === 0 ? "" : `.${execution.cut}`;
   return `${execution.id}/${execution.run}${cut}/${path}`;
 }

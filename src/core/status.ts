@@ -1,5 +1,13 @@
 /** States of an execution. The last four are final. */
-export const executionStates = ["pending", "running", "cancelling", "completed", "failed", "timed_out", "cancelled"] as const;
+export const executionStates = [
+  "pending",
+  "running",
+  "cancelling",
+  "completed",
+  "failed",
+  "timed_out",
+  "cancelled",
+] as const;
 export type ExecutionStatus = (typeof executionStates)[number];
 
 /** States in which an execution has ended. */

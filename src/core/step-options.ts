@@ -23,7 +23,10 @@ export interface AttemptPolicy {
 /** How a function's attempts are made, `stored` over what its definition says. */
 export function attemptPolicy(fn: AnyDurable, stored: StoredOptions): AttemptPolicy {
   const options = fn.options as ActivityOptions<unknown[]>;
-  const own = stored.retry === undefined ? options.retry : mergeRetry(options.retry ?? {}, retryFromData(stored.retry));
+  const own =
+    stored.retry === undefined
+      ? options.retry
+      : mergeRetry(options.retry ?? {}, retryFromData(stored.retry));
   const ms = (name: "timeout" | "totalTimeout" | "heartbeatTimeout"): number | undefined => {
     const value = stored[name] ?? options[name];
     return value === undefined ? undefined : parseDuration(value);
@@ -37,8 +40,14 @@ export function attemptPolicy(fn: AnyDurable, stored: StoredOptions): AttemptPol
 }
 
 /** How many attempts a call may have in all. `fn`: undefined where its code is not in this process; then its definition is not counted in. */
-export function maxAttemptsOf(kind: AnyDurable["kind"], fn: AnyDurable | undefined, stored: StoredOptions): number {
-  return fn === undefined ? (stored.retry?.maxAttempts ?? defaultAttempts[kind]) : attemptPolicy(fn, stored).retry.maxAttempts;
+export function maxAttemptsOf(
+  kind: AnyDurable["kind"],
+  fn: AnyDurable | undefined,
+  stored: StoredOptions,
+): number {
+  return fn === undefined
+    ? (stored.retry?.maxAttempts ?? defaultAttempts[kind])
+    : attemptPolicy(fn, stored).retry.maxAttempts;
 }
 
 /** Where a call runs: what is set at its place of call, then at the definition, then what its execution has. */
@@ -49,7 +58,11 @@ export interface Placement {
 }
 
 /** Where a call or child of this execution runs. */
-export function placementOf(fn: AnyDurable, overrides: Overrides | undefined, execution: Placement): Placement {
+export function placementOf(
+  fn: AnyDurable,
+  overrides: Overrides | undefined,
+  execution: Placement,
+): Placement {
   return {
     queue: overrides?.queue ?? fn.options.queue ?? execution.queue,
     priority: overrides?.priority ?? fn.options.priority ?? execution.priority,

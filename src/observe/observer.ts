@@ -65,21 +65,28 @@ function merge(fields: object, own: object | undefined): object {
 
 function harmlessLogger(logger: Logger): Logger {
   const failed = new Set<string>();
+  const report = (level: keyof Logger, error: unknown): void => {
+    if (failed.has(level)) return;
+    failed.add(level); // by O2
+    callHarmlessly(
+      () => stderrLogger.warn(`logger.${level} failed; this is not reported again`, { error }),
+      () => undefined,
+    );
+  };
   const harmless =
     (level: keyof Logger) =>
-    (message: string, fields?: object): void =>
-      callHarmlessly(
-        () => (fields === undefined ? logger[level](message) : logger[level](message, fields)),
-        (error) => {
-          if (failed.has(level)) return;
-          failed.add(level); // by O2
-          callHarmlessly(
-            () =>
-              stderrLogger.warn(`logger.${level} failed; this is not reported again`, { error }),
-            () => undefined,
-          );
-        },
-      );
+    (message: string, fields?: object): void => {
+      // Written out: this runs several times a step.
+      try {
+        const given: unknown =
+          fields === undefined ? logger[level](message) : logger[level](message, fields);
+        if (typeof given === "object" && given !== null) {
+          void Promise.resolve(given).then(undefined, (error: unknown) => report(level, error));
+        }
+      } catch (error) {
+        report(level, error);
+      }
+    };
   return {
     debug: harmless("debug"),
     info: harmless("info"),

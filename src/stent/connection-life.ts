@@ -9,6 +9,9 @@ export interface ConnectionSource {
   close(connection: Connection): Promise<void>;
 }
 
+/** What was begun before a close may take this long to be prepared and stored. */
+const closePatienceMs = 10_000;
+
 /** One client's connection: opened on first use, closed once. */
 export class ConnectionLife {
   readonly #source: ConnectionSource;
@@ -32,8 +35,18 @@ export class ConnectionLife {
   }
 
   /** Does something that `close` lets end first. */
-  async act<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
-    const acting = this.connected().then(act);
+  act<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.actOn(Promise.resolve(), act);
+  }
+
+  /** The same, with what is being prepared for it; where that is refused, the database is not asked. */
+  async actOn<P, T>(
+    preparing: Promise<P>,
+    act: (connection: Connection, prepared: P) => Promise<T>,
+  ): Promise<T> {
+    const connecting = this.connected();
+    connecting.catch(() => undefined); // the refusal comes first
+    const acting = preparing.then(async (prepared) => act(await connecting, prepared));
     this.#acts.add(acting);
     try {
       return await acting;
@@ -64,8 +77,17 @@ export class ConnectionLife {
     const connection = await this.#connection?.catch(() => undefined);
     connection?.ends.close(new ClosedError());
     await this.#source.endFirst();
-    await Promise.allSettled(this.#acts);
+    await this.#actsEnded();
     if (connection !== undefined) await this.#source.close(connection);
+  }
+
+  async #actsEnded(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, closePatienceMs);
+    });
+    await Promise.race([Promise.allSettled(this.#acts), patience]);
+    clearTimeout(timer);
   }
 
   /** What goes wrong below because the database has been closed is told as that. */

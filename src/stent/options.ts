@@ -1,10 +1,12 @@
 import type { Duration } from "../core/duration.ts";
+import type { Effect, Flow } from "../core/effects/effect.ts";
 import { NotSupportedError } from "../core/errors.ts";
 import { knownOptions, positiveDurationOption, show } from "../core/option.ts";
 import { PayloadCodec } from "../core/payload.ts";
 import { FunctionRegistry, registry as defaultRegistry } from "../core/registry.ts";
 import { resolveSerializer, type Serializer } from "../core/serializer.ts";
 import type { Polling } from "../client/end-watch.ts";
+import type { NotificationBackend } from "../notify/notifier.ts";
 import type { Logger, MetricsRecorder } from "../observe/events.ts";
 import { Observer } from "../observe/observer.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
@@ -18,7 +20,7 @@ export interface StentOptions {
   /** "superjson" (default: JSON plus Date, Map, Set, bigint, URL, undefined, Error, Uint8Array), "json", or your own. */
   serializer?: "superjson" | "json" | Serializer;
   /** Cross-process wake-ups beside the backend's own. Not supported yet. */
-  notifications?: unknown;
+  notifications?: string | NotificationBackend;
   /** How often waits ask the database, in case no hint reaches them: from "100ms" … */
   pollMinInterval?: Duration;
   /** … to "5s", or pollMinInterval if that is longer … */
@@ -37,10 +39,16 @@ export interface StentOptions {
   /** Replay every turn from its journal at once. Not supported yet. */
   dev?: boolean;
   /** Named generator functions around every effect. Not supported yet. */
-  middleware?: readonly unknown[];
+  middleware?: readonly Middleware[];
   /** For tests: a clock of your own in place of the system's and the database's. */
   clock?: Clock;
 }
+
+/** A named generator function around an effect: what it yields is done in its place, and what it returns is the effect's outcome. */
+export type Middleware = (
+  effect: Effect<unknown>,
+  next: (effect: Effect<unknown>) => Flow<unknown>,
+) => Flow<unknown>;
 
 /** Stent options, every one decided and checked. */
 export interface ResolvedStentOptions {

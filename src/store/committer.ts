@@ -31,9 +31,16 @@ export class Committer {
   }
 
   /** Stores one transition. Rejects if it alone was impossible, or if the database failed. */
-  submit<K extends keyof Transitions>(kind: K, request: Transitions[K]["request"]): Promise<Transitions[K]["answer"]> {
+  submit<K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+  ): Promise<Transitions[K]["answer"]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ transition: { kind, request } as unknown as Transition, resolve: resolve as (answer: never) => void, reject });
+      this.#waiting.push({
+        transition: { kind, request } as unknown as Transition,
+        resolve: resolve as (answer: never) => void,
+        reject,
+      });
       this.#schedule();
     });
   }
@@ -59,11 +66,14 @@ export class Committer {
   }
 
   async #flush(): Promise<void> {
-    const batch = this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
+    const batch =
+      this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
     this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
     if (batch.length === 0) return;
     try {
-      const { settled, hints } = await this.#store.commit(batch.map((waiting) => waiting.transition));
+      const { settled, hints } = await this.#store.commit(
+        batch.map((waiting) => waiting.transition),
+      );
       batch.forEach((waiting, index) => settle(waiting, settled[index]));
       this.#hinted(hints);
     } catch (error) {

@@ -80,6 +80,8 @@ export interface JournalTable {
   /** The session in which its attempt was begun by the holder itself; null for work in the queue. */
   worker: number | null;
   cut: number;
+  /** Of a withdrawn one: the last delivery of the turn that withdrew it. */
+  withdrawn: number | null;
 }
 
 /** One item of a `map`; completed in place by whoever ran it. */

@@ -43,9 +43,18 @@ export interface DispatchRequest {
   readonly adopt: (number | undefined)[];
 }
 export type Dispatched =
-  | { readonly kind: "created" | "restarted"; readonly key: number; readonly claim: number; readonly now: number }
+  | {
+      readonly kind: "created" | "restarted";
+      readonly key: number;
+      readonly claim: number;
+      readonly now: number;
+    }
   | { readonly kind: "joined" }
-  | { readonly kind: "refused"; readonly reason: "exists" | "other-function"; readonly name: string };
+  | {
+      readonly kind: "refused";
+      readonly reason: "exists" | "other-function";
+      readonly name: string;
+    };
 /** One answer an execution; if one was refused, none was written. */
 export type DispatchAnswer = readonly Dispatched[];
 
@@ -156,9 +165,19 @@ export type Next =
   | { readonly kind: "park"; readonly dueAt: number | undefined }
   | { readonly kind: "end"; readonly end: End }
   /** The next attempt of a job, or the next run of a workflow by its retry policy. */
-  | { readonly kind: "again"; readonly delayMs: number; readonly failures: number; readonly result: Payload | undefined; readonly newRun: boolean }
+  | {
+      readonly kind: "again";
+      readonly delayMs: number;
+      readonly failures: number;
+      readonly result: Payload | undefined;
+      readonly newRun: boolean;
+    }
   /** It cannot go on with this code or journal; `reason` is JSON. */
-  | { readonly kind: "block"; readonly reason: Json; readonly deadLetter: NewDeadLetter | undefined };
+  | {
+      readonly kind: "block";
+      readonly reason: Json;
+      readonly deadLetter: NewDeadLetter | undefined;
+    };
 
 export interface TurnRequest extends Holder {
   readonly execution: number;
@@ -330,7 +349,11 @@ export interface RetryRequest {
 }
 export type RetryAnswer =
   | { readonly kind: "done" | "not-found" | "running" | "finished" }
-  | { readonly kind: "cleaned-up"; readonly executionId: string; readonly steps: readonly string[] };
+  | {
+      readonly kind: "cleaned-up";
+      readonly executionId: string;
+      readonly steps: readonly string[];
+    };
 
 // ── sessions ──
 
@@ -367,7 +390,10 @@ export interface Transitions {
   register: { request: NewSession; answer: number };
   heartbeat: { request: { readonly session: number }; answer: boolean };
   /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
-  reap: { request: { readonly session: number; readonly died: boolean }; answer: { readonly released: number } };
+  reap: {
+    request: { readonly session: number; readonly died: boolean };
+    answer: { readonly released: number };
+  };
   /** Ends in SQL what has passed its deadline without having begun. */
   expire: { request: { readonly limit: number }; answer: { readonly ended: number } };
   remove: { request: RemoveRequest; answer: { readonly removed: readonly string[] } };
@@ -385,7 +411,8 @@ export type Transition<K extends keyof Transitions = keyof Transitions> = {
   [N in K]: { readonly kind: N; readonly request: Transitions[N]["request"] };
 }[K];
 /** How a transition went: its answer, or the error for which it alone was refused. */
-export type Settled = { readonly answer: Transitions[keyof Transitions]["answer"] } | { readonly error: unknown };
+export type Settled =
+  { readonly answer: Transitions[keyof Transitions]["answer"] } | { readonly error: unknown };
 
 /** An execution that has ended. */
 export interface EndedExecution {
@@ -416,6 +443,8 @@ export interface EntryRow extends Omit<NewEntry, "here"> {
   readonly scheduledAt: number;
   /** The session that began its attempt itself; undefined for work in the queue. */
   readonly worker: number | undefined;
+  /** Of a withdrawn one: the last delivery of the turn that withdrew it. */
+  readonly withdrawn?: number | undefined;
 }
 export interface ItemRow {
   readonly item: number;
@@ -432,7 +461,18 @@ export interface FullItemRow extends ItemRow {
 /** What progress shows of an entry. `value`: only of what `progress` told. */
 export type StepRow = Pick<
   EntryRow,
-  "seq" | "path" | "kind" | "name" | "status" | "value" | "scheduledAt" | "startedAt" | "endedAt" | "step" | "worker" | "cut"
+  | "seq"
+  | "path"
+  | "kind"
+  | "name"
+  | "status"
+  | "value"
+  | "scheduledAt"
+  | "startedAt"
+  | "endedAt"
+  | "step"
+  | "worker"
+  | "cut"
 >;
 /** An entry whose attempt its execution's holder has begun itself. */
 export interface BegunRow extends EntryRow {
@@ -519,14 +559,22 @@ export interface Store {
   /** As shown in messages: no password. */
   readonly name: string;
   /** Writes all of these in one transaction. Rejects only if nothing of it is stored. */
-  commit(batch: readonly Transition[]): Promise<{ readonly settled: readonly Settled[]; readonly hints: Hints }>;
+  commit(
+    batch: readonly Transition[],
+  ): Promise<{ readonly settled: readonly Settled[]; readonly hints: Hints }>;
   /** Milliseconds since 1970 by the database's clock. */
   now(): Promise<number>;
   /** Changes whenever another process has committed something. Cheap. */
   foreignChange(): Promise<number>;
 
   /** Whether there is something due that a worker may take, and when the next thing becomes due. */
-  peek(accepts: (lane: Lane) => boolean): Promise<{ readonly due: boolean; readonly nextDueAt: number | undefined; readonly now: number }>;
+  peek(
+    accepts: (lane: Lane) => boolean,
+  ): Promise<{
+    readonly due: boolean;
+    readonly nextDueAt: number | undefined;
+    readonly now: number;
+  }>;
   /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
   /** Whether a deadline has passed before its execution began. */
@@ -541,7 +589,11 @@ export interface Store {
   /** How an execution ended, `ended` undefined while it has not; undefined if there is none. */
   outcome(id: string): Promise<{ readonly ended: EndedExecution | undefined } | undefined>;
   /** Entries of a run in the order of `seq`, from `after` on. */
-  entries(execution: number, run: number, page?: { readonly after: number; readonly limit: number }): Promise<readonly EntryRow[]>;
+  entries(
+    execution: number,
+    run: number,
+    page?: { readonly after: number; readonly limit: number },
+  ): Promise<readonly EntryRow[]>;
   /** The newest entries, newest first. */
   newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
   /** The newest entries that show as progress, newest first; without payloads, but for what `progress` told. */
@@ -550,26 +602,60 @@ export interface Store {
   pendingEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
   items(execution: number, run: number, seq: number): Promise<readonly ItemRow[]>;
   /** Items of a map in order, with what they carry, from `after` on. */
-  itemPage(execution: number, run: number, seq: number, page: { readonly after: number; readonly limit: number }): Promise<readonly FullItemRow[]>;
+  itemPage(
+    execution: number,
+    run: number,
+    seq: number,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly FullItemRow[]>;
   arrivals(execution: number): Promise<readonly ArrivalRow[]>;
   /** Messages of that name that nothing has consumed, oldest first. */
-  inbox(execution: number, name: string, limit: number): Promise<readonly { readonly key: number; readonly payload: Payload }[]>;
-  counters(execution: number): Promise<readonly { readonly name: string; readonly value: number }[]>;
+  inbox(
+    execution: number,
+    name: string,
+    limit: number,
+  ): Promise<readonly { readonly key: number; readonly payload: Payload }[]>;
+  counters(
+    execution: number,
+  ): Promise<readonly { readonly name: string; readonly value: number }[]>;
   state(execution: number): Promise<readonly { readonly name: string; readonly value: Payload }[]>;
-  tasks(query: { readonly execution?: number; readonly running?: boolean; readonly queue?: string; readonly after?: number; readonly limit: number }): Promise<readonly TaskRow[]>;
+  tasks(query: {
+    readonly execution?: number;
+    readonly running?: boolean;
+    readonly queue?: string;
+    readonly after?: number;
+    readonly limit: number;
+  }): Promise<readonly TaskRow[]>;
   /** Calls of held executions whose attempt their holder has begun itself, in the order of execution and entry, after that one. */
-  begunEntries(after: { readonly execution: number; readonly seq: number }, limit: number): Promise<readonly BegunRow[]>;
-  marks(execution: number, run: number): Promise<readonly { readonly seq: number; readonly item: number; readonly session: number }[]>;
-  children(execution: number, states: readonly ExecutionStatus[], limit: number): Promise<readonly ExecutionRow[]>;
+  begunEntries(
+    after: { readonly execution: number; readonly seq: number },
+    limit: number,
+  ): Promise<readonly BegunRow[]>;
+  marks(
+    execution: number,
+    run: number,
+  ): Promise<readonly { readonly seq: number; readonly item: number; readonly session: number }[]>;
+  children(
+    execution: number,
+    states: readonly ExecutionStatus[],
+    limit: number,
+  ): Promise<readonly ExecutionRow[]>;
   lanes(): Promise<readonly Lane[]>;
   sessions(): Promise<readonly SessionRow[]>;
   /** What a session holds: executions with their `wake_seq` and state, and tasks. */
   held(session: number): Promise<{
-    readonly executions: readonly { readonly key: number; readonly wakeSeq: number; readonly claim: number }[];
+    readonly executions: readonly {
+      readonly key: number;
+      readonly wakeSeq: number;
+      readonly claim: number;
+    }[];
     readonly tasks: readonly { readonly key: number; readonly cancelled: boolean }[];
   }>;
   queueDepth(queue: string | undefined): Promise<number>;
-  deadLetters(page: { readonly before?: number; readonly limit: number }): Promise<readonly DeadLetterRow[]>;
+  deadLetters(page: {
+    readonly before?: number;
+    readonly limit: number;
+  }): Promise<readonly DeadLetterRow[]>;
   deadLetter(task: string): Promise<DeadLetterRow | undefined>;
 
   close(): Promise<void>;

@@ -10,7 +10,13 @@ export class Acceptance {
   readonly #queues: ReadonlySet<string> | undefined;
   readonly #tags: ReadonlySet<string> | undefined;
 
-  constructor(registry: FunctionRegistry, options: { readonly queues: readonly string[] | undefined; readonly tags: readonly string[] | undefined }) {
+  constructor(
+    registry: FunctionRegistry,
+    options: {
+      readonly queues: readonly string[] | undefined;
+      readonly tags: readonly string[] | undefined;
+    },
+  ) {
     this.#registry = registry;
     this.#queues = options.queues === undefined ? undefined : new Set(options.queues);
     this.#tags = options.tags === undefined ? undefined : new Set(options.tags);
@@ -22,7 +28,10 @@ export class Acceptance {
 
   /** A version pins workflows; it binds no worker for activities. */
   #hasCode(lane: Omit<Lane, "key">): boolean {
-    const fn = lane.kind === "workflow" ? this.#registry.exact(lane.name, lane.version) : this.#registry.get(lane.name);
+    const fn =
+      lane.kind === "workflow"
+        ? this.#registry.exact(lane.name, lane.version)
+        : this.#registry.get(lane.name);
     return fn?.kind === lane.kind;
   }
 
@@ -31,6 +40,10 @@ export class Acceptance {
   }
 
   #hasTag(tags: readonly string[]): boolean {
-    return this.#tags === undefined || tags.length === 0 || tags.some((tag) => this.#tags?.has(tag) === true);
+    return (
+      this.#tags === undefined ||
+      tags.length === 0 ||
+      tags.some((tag) => this.#tags?.has(tag) === true)
+    );
   }
 }

@@ -60,7 +60,9 @@ export class Claimer {
       if (answer === undefined) break;
       nextDueAt = answer.nextDueAt;
       const found = answer.executions.length + answer.tasks.length > 0;
-      this.#idleMs = found ? this.#host.polling.minMs : Math.min(this.#host.polling.maxMs, this.#idleMs * this.#host.polling.factor);
+      this.#idleMs = found
+        ? this.#host.polling.minMs
+        : Math.min(this.#host.polling.maxMs, this.#idleMs * this.#host.polling.factor);
       this.#host.taken(answer); // also when nothing was: a place may have become free while the claim was on its way
     }
     this.#busy = false;

@@ -38,7 +38,10 @@ export class Ending {
       case "completed":
         try {
           const result = codec.encode(done.value, place);
-          return { kind: "end", end: { state: "completed", result, failedBy: undefined, deadLetter: undefined } };
+          return {
+            kind: "end",
+            end: { state: "completed", result, failedBy: undefined, deadLetter: undefined },
+          };
         } catch (error) {
           return this.#failure(error, 0, undefined);
         }
@@ -58,11 +61,15 @@ export class Ending {
   #failure(error: unknown, failedBy: number, step: FailedStep | undefined): Next {
     const { codec } = this.#host.deps;
     const place = resultPlace(this.#execution.id);
-    const policy = attemptPolicy(this.#fn, JSON.parse(this.#execution.options ?? "{}") as StoredOptions);
+    const policy = attemptPolicy(
+      this.#fn,
+      JSON.parse(this.#execution.options ?? "{}") as StoredOptions,
+    );
     const { payload, error: stored } = failed(codec, place, error);
     const failures = this.#execution.failures + 1;
     const again = afterFailure(policy.retry, error, failures, Math.random());
-    if (again.kind === "retry") return { kind: "again", delayMs: again.delayMs, failures, result: payload, newRun: true };
+    if (again.kind === "retry")
+      return { kind: "again", delayMs: again.delayMs, failures, result: payload, newRun: true };
     const deadLetter = step === undefined ? undefined : this.#letter(step, stored, payload);
     return { kind: "end", end: { state: "failed", result: payload, failedBy, deadLetter } };
   }
@@ -70,12 +77,28 @@ export class Ending {
   #letter(step: FailedStep, error: Error, payload: NewDeadLetter["error"] & {}): NewDeadLetter {
     const fn = this.#host.deps.registry.get(step.name);
     const maxAttempts = fn === undefined ? step.attempt : attemptPolicy(fn, {}).retry.maxAttempts;
-    return deadLetterOf({ execution: this.#execution, path: step.path, seq: step.seq, item: -1, name: step.name, attempt: step.attempt, maxAttempts, error, payload });
+    return deadLetterOf({
+      execution: this.#execution,
+      path: step.path,
+      seq: step.seq,
+      item: -1,
+      name: step.name,
+      attempt: step.attempt,
+      maxAttempts,
+      error,
+      payload,
+    });
   }
 }
 
 /** What `finally` blocks threw stands in `errors` of the reason. */
 function withErrors(reason: Error, errors: readonly unknown[]): Error {
-  if (errors.length > 0) Object.defineProperty(reason, "errors", { value: errors, configurable: true, writable: true, enumerable: false });
+  if (errors.length > 0)
+    Object.defineProperty(reason, "errors", {
+      value: errors,
+      configurable: true,
+      writable: true,
+      enumerable: false,
+    });
   return reason;
 }

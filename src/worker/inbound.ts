@@ -59,8 +59,15 @@ async function deliveryOf(
         : outcomeOf(codec, row.status, row.value, place);
     return { kind: "outcome", path: entry.path, outcome, records: mapRecords, tag };
   }
-  const records = row.records === undefined ? undefined : (codec.decode(row.records, place) as Records);
-  return { kind: "outcome", path: entry.path, outcome: outcomeOf(codec, row.status, row.value, place), records, tag };
+  const records =
+    row.records === undefined ? undefined : (codec.decode(row.records, place) as Records);
+  return {
+    kind: "outcome",
+    path: entry.path,
+    outcome: outcomeOf(codec, row.status, row.value, place),
+    records,
+    tag,
+  };
 }
 
 /** What the items of a map left in counters, state and progress takes effect together with the map. */
@@ -70,15 +77,33 @@ function recordsOfMaps(
   rows: readonly ArrivalRow[],
   bySeq: ReadonlyMap<number, OpenEntry>,
 ): Map<number, { readonly keys: number[]; readonly records: Records }> {
-  const found = new Map<number, { keys: number[]; records: { counters: Record<string, number>; state: Record<string, unknown>; progress: string[] } }>();
+  const found = new Map<
+    number,
+    {
+      keys: number[];
+      records: {
+        counters: Record<string, number>;
+        state: Record<string, unknown>;
+        progress: string[];
+      };
+    }
+  >();
   for (const row of rows) {
     const entry = bySeq.get(row.seq);
     if (row.kind !== "records" || row.records === undefined || entry === undefined) continue;
-    const sum = found.get(row.seq) ?? { keys: [], records: { counters: {}, state: {}, progress: [] } };
+    const sum = found.get(row.seq) ?? {
+      keys: [],
+      records: { counters: {}, state: {}, progress: [] },
+    };
     found.set(row.seq, sum);
-    const { counters = {}, state = {}, progress = [] } = codec.decode(row.records, valuePlace(run, entry)) as Records;
+    const {
+      counters = {},
+      state = {},
+      progress = [],
+    } = codec.decode(row.records, valuePlace(run, entry)) as Records;
     sum.keys.push(row.key);
-    for (const [name, amount] of Object.entries(counters)) sum.records.counters[name] = (sum.records.counters[name] ?? 0) + amount;
+    for (const [name, amount] of Object.entries(counters))
+      sum.records.counters[name] = (sum.records.counters[name] ?? 0) + amount;
     Object.assign(sum.records.state, state);
     sum.records.progress.push(...progress);
   }
@@ -92,27 +117,42 @@ export async function readInbox(
   name: string,
   paths: ReadonlySet<string>,
   taken: ReadonlySet<number>,
-): Promise<readonly { readonly key: number; readonly delivery: Extract<Delivery, { kind: "outcome" }> }[]> {
+): Promise<
+  readonly { readonly key: number; readonly delivery: Extract<Delivery, { kind: "outcome" }> }[]
+> {
   const messages = await deps.store.inbox(run.key, name, paths.size + taken.size);
   const free = messages.filter((message) => !taken.has(message.key));
   return [...paths].slice(0, free.length).flatMap((path, index) => {
     const message = free[index];
     if (message === undefined) return [];
     const value = deps.codec.decode(message.payload, signalPlace(run.id, name));
-    return [{ key: message.key, delivery: { kind: "outcome" as const, path, outcome: { ok: true as const, value } } }];
+    return [
+      {
+        key: message.key,
+        delivery: { kind: "outcome" as const, path, outcome: { ok: true as const, value } },
+      },
+    ];
   });
 }
 
 /** Why a whole execution is to be closed now, if it is. */
 export function closingReason(
-  execution: { readonly state: ExecutionStatus; readonly cancelReason: string | undefined; readonly deadline: number | undefined; readonly name: string },
+  execution: {
+    readonly state: ExecutionStatus;
+    readonly cancelReason: string | undefined;
+    readonly deadline: number | undefined;
+    readonly name: string;
+  },
   coroutine: Coroutine | undefined,
   now: number,
 ): CancelledError | ExpiryError | undefined {
   if (coroutine?.closingReason !== undefined) return undefined;
   if (execution.state === "cancelling") return new CancelledError(reasonIn(execution.cancelReason));
   if (execution.deadline !== undefined && execution.deadline <= now) {
-    return new ExpiryError("EXECUTION_TIMED_OUT", `workflow "${execution.name}" passed its maxDuration`);
+    return new ExpiryError(
+      "EXECUTION_TIMED_OUT",
+      `workflow "${execution.name}" passed its maxDuration`,
+    );
   }
   return undefined;
 }

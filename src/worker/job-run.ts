@@ -1,4 +1,10 @@
-import { CancelledError, DrainError, ExpiryError, LeaseLostError, PoisonError } from "../core/errors.ts";
+import {
+  CancelledError,
+  DrainError,
+  ExpiryError,
+  LeaseLostError,
+  PoisonError,
+} from "../core/errors.ts";
 import { inputPlace, resultPlace, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
@@ -74,7 +80,8 @@ export class JobRun {
   /** Something may have happened to it: finds out whether it was cancelled. */
   async wake(): Promise<void> {
     const row = await this.#host.deps.store.executionByKey(this.execution.key);
-    if (row === undefined || row.worker !== this.#session || row.claim !== this.execution.claim) this.lose();
+    if (row === undefined || row.worker !== this.#session || row.claim !== this.execution.claim)
+      this.lose();
     else {
       this.#wakeSeq = row.wakeSeq;
       if (row.state === "cancelling") this.#close(new CancelledError(reasonIn(row.cancelReason)));
@@ -101,10 +108,14 @@ export class JobRun {
       return this.#closing;
     }
     if (execution.marks >= this.#host.maxClaims) {
-      return new PoisonError(`activity "${execution.name}" was running in ${execution.marks} worker sessions when they died; it is not tried again by itself`);
+      return new PoisonError(
+        `activity "${execution.name}" was running in ${execution.marks} worker sessions when they died; it is not tried again by itself`,
+      );
     }
     if (this.#policy.retry.maxAttempts === 1 && execution.attempt > 1) {
-      return new LeaseLostError(`the worker that ran activity "${execution.name}" was lost, and maxAttempts: 1 allows no second start`);
+      return new LeaseLostError(
+        `the worker that ran activity "${execution.name}" was lost, and maxAttempts: 1 allows no second start`,
+      );
     }
     return undefined;
   }
@@ -113,12 +124,24 @@ export class JobRun {
     const { clock } = this.#host.deps;
     const { deadline } = this.execution;
     if (deadline !== undefined) {
-      const expire = (): void => this.#close(new ExpiryError("EXECUTION_TIMED_OUT", `job "${this.execution.name}" passed its maxDuration`));
+      const expire = (): void =>
+        this.#close(
+          new ExpiryError(
+            "EXECUTION_TIMED_OUT",
+            `job "${this.execution.name}" passed its maxDuration`,
+          ),
+        );
       this.#cancelTimers.push(clock.schedule(Math.max(0, deadline - clock.now()), expire));
     }
     const total = this.#totalDeadline();
     if (total !== undefined) {
-      const giveUp = (): void => this.#attempt?.abandon(new ExpiryError("ATTEMPT_TIMED_OUT", `activity "${this.execution.name}" had no outcome within its totalTimeout`));
+      const giveUp = (): void =>
+        this.#attempt?.abandon(
+          new ExpiryError(
+            "ATTEMPT_TIMED_OUT",
+            `activity "${this.execution.name}" had no outcome within its totalTimeout`,
+          ),
+        );
       this.#cancelTimers.push(clock.schedule(Math.max(0, total - clock.now()), giveUp));
     }
   }
@@ -134,7 +157,11 @@ export class JobRun {
     if (this.#closing !== undefined || this.#over) return;
     this.#closing = reason;
     this.#attempt?.abort(reason);
-    this.#cancelTimers.push(this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => this.#attempt?.abandon(reason)));
+    this.#cancelTimers.push(
+      this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () =>
+        this.#attempt?.abandon(reason),
+      ),
+    );
   }
 
   #stopTimers(): void {
@@ -146,7 +173,9 @@ export class JobRun {
     this.#stopTimers();
     const verdict = this.#judge(outcome);
     failpoint("job.before-submit");
-    const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", this.#request(verdict, outcome)));
+    const answer = await this.#host.storing(() =>
+      this.#host.deps.committer.submit("turn", this.#request(verdict, outcome)),
+    );
     failpoint("job.after-commit");
     if (answer?.kind === "refused" && answer.reason === "cancelled") {
       await this.wake();
@@ -154,7 +183,12 @@ export class JobRun {
       return;
     }
     if (this.#over) return;
-    if (answer?.kind === "stored") this.#host.steps.ended(this.#step, verdict, this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0));
+    if (answer?.kind === "stored")
+      this.#host.steps.ended(
+        this.#step,
+        verdict,
+        this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0),
+      );
     else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
     this.#over = true;
     this.#host.slots.release();
@@ -166,9 +200,16 @@ export class JobRun {
     const drained = !outcome.ok && outcome.error instanceof DrainError;
     const place = resultPlace(this.execution.id);
     if (drained && this.#policy.retry.maxAttempts > 1) {
-      return { kind: "again", payload: deps.codec.encodeFailure(outcome.error, place), delayMs: 0, error: outcome.error };
+      return {
+        kind: "again",
+        payload: deps.codec.encodeFailure(outcome.error, place),
+        delayMs: 0,
+        error: outcome.error,
+      };
     }
-    const lost = !outcome.ok && (outcome.error instanceof LeaseLostError || outcome.error instanceof PoisonError);
+    const lost =
+      !outcome.ok &&
+      (outcome.error instanceof LeaseLostError || outcome.error instanceof PoisonError);
     const verdict = judge(deps.codec, place, outcome, {
       policy: this.#policy,
       failures: this.execution.failures,
@@ -176,8 +217,15 @@ export class JobRun {
       final: lost || this.#closing !== undefined,
     });
     const total = this.#totalDeadline();
-    const tooLate = verdict.kind === "again" && total !== undefined && deps.clock.now() + verdict.delayMs > total;
-    return tooLate ? { kind: "failed", payload: verdict.payload, error: deps.codec.decodeFailure(verdict.payload, place) } : verdict;
+    const tooLate =
+      verdict.kind === "again" && total !== undefined && deps.clock.now() + verdict.delayMs > total;
+    return tooLate
+      ? {
+          kind: "failed",
+          payload: verdict.payload,
+          error: deps.codec.decodeFailure(verdict.payload, place),
+        }
+      : verdict;
   }
 
   #request(verdict: Verdict, outcome: AttemptOutcome): TurnRequest {
@@ -213,13 +261,21 @@ export class JobRun {
 
   #next(verdict: Verdict, outcome: AttemptOutcome): Next {
     const { codec } = this.#host.deps;
-    const end = (state: End["state"], result: End["result"], deadLetter: End["deadLetter"]): Next => ({
+    const end = (
+      state: End["state"],
+      result: End["result"],
+      deadLetter: End["deadLetter"],
+    ): Next => ({
       kind: "end",
       end: { state, result, failedBy: undefined, deadLetter },
     });
     if (this.#closing !== undefined) {
       const state = this.#closing instanceof CancelledError ? "cancelled" : "timed_out";
-      return end(state, codec.encodeFailure(this.#closing, resultPlace(this.execution.id)), undefined);
+      return end(
+        state,
+        codec.encodeFailure(this.#closing, resultPlace(this.execution.id)),
+        undefined,
+      );
     }
     if (verdict.kind === "completed") return end("completed", verdict.payload, undefined);
     if (verdict.kind === "failed") {

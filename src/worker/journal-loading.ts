@@ -21,7 +21,11 @@ export interface LoadedJournal {
 }
 
 /** Loads and decodes the journal of a run. @throws SerializationError for a row that cannot be read, DatabaseError */
-export async function loadJournal(store: Store, codec: PayloadCodec, run: RunId): Promise<LoadedJournal> {
+export async function loadJournal(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+): Promise<LoadedJournal> {
   const rows = await store.entries(run.key, run.run);
   const entries: Entry[] = [];
   for (const row of rows) entries.push(await toEntry(store, codec, run, row));
@@ -29,16 +33,27 @@ export async function loadJournal(store: Store, codec: PayloadCodec, run: RunId)
 }
 
 /** Counters and state as they are stored. @throws SerializationError, DatabaseError */
-export async function loadRecords(store: Store, codec: PayloadCodec, run: RunId): Promise<Pick<CoroutineOptions, "counters" | "state">> {
+export async function loadRecords(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+): Promise<Pick<CoroutineOptions, "counters" | "state">> {
   const counters = await store.counters(run.key);
   const state = await store.state(run.key);
   return {
     counters: new Map(counters.map((counter) => [counter.name, counter.value])),
-    state: new Map(state.map((value) => [value.name, codec.decode(value.value, statePlace(run.id, value.name))])),
+    state: new Map(
+      state.map((value) => [value.name, codec.decode(value.value, statePlace(run.id, value.name))]),
+    ),
   };
 }
 
-async function toEntry(store: Store, codec: PayloadCodec, run: RunId, row: EntryRow): Promise<Entry> {
+async function toEntry(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+  row: EntryRow,
+): Promise<Entry> {
   const kind = row.kind as EntryKind;
   const outcome = await outcomeOfRow(store, codec, run, row);
   return {
@@ -47,29 +62,58 @@ async function toEntry(store: Store, codec: PayloadCodec, run: RunId, row: Entry
     name: row.name,
     reached: row.reached,
     dueAt: row.dueAt,
-    ...(kind === "cancel" && row.input !== undefined ? { input: codec.decode(row.input, entryPlace(run.id, run.run, row.path)) } : {}),
+    ...(kind === "cancel" && row.input !== undefined
+      ? { input: codec.decode(row.input, entryPlace(run.id, run.run, row.path)) }
+      : {}),
     outcome,
     delivery: row.delivery,
   };
 }
 
-async function outcomeOfRow(store: Store, codec: PayloadCodec, run: RunId, row: EntryRow): Promise<Outcome | undefined> {
-  if (row.status === entryStatus.pending || row.status === entryStatus.withdrawn || row.kind === "race") return undefined;
+async function outcomeOfRow(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+  row: EntryRow,
+): Promise<Outcome | undefined> {
+  if (
+    row.status === entryStatus.pending ||
+    row.status === entryStatus.withdrawn ||
+    row.kind === "race"
+  )
+    return undefined;
   // Of a record only a refusal is of interest: what was set has been applied.
   if (isRecord(row) && row.status === entryStatus.completed) return undefined;
-  if (row.kind === "map" && row.status === entryStatus.completed) return mapOutcome(store, codec, run, row);
+  if (row.kind === "map" && row.status === entryStatus.completed)
+    return mapOutcome(store, codec, run, row);
   return outcomeOf(codec, row.status, row.value, valuePlace(run, row));
 }
 
 /** An outcome as the workflow is given it. */
-export function outcomeOf(codec: PayloadCodec, status: number, value: Payload | undefined, place: Place): Outcome {
-  if (status === entryStatus.completed) return { ok: true, value: value === undefined ? undefined : codec.decode(value, place) };
-  return { ok: false, error: value === undefined ? new Error("the failure was not stored") : codec.decodeFailure(value, place) };
+export function outcomeOf(
+  codec: PayloadCodec,
+  status: number,
+  value: Payload | undefined,
+  place: Place,
+): Outcome {
+  if (status === entryStatus.completed)
+    return { ok: true, value: value === undefined ? undefined : codec.decode(value, place) };
+  return {
+    ok: false,
+    error:
+      value === undefined
+        ? new Error("the failure was not stored")
+        : codec.decodeFailure(value, place),
+  };
 }
 
 /** Where an entry's outcome is encoded: a child's, as the child's own result. */
-export function valuePlace(run: RunId, entry: { readonly kind: string; readonly path: string; readonly cut?: number }): Place {
-  if (entry.kind === "child") return resultPlace(stepId({ ...run, cut: entry.cut ?? run.cut }, entry.path));
+export function valuePlace(
+  run: RunId,
+  entry: { readonly kind: string; readonly path: string; readonly cut?: number },
+): Place {
+  if (entry.kind === "child")
+    return resultPlace(stepId({ ...run, cut: entry.cut ?? run.cut }, entry.path));
   return entryPlace(run.id, run.run, entry.path);
 }
 
@@ -80,15 +124,24 @@ export async function mapOutcome(
   run: RunId,
   row: { readonly seq: number; readonly path: string; readonly options: string | undefined },
 ): Promise<Outcome> {
-  const settling = (JSON.parse(row.options ?? "{}") as { readonly tolerated?: number | null }).tolerated !== undefined;
+  const settling =
+    (JSON.parse(row.options ?? "{}") as { readonly tolerated?: number | null }).tolerated !==
+    undefined;
   const items = await store.items(run.key, run.run, row.seq);
   const value = items.map((item) => {
-    const outcome = outcomeOf(codec, item.status, item.value, entryPlace(run.id, run.run, row.path));
+    const outcome = outcomeOf(
+      codec,
+      item.status,
+      item.value,
+      entryPlace(run.id, run.run, row.path),
+    );
     if (!settling) {
       if (!outcome.ok) throw outcome.error;
       return outcome.value;
     }
-    return outcome.ok ? { status: "fulfilled", value: outcome.value } : { status: "rejected", reason: outcome.error };
+    return outcome.ok
+      ? { status: "fulfilled", value: outcome.value }
+      : { status: "rejected", reason: outcome.error };
   });
   return { ok: true, value };
 }

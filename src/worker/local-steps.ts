@@ -55,7 +55,10 @@ export class LocalSteps {
   readonly #host: RunHost;
   readonly #run: RunId;
   readonly #kick: () => void;
-  readonly #running = new Map<string, { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }>();
+  readonly #running = new Map<
+    string,
+    { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }
+  >();
   #told: Set<string> | undefined;
   #strays: Set<Stray> | undefined;
   #settled: SettledStep[] = [];
@@ -75,12 +78,20 @@ export class LocalSteps {
 
   /** Runs here, or has an outcome that is not stored yet. */
   has(path: string): boolean {
-    return this.#running.has(path) || this.#settled.some((step) => step.delivery.path === path) || this.#retried.some((step) => step.path === path);
+    return (
+      this.#running.has(path) ||
+      this.#settled.some((step) => step.delivery.path === path) ||
+      this.#retried.some((step) => step.path === path)
+    );
   }
 
   /** Paths that run here or have an outcome in hand. */
   paths(): string[] {
-    return [...this.#running.keys(), ...this.#settled.map((step) => step.delivery.path), ...this.#retried.map((step) => step.path)];
+    return [
+      ...this.#running.keys(),
+      ...this.#settled.map((step) => step.delivery.path),
+      ...this.#retried.map((step) => step.path),
+    ];
   }
 
   /** Begins an attempt of an activity; its slot is taken already. */
@@ -110,7 +121,12 @@ export class LocalSteps {
       const verdict = outcome.ok
         ? judge(codec, place, outcome, { policy: noRetry, failures: 0, random: 0, final: true })
         : failed(codec, place, outcome.error);
-      this.#settle(path, verdict, { attempt: 1, failures: outcome.ok ? 0 : 1, startedAt }, undefined);
+      this.#settle(
+        path,
+        verdict,
+        { attempt: 1, failures: outcome.ok ? 0 : 1, startedAt },
+        undefined,
+      );
     };
     void Promise.resolve()
       .then(closure)
@@ -124,14 +140,27 @@ export class LocalSteps {
   fail(path: string, error: unknown, step?: LocalStep): void {
     const place = entryPlace(this.#run.id, this.#run.run, path);
     const verdict = failed(this.#host.deps.codec, place, error);
-    const facts = { attempt: step?.attempt ?? 0, failures: (step?.failures ?? 0) + 1, startedAt: undefined };
+    const facts = {
+      attempt: step?.attempt ?? 0,
+      failures: (step?.failures ?? 0) + 1,
+      startedAt: undefined,
+    };
     this.#settle(path, verdict, facts, undefined);
   }
 
   /** The step has ended with nothing. */
   succeed(path: string): void {
-    const facts: OutcomeFacts = { payload: undefined, attempt: 1, failures: 0, startedAt: undefined, endedAt: this.#host.deps.clock.now() };
-    this.#settled.push({ delivery: { kind: "outcome", path, outcome: { ok: true, value: undefined }, tag: facts }, report: undefined });
+    const facts: OutcomeFacts = {
+      payload: undefined,
+      attempt: 1,
+      failures: 0,
+      startedAt: undefined,
+      endedAt: this.#host.deps.clock.now(),
+    };
+    this.#settled.push({
+      delivery: { kind: "outcome", path, outcome: { ok: true, value: undefined }, tag: facts },
+      report: undefined,
+    });
     this.#kick();
   }
 
@@ -151,7 +180,12 @@ export class LocalSteps {
     if (running?.attempt === undefined) return;
     const { attempt } = running;
     attempt.abort(reason);
-    const stray: Stray = { attempt, cancelTimer: this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => attempt.abandon(reason)) };
+    const stray: Stray = {
+      attempt,
+      cancelTimer: this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () =>
+        attempt.abandon(reason),
+      ),
+    };
     const strays = (this.#strays ??= new Set());
     strays.add(stray);
     void attempt.done.then(() => {
@@ -202,34 +236,73 @@ export class LocalSteps {
     if (this.#running.get(step.path)?.attempt !== attempt) return;
     this.#running.delete(step.path);
     const { codec, clock } = this.#host.deps;
-    const drained = !outcome.ok && attempt.aborted instanceof DrainError && outcome.error instanceof DrainError;
+    const drained =
+      !outcome.ok && attempt.aborted instanceof DrainError && outcome.error instanceof DrainError;
     const told = this.#told?.has(step.path) === true;
-    const verdict = drained && !told ? this.#afterDrain(step, begun) : judge(codec, begun.place, outcome, { policy: step.policy, failures: step.failures, random: Math.random(), final: told });
+    const verdict =
+      drained && !told
+        ? this.#afterDrain(step, begun)
+        : judge(codec, begun.place, outcome, {
+            policy: step.policy,
+            failures: step.failures,
+            random: Math.random(),
+            final: told,
+          });
     const durationMs = clock.now() - attempt.startedAt;
     const report = (): void => this.#host.steps.ended(begun, verdict, durationMs);
     if (verdict.kind === "again") {
-      this.#retried.push({ path: step.path, step, payload: verdict.payload, delayMs: verdict.delayMs, counted: !drained, report });
+      this.#retried.push({
+        path: step.path,
+        step,
+        payload: verdict.payload,
+        delayMs: verdict.delayMs,
+        counted: !drained,
+        report,
+      });
       this.#kick();
       return;
     }
     const failures = step.failures + (verdict.kind === "failed" ? 1 : 0);
-    this.#settle(step.path, verdict, { attempt: step.attempt, failures, startedAt: attempt.startedAt }, report);
+    this.#settle(
+      step.path,
+      verdict,
+      { attempt: step.attempt, failures, startedAt: attempt.startedAt },
+      report,
+    );
   }
 
   /** An attempt that a drain cut short is not a failure, but under maxAttempts 1 it was the only start. */
   #afterDrain(step: LocalStep, begun: Step): Verdict {
     const { codec } = this.#host.deps;
     if (step.policy.retry.maxAttempts === 1) {
-      return failed(codec, begun.place, new LeaseLostError(`the worker that ran activity "${step.name}" drained, and maxAttempts: 1 allows no second start`));
+      return failed(
+        codec,
+        begun.place,
+        new LeaseLostError(
+          `the worker that ran activity "${step.name}" drained, and maxAttempts: 1 allows no second start`,
+        ),
+      );
     }
     const error = new DrainError();
     return { kind: "again", payload: codec.encodeFailure(error, begun.place), delayMs: 0, error };
   }
 
-  #settle(path: string, verdict: Exclude<Verdict, { kind: "again" }> | Verdict, facts: Omit<OutcomeFacts, "payload" | "endedAt">, report: (() => void) | undefined): void {
+  #settle(
+    path: string,
+    verdict: Exclude<Verdict, { kind: "again" }> | Verdict,
+    facts: Omit<OutcomeFacts, "payload" | "endedAt">,
+    report: (() => void) | undefined,
+  ): void {
     if (verdict.kind === "again") return;
-    const tag: OutcomeFacts = { ...facts, payload: verdict.payload, endedAt: this.#host.deps.clock.now() };
-    const outcome = verdict.kind === "completed" ? { ok: true as const, value: verdict.value } : { ok: false as const, error: verdict.error };
+    const tag: OutcomeFacts = {
+      ...facts,
+      payload: verdict.payload,
+      endedAt: this.#host.deps.clock.now(),
+    };
+    const outcome =
+      verdict.kind === "completed"
+        ? { ok: true as const, value: verdict.value }
+        : { ok: false as const, error: verdict.error };
     const records = verdict.kind === "completed" ? verdict.records : undefined;
     this.#settled.push({ delivery: { kind: "outcome", path, outcome, records, tag }, report });
     this.#kick();
@@ -252,7 +325,14 @@ export class LocalSteps {
 
 /** Closures are not retried: the workflow decides what a failure means. */
 const noRetry: AttemptPolicy = {
-  retry: { maxAttempts: 1, initialDelayMs: 0, backoffFactor: 1, maxDelayMs: 0, jitter: 0, retryFor: undefined },
+  retry: {
+    maxAttempts: 1,
+    initialDelayMs: 0,
+    backoffFactor: 1,
+    maxDelayMs: 0,
+    jitter: 0,
+    retryFor: undefined,
+  },
   timeoutMs: undefined,
   totalTimeoutMs: undefined,
   heartbeatTimeoutMs: undefined,

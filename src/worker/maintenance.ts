@@ -45,7 +45,10 @@ export class Maintenance {
         while (ended === batchSize && !this.#stopped);
       }
     } catch (error) {
-      this.#deps.observer.log.warn("executions past their deadline could not be ended; it is tried again", { error });
+      this.#deps.observer.log.warn(
+        "executions past their deadline could not be ended; it is tried again",
+        { error },
+      );
     }
     this.#expireLater();
   }
@@ -60,7 +63,9 @@ export class Maintenance {
     try {
       await this.cleanUp();
     } catch (error) {
-      this.#deps.observer.log.warn("old executions could not be deleted; it is tried again", { error });
+      this.#deps.observer.log.warn("old executions could not be deleted; it is tried again", {
+        error,
+      });
     }
     this.#cleanLater();
   }
@@ -71,7 +76,9 @@ export class Maintenance {
     const now = await store.now();
     const { retentionPeriodMs, deadLetterRetentionMs } = this.#options;
     await committer.submit("remove", {
-      ...(deadLetterRetentionMs === Infinity ? {} : { deadLettersBefore: now - deadLetterRetentionMs }),
+      ...(deadLetterRetentionMs === Infinity
+        ? {}
+        : { deadLettersBefore: now - deadLetterRetentionMs }),
       deadSessionsBefore: now - deadSessionRetentionMs,
       limit: batchSize,
     });

@@ -1,13 +1,17 @@
-import type { AnyEffect } from "../core/effects/any-effect.ts";
 import type { CallEffect } from "../core/effects/call.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import type { SendSignalEffect } from "../core/effects/signal.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { WorkflowOptions } from "../core/durable.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
-import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core/places.ts";
+import { stepId } from "../core/places.ts";
 import type { Payload } from "../core/payload.ts";
-import { attemptPolicy, placementOf, type Placement, type StoredOptions } from "../core/step-options.ts";
+import {
+  attemptPolicy,
+  placementOf,
+  type Placement,
+  type StoredOptions,
+} from "../core/step-options.ts";
 import type { ClaimedExecution, NewChild, NewFanout, NewTask, Send } from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
 import type { LocalStep } from "./local-steps.ts";
@@ -16,21 +20,39 @@ import { noOptions } from "./step-runner.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
 
 /** What a turn's new entries ask of the world, decided before the commit and done after it. */
-export interface Outbound {
-  readonly tasks: NewTask[];
-  readonly fanouts: NewFanout[];
-  readonly children: NewChild[];
-  readonly sends: Send[];
+export interface Requested {
+  readonly tasks: readonly NewTask[];
+  readonly fanouts: readonly NewFanout[];
+  readonly children: readonly NewChild[];
+  readonly sends: readonly Send[];
   /** To be begun here once the turn is stored; their slots are taken. */
-  readonly steps: LocalStep[];
-  readonly closures: { readonly path: string; readonly fn: () => unknown }[];
+  readonly steps: readonly LocalStep[];
+  readonly closures: readonly { readonly path: string; readonly fn: () => unknown }[];
   /** Items of the tasks that are taken at once, by their place among those. */
-  readonly takenItems: { readonly task: NewTask; readonly items: { readonly item: number; readonly input: Payload }[] }[];
+  readonly takenItems: readonly {
+    readonly task: NewTask;
+    readonly items: readonly { readonly item: number; readonly input: Payload }[];
+  }[];
 }
 
-/** An empty one. */
-export function nothingOutbound(): Outbound {
-  return { tasks: [], fanouts: [], children: [], sends: [], steps: [], closures: [], takenItems: [] };
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+const none: readonly never[] = [];
+
+/** Collects what a turn asks for. Its lists are made when first needed: there is one a turn. */
+export class Outbound implements Writable<Requested> {
+  tasks: Requested["tasks"] = none;
+  fanouts: Requested["fanouts"] = none;
+  children: Requested["children"] = none;
+  sends: Requested["sends"] = none;
+  steps: Requested["steps"] = none;
+  closures: Requested["closures"] = none;
+  takenItems: Requested["takenItems"] = none;
+
+  add<K extends keyof Requested>(list: K, item: Requested[K][number]): void {
+    const target = this as Record<keyof Requested, readonly unknown[]>;
+    if (target[list] === none) target[list] = [item];
+    else (target[list] as unknown[]).push(item);
+  }
 }
 
 /** Where and how the work of new entries runs: here at once, or in the queue. */
@@ -50,79 +72,196 @@ export class Outgoing {
   }
 
   /** `slotKept`: the claim has kept a slot for the first activity of this turn. @returns whether it was used. */
-  send(entries: Iterable<TurnEntry>, builder: TurnBuilder, outbound: Outbound, slotKept: boolean): boolean {
+  send(
+    entries: Iterable<TurnEntry>,
+    builder: TurnBuilder,
+    outbound: Outbound,
+    slotKept: boolean,
+  ): boolean {
     let kept = slotKept;
     for (const entry of entries) {
       const { effect } = entry;
       if (effect === undefined) continue;
-      if (effect.kind === "call" && entry.kind === "call") kept = this.#call(entry, effect, builder, outbound, kept);
+      if (effect.kind === "call" && entry.kind === "call")
+        kept = this.#call(entry, effect, builder, outbound, kept);
       else if (effect.kind === "call") this.#child(entry, effect, builder, outbound);
       else if (effect.kind === "map") this.#map(entry, effect, builder, outbound);
       else if (effect.kind === "sendSignal") this.#message(entry, effect, builder, outbound);
       else if (effect.kind === "run") {
         builder.place(entry.path, { attempt: 1, here: true, startedAt: this.#now() });
-        outbound.closures.push({ path: entry.path, fn: effect.fn });
+        outbound.add("closures", { path: entry.path, fn: effect.fn });
       }
     }
     return slotKept && !kept;
   }
 
-  /** An activity whose attempt was lost, or that is asked for anew: begins here if it may, else waits in the queue. */
-  again(step: { readonly path: string; readonly effect: CallEffect; readonly attempt: number; readonly failures: number; readonly input: Payload }, builder: TurnBuilder, outbound: Outbound): void {
-    const { path, effect, attempt, failures, input } = step;
+  /**
+   * An activity whose attempt was lost, or that is asked for anew: begins here if it may, else waits in the queue. One that was running when
+   * its process died goes through the queue: there its outcome is stored by itself, so that a death in the turn that follows is the turn's.
+   */
+  again(
+    step: {
+      readonly path: string;
+      readonly effect: CallEffect;
+      readonly attempt: number;
+      readonly failures: number;
+      readonly input: Payload;
+      readonly suspected: boolean;
+    },
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
+    const { path, effect, attempt, failures, input, suspected } = step;
     const placement = placementOf(effect.fn, effect.options, this.#execution);
-    const here = this.#takeSlots(effect.name, placement, 1) === 1;
-    builder.change(path, { attempt: here ? attempt + 1 : attempt, failures, here, value: undefined, startedAt: here ? this.#now() : undefined });
+    const here = !suspected && this.#takeSlots(effect.name, placement, 1) === 1;
+    builder.change(path, {
+      attempt: here ? attempt + 1 : attempt,
+      failures,
+      here,
+      value: undefined,
+      startedAt: here ? this.#now() : undefined,
+    });
     const open = builder.entry(path);
     if (open === undefined) return;
-    if (here) outbound.steps.push(this.#stepOf(path, effect, placement, input, attempt + 1, failures, open.scheduledAt));
-    else outbound.tasks.push(this.#task({ seq: open.seq, path, name: effect.name, placement, attempt, failures }));
+    if (here)
+      outbound.add(
+        "steps",
+        this.#stepOf(path, effect, placement, input, attempt + 1, failures, open.scheduledAt),
+      );
+    else
+      outbound.add(
+        "tasks",
+        this.#task({ seq: open.seq, path, name: effect.name, placement, attempt, failures }),
+      );
   }
 
   /** A failed activity waits for its next attempt in the queue, where everybody can see it. */
-  retryLater(step: LocalStep, payload: Payload, delayMs: number, counted: boolean, builder: TurnBuilder, outbound: Outbound): void {
+  retryLater(
+    step: LocalStep,
+    payload: Payload,
+    delayMs: number,
+    counted: boolean,
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
     const failures = step.failures + (counted ? 1 : 0);
-    builder.change(step.path, { attempt: step.attempt, failures, here: false, value: payload, startedAt: undefined });
+    builder.change(step.path, {
+      attempt: step.attempt,
+      failures,
+      here: false,
+      value: payload,
+      startedAt: undefined,
+    });
     const open = builder.entry(step.path);
     if (open === undefined) return;
-    const placement = { queue: step.queue, priority: step.options.priority ?? this.#execution.priority, tags: step.options.tags ?? this.#execution.tags };
-    outbound.tasks.push({ ...this.#task({ seq: open.seq, path: step.path, name: step.name, placement, attempt: step.attempt, failures }), delayMs, error: payload });
+    const placement = {
+      queue: step.queue,
+      priority: step.options.priority ?? this.#execution.priority,
+      tags: step.options.tags ?? this.#execution.tags,
+    };
+    outbound.add("tasks", {
+      ...this.#task({
+        seq: open.seq,
+        path: step.path,
+        name: step.name,
+        placement,
+        attempt: step.attempt,
+        failures,
+      }),
+      delayMs,
+      error: payload,
+    });
   }
 
   /** A message whose sending was not answered. Its key makes a second sending harmless. */
-  resend(path: string, effect: SendSignalEffect, input: Payload, builder: TurnBuilder, outbound: Outbound): void {
+  resend(
+    path: string,
+    effect: SendSignalEffect,
+    input: Payload,
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
     const open = builder.entry(path);
-    if (open !== undefined) outbound.sends.push(this.#send(path, open.seq, effect, input));
+    if (open !== undefined) outbound.add("sends", this.#send(path, open.seq, effect, input));
   }
 
-  #call(entry: TurnEntry, effect: CallEffect, builder: TurnBuilder, outbound: Outbound, kept: boolean): boolean {
+  #call(
+    entry: TurnEntry,
+    effect: CallEffect,
+    builder: TurnBuilder,
+    outbound: Outbound,
+    kept: boolean,
+  ): boolean {
     const placement = placementOf(effect.fn, effect.options, this.#execution);
     const options = this.#stored(effect.options, placement);
-    const serves = this.#host.serves({ kind: "activity", name: effect.name, version: undefined, ...placement });
+    const serves = this.#host.serves({
+      kind: "activity",
+      name: effect.name,
+      version: undefined,
+      ...placement,
+    });
     const here = serves && (kept || this.#takeSlots(effect.name, placement, 1) === 1);
-    builder.place(entry.path, { options: options === noOptions ? undefined : JSON.stringify(options), attempt: here ? 1 : 0, here, startedAt: here ? this.#now() : undefined });
+    builder.place(entry.path, {
+      options: options === noOptions ? undefined : JSON.stringify(options),
+      attempt: here ? 1 : 0,
+      here,
+      startedAt: here ? this.#now() : undefined,
+    });
     const open = builder.entry(entry.path);
     if (open === undefined) return kept;
     if (!here) {
-      outbound.tasks.push(this.#task({ seq: open.seq, path: entry.path, name: effect.name, placement, attempt: 0, failures: 0 }));
+      outbound.add(
+        "tasks",
+        this.#task({
+          seq: open.seq,
+          path: entry.path,
+          name: effect.name,
+          placement,
+          attempt: 0,
+          failures: 0,
+        }),
+      );
       return kept;
     }
-    outbound.steps.push(this.#stepOf(entry.path, effect, placement, entry.input as Payload, 1, 0, this.#now()));
+    outbound.add(
+      "steps",
+      this.#stepOf(entry.path, effect, placement, entry.input as Payload, 1, 0, this.#now()),
+    );
     return false;
   }
 
-  #stepOf(path: string, effect: CallEffect, placement: Placement, input: Payload, attempt: number, failures: number, scheduledAt: number): LocalStep {
+  #stepOf(
+    path: string,
+    effect: CallEffect,
+    placement: Placement,
+    input: Payload,
+    attempt: number,
+    failures: number,
+    scheduledAt: number,
+  ): LocalStep {
     const options = this.#stored(effect.options, placement);
-    const policy = this.#host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
-    return { path, name: effect.name, queue: placement.queue, input, options, policy, attempt, failures, scheduledAt };
+    const policy =
+      this.#host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
+    return {
+      path,
+      name: effect.name,
+      queue: placement.queue,
+      input,
+      options,
+      policy,
+      attempt,
+      failures,
+      scheduledAt,
+    };
   }
 
   #child(entry: TurnEntry, effect: CallEffect, builder: TurnBuilder, outbound: Outbound): void {
     const open = builder.entry(entry.path);
     if (open === undefined) return;
     const placement = placementOf(effect.fn, effect.options, this.#execution);
-    const maxDuration = effect.options?.maxDuration ?? (effect.fn.options as WorkflowOptions<unknown[]>).maxDuration;
-    outbound.children.push({
+    const maxDuration =
+      effect.options?.maxDuration ?? (effect.fn.options as WorkflowOptions<unknown[]>).maxDuration;
+    outbound.add("children", {
       seq: open.seq,
       id: stepId(this.#run, entry.path),
       kind: "workflow",
@@ -139,48 +278,106 @@ export class Outgoing {
   #map(entry: TurnEntry, effect: MapEffect, builder: TurnBuilder, outbound: Outbound): void {
     const placement = placementOf(effect.fn, effect.options, this.#execution);
     const tolerated = effect.tolerate ?? (effect.onError === "settle" ? null : undefined);
-    const options: StoredOptions = { ...this.#stored(effect.options, placement), ...(tolerated === undefined ? {} : { tolerated }) };
-    builder.place(entry.path, { options: Object.keys(options).length === 0 ? undefined : JSON.stringify(options) });
+    const options: StoredOptions = {
+      ...this.#stored(effect.options, placement),
+      ...(tolerated === undefined ? {} : { tolerated }),
+    };
+    builder.place(entry.path, {
+      options: Object.keys(options).length === 0 ? undefined : JSON.stringify(options),
+    });
     const open = builder.entry(entry.path);
     if (open === undefined) return;
     const inputs = entry.input as readonly Payload[];
     const released = Math.min(inputs.length, effect.concurrency ?? inputs.length);
-    outbound.fanouts.push({ seq: open.seq, inputs, tolerated: tolerated === null ? undefined : (tolerated ?? 0), released });
+    outbound.add("fanouts", {
+      seq: open.seq,
+      inputs,
+      tolerated: tolerated === null ? undefined : (tolerated ?? 0),
+      released,
+    });
     const here = this.#takeSlots(effect.name, placement, released);
-    const range = this.#task({ seq: open.seq, path: entry.path, name: effect.name, placement, attempt: 0, failures: 0 });
+    const range = this.#task({
+      seq: open.seq,
+      path: entry.path,
+      name: effect.name,
+      placement,
+      attempt: 0,
+      failures: 0,
+    });
     if (here > 0) {
       const task = { ...range, itemFrom: 0, itemTo: here, here: true };
-      outbound.tasks.push(task);
-      outbound.takenItems.push({ task, items: inputs.slice(0, here).map((input, item) => ({ item, input })) });
+      outbound.add("tasks", task);
+      outbound.add("takenItems", {
+        task,
+        items: inputs.slice(0, here).map((input, item) => ({ item, input })),
+      });
     }
-    if (here < released) outbound.tasks.push({ ...range, itemFrom: here, itemTo: released });
+    if (here < released) outbound.add("tasks", { ...range, itemFrom: here, itemTo: released });
   }
 
-  #message(entry: TurnEntry, effect: SendSignalEffect, builder: TurnBuilder, outbound: Outbound): void {
+  #message(
+    entry: TurnEntry,
+    effect: SendSignalEffect,
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
     const open = builder.entry(entry.path);
-    if (open !== undefined) outbound.sends.push(this.#send(entry.path, open.seq, effect, entry.input as Payload));
+    if (open !== undefined)
+      outbound.add("sends", this.#send(entry.path, open.seq, effect, entry.input as Payload));
   }
 
   #send(path: string, seq: number, effect: SendSignalEffect, input: Payload): Send {
-    return { seq, executionId: effect.execution, name: effect.name, payload: input, dedupe: `from ${stepId(this.#run, path)}` };
+    return {
+      seq,
+      executionId: effect.execution,
+      name: effect.name,
+      payload: input,
+      dedupe: `from ${stepId(this.#run, path)}`,
+    };
   }
 
-  #task(task: { readonly seq: number; readonly path: string; readonly name: string; readonly placement: Placement; readonly attempt: number; readonly failures: number }): NewTask {
+  #task(task: {
+    readonly seq: number;
+    readonly path: string;
+    readonly name: string;
+    readonly placement: Placement;
+    readonly attempt: number;
+    readonly failures: number;
+  }): NewTask {
     const { placement, ...rest } = task;
-    return { ...rest, ...placement, delayMs: 0, error: undefined, itemFrom: undefined, itemTo: undefined, here: false };
+    return {
+      ...rest,
+      ...placement,
+      delayMs: 0,
+      error: undefined,
+      itemFrom: undefined,
+      itemTo: undefined,
+      here: false,
+    };
   }
 
   #takeSlots(name: string, placement: Placement, places: number): number {
-    return this.#host.takeEagerly({ kind: "activity", name, version: undefined, ...placement }, places);
+    return this.#host.takeEagerly(
+      { kind: "activity", name, version: undefined, ...placement },
+      places,
+    );
   }
 
   /** What has to be stored of a call's options: what its place of call sets, and where it runs if not where its execution does. */
   #stored(overrides: StoredOptions | undefined, placement: Placement): StoredOptions {
     const own = this.#execution;
-    if (overrides === undefined && placement.queue === own.queue && placement.priority === own.priority && placement.tags === own.tags) return noOptions;
+    if (
+      overrides === undefined &&
+      placement.queue === own.queue &&
+      placement.priority === own.priority &&
+      placement.tags === own.tags
+    )
+      return noOptions;
     return {
       ...overrides,
-      ...(placement.queue !== own.queue && placement.queue !== undefined ? { queue: placement.queue } : {}),
+      ...(placement.queue !== own.queue && placement.queue !== undefined
+        ? { queue: placement.queue }
+        : {}),
       ...(placement.priority === own.priority ? {} : { priority: placement.priority }),
       ...(placement.tags === own.tags ? {} : { tags: placement.tags }),
     };
@@ -189,37 +386,4 @@ export class Outgoing {
   #now(): number {
     return this.#host.deps.clock.now();
   }
-}
-
-/** What the interpreter gives to be stored, and how it gets it back. */
-interface Carrier {
-  readonly kind: string;
-  readonly path: string;
-  readonly effect?: AnyEffect;
-}
-
-/** How the interpreter's values are stored: a child's arguments as its own input, a message at its receiver's, items one by one. */
-export function codecFor(host: RunHost, run: RunId): { encode(value: unknown, entry: Carrier): unknown; decode(encoded: unknown, entry: Carrier): unknown } {
-  const { codec } = host.deps;
-  return {
-    encode: (value, entry) => {
-      const { effect } = entry;
-      const place = entryPlace(run.id, run.run, entry.path);
-      switch (entry.kind) {
-        case "child":
-          return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
-        case "call":
-          return codec.encode(value, place, "args");
-        case "map":
-          return (value as readonly unknown[]).map((args, item) => codec.encode(args, place, `items[${item}]`));
-        case "sendSignal":
-          return codec.encode(value, effect?.kind === "sendSignal" ? signalPlace(effect.execution, effect.name) : place, "payload");
-        case "state.set":
-          return codec.encode(value, statePlace(run.id, entry.path), entry.path);
-        default:
-          return undefined;
-      }
-    },
-    decode: (encoded, entry) => codec.decode(encoded as Payload, statePlace(run.id, entry.path)),
-  };
 }

@@ -28,12 +28,21 @@ export class Replica {
   }
 
   /** Of a run that has no journal yet. @throws SerializationError, and what the workflow throws before it is a generator */
-  static fresh(deps: WorkerDeps, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>): Replica {
+  static fresh(
+    deps: WorkerDeps,
+    execution: ClaimedExecution,
+    fn: Workflow<unknown[], unknown>,
+  ): Replica {
     return new Replica(Coroutine.start(fn, argsOf(deps, execution)));
   }
 
   /** Of a run that may have one. @throws SerializationError, NonDeterminismError, DatabaseError */
-  static async load(deps: WorkerDeps, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>, local: LocalSteps): Promise<Replica> {
+  static async load(
+    deps: WorkerDeps,
+    execution: ClaimedExecution,
+    fn: Workflow<unknown[], unknown>,
+    local: LocalSteps,
+  ): Promise<Replica> {
     const args = argsOf(deps, execution);
     const { entries, rows } = await loadJournal(deps.store, deps.codec, execution);
     const records = await loadRecords(deps.store, deps.codec, execution);
@@ -48,31 +57,56 @@ export class Replica {
     return this.#failedSteps ?? none;
   }
 
-  noteFailure(delivery: number, entry: { readonly seq: number; readonly path: string; readonly kind: string; readonly name: string | undefined; readonly attempt: number }): void {
+  noteFailure(
+    delivery: number,
+    entry: {
+      readonly seq: number;
+      readonly path: string;
+      readonly kind: string;
+      readonly name: string | undefined;
+      readonly attempt: number;
+    },
+  ): void {
     if (entry.kind !== "call" && entry.kind !== "map") return;
     this.#failedSteps ??= new Map();
-    this.#failedSteps.set(delivery, { seq: entry.seq, path: entry.path, kind: entry.kind, name: entry.name ?? "", attempt: entry.attempt });
+    this.#failedSteps.set(delivery, {
+      seq: entry.seq,
+      path: entry.path,
+      kind: entry.kind,
+      name: entry.name ?? "",
+      attempt: entry.attempt,
+    });
   }
 
   /** Finds out what of the journal still waits, and what of that has nobody who works on it. */
-  async #takeUp(deps: WorkerDeps, execution: ClaimedExecution, rows: readonly EntryRow[], local: LocalSteps): Promise<void> {
+  async #takeUp(
+    deps: WorkerDeps,
+    execution: ClaimedExecution,
+    rows: readonly EntryRow[],
+    local: LocalSteps,
+  ): Promise<void> {
     const last = rows.at(-1);
     this.nextSeq = (last?.seq ?? 0) + 1;
     this.step = last?.step ?? 0;
     for (const row of rows) {
       if (row.path === cancelPath) this.closingAt = row.scheduledAt;
-      if (row.status === entryStatus.failed && row.delivery !== undefined) this.noteFailure(row.delivery, row);
+      if (row.status === entryStatus.failed && row.delivery !== undefined)
+        this.noteFailure(row.delivery, row);
       if (this.coroutine.waiting(row.path) !== undefined) this.open.set(row.path, { ...row });
     }
     const queued = await this.#queuedSeqs(deps, execution);
     this.lost = rows.filter((row) => {
-      if (!this.open.has(row.path) || row.status === entryStatus.completed || local.has(row.path)) return false;
+      if (!this.open.has(row.path) || row.status === entryStatus.completed || local.has(row.path))
+        return false;
       if (row.kind === "run" || row.kind === "sendSignal") return true;
       return row.kind === "call" && !queued.has(row.seq);
     });
   }
 
-  async #queuedSeqs({ store }: WorkerDeps, execution: ClaimedExecution): Promise<ReadonlySet<number>> {
+  async #queuedSeqs(
+    { store }: WorkerDeps,
+    execution: ClaimedExecution,
+  ): Promise<ReadonlySet<number>> {
     if (![...this.open.values()].some((entry) => entry.kind === "call")) return new Set();
     const tasks = await store.tasks({ execution: execution.key, limit: Number.MAX_SAFE_INTEGER });
     const arrivals = await store.arrivals(execution.key);

@@ -40,7 +40,12 @@ export class Session {
   #stopped = false;
 
   /** `onLost` is called when this session was found dead. `running` names what runs, for warnings. */
-  constructor(deps: WorkerDeps, options: ResolvedServeOptions, onLost: () => void, running: () => string) {
+  constructor(
+    deps: WorkerDeps,
+    options: ResolvedServeOptions,
+    onLost: () => void,
+    running: () => string,
+  ) {
     this.#deps = deps;
     this.#options = options;
     this.#onLost = onLost;
@@ -70,7 +75,13 @@ export class Session {
       leaseMs: leaseDurationMs,
       queues,
       tags,
-      functions: registry.all().map((fn) => (fn.options.version === undefined ? fn.functionName : `${fn.functionName}@${fn.options.version}`)),
+      functions: registry
+        .all()
+        .map((fn) =>
+          fn.options.version === undefined
+            ? fn.functionName
+            : `${fn.functionName}@${fn.options.version}`,
+        ),
       former,
     });
     failpoint("register.after-commit");
@@ -117,7 +128,10 @@ export class Session {
     const interval = this.#options.heartbeatIntervalMs;
     if (interval === undefined || this.#stopped) return;
     const due = monotonicMs() + interval;
-    this.#endBeating = this.#deps.clock.schedule(interval, () => void this.#beat(monotonicMs() - due));
+    this.#endBeating = this.#deps.clock.schedule(
+      interval,
+      () => void this.#beat(monotonicMs() - due),
+    );
   }
 
   async #beat(lateMs: number): Promise<void> {
@@ -141,7 +155,10 @@ export class Session {
   #lookLater(): void {
     if (this.#stopped) return;
     this.#endLooking();
-    this.#endLooking = this.#deps.clock.schedule(this.#lookInterval(), () => void this.lookAfterOthers());
+    this.#endLooking = this.#deps.clock.schedule(
+      this.#lookInterval(),
+      () => void this.lookAfterOthers(),
+    );
   }
 
   #lookInterval(): number {
@@ -156,11 +173,19 @@ export class Session {
       const gap = now - this.#lastLook > 2 * this.#lookInterval();
       this.#lastLook = now;
       for (const session of sessions) {
-        if (session.state === "live" && session.key !== this.#key && this.#isDead(session, now, gap)) await this.#bury(session);
+        if (
+          session.state === "live" &&
+          session.key !== this.#key &&
+          this.#isDead(session, now, gap)
+        )
+          await this.#bury(session);
       }
     } catch (error) {
       this.#lastLook = -Infinity; // a look that failed is a gap
-      this.#deps.observer.log.warn("the other workers could not be looked after; it is tried again", { error });
+      this.#deps.observer.log.warn(
+        "the other workers could not be looked after; it is tried again",
+        { error },
+      );
     }
     this.#lookLater();
   }
@@ -178,12 +203,18 @@ export class Session {
   async #bury(session: SessionRow): Promise<void> {
     this.#seen.delete(session.key);
     failpoint("reap.before-submit");
-    const { released } = await this.#deps.committer.submit("reap", { session: session.key, died: true });
-    failpoint("reap.after-commit");
-    this.#deps.observer.log.warn(`worker "${session.name}" (${session.host}, process ${session.pid}) is gone; what it held goes on elsewhere`, {
-      session: session.id,
-      released,
+    const { released } = await this.#deps.committer.submit("reap", {
+      session: session.key,
+      died: true,
     });
+    failpoint("reap.after-commit");
+    this.#deps.observer.log.warn(
+      `worker "${session.name}" (${session.host}, process ${session.pid}) is gone; what it held goes on elsewhere`,
+      {
+        session: session.id,
+        released,
+      },
+    );
   }
 }
 

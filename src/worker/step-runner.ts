@@ -3,6 +3,7 @@ import type { Activity, AnyDurable } from "../core/durable.ts";
 import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
 import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/step-options.ts";
+import type { Logger } from "../observe/events.ts";
 import { childLogger } from "../observe/observer.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { WorkerDeps } from "./deps.ts";
@@ -36,12 +37,14 @@ export function storedOptions(json: string | undefined): StoredOptions {
 export class StepRunner {
   readonly #deps: WorkerDeps;
   readonly #workerId: string;
+  readonly #logger: Logger;
   /** Of functions as they are defined: the same at every call. */
   readonly #policies = new WeakMap<AnyDurable, AttemptPolicy>();
 
   constructor(deps: WorkerDeps, workerId: string) {
     this.#deps = deps;
     this.#workerId = workerId;
+    this.#logger = childLogger(deps.observer.log, { workerId });
   }
 
   /** How attempts of a function are made; undefined if it is not here. */
@@ -57,10 +60,15 @@ export class StepRunner {
   begin(step: Step, policy: AttemptPolicy): Attempt {
     const { clock, codec, observer, registry } = this.#deps;
     const fn = registry.get(step.name);
-    if (fn === undefined || fn.kind !== "activity" || isRemote(fn)) throw new Error(`no activity "${step.name}" is registered here`);
+    if (fn === undefined || fn.kind !== "activity" || isRemote(fn))
+      throw new Error(`no activity "${step.name}" is registered here`);
     const args = codec.decode(step.input, step.place) as readonly unknown[];
     failpoint("perform.before-start");
-    observer.emit({ type: "taskClaimed", ...this.#event(step), queuedMs: Math.max(0, clock.now() - step.dueAt) });
+    observer.emit({
+      type: "taskClaimed",
+      ...this.#event(step),
+      queuedMs: Math.max(0, clock.now() - step.dueAt),
+    });
     return startAttempt({
       executionId: step.executionId,
       taskId: step.taskId,
@@ -72,7 +80,7 @@ export class StepRunner {
       args,
       timeoutMs: policy.timeoutMs,
       heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
-      logger: childLogger(observer.log, { executionId: step.executionId, taskId: step.taskId, workerId: this.#workerId }),
+      logger: this.#logger,
       clock,
     });
   }
@@ -85,10 +93,29 @@ export class StepRunner {
       this.#deps.observer.emit({ type: "taskCompleted", ...event, durationMs });
       return;
     }
-    this.#deps.observer.emit({ type: "taskFailed", ...event, reason: reasonOf(verdict.error), retrying: verdict.kind === "again" });
+    this.#deps.observer.emit({
+      type: "taskFailed",
+      ...event,
+      reason: reasonOf(verdict.error),
+      retrying: verdict.kind === "again",
+    });
   }
 
-  #event(step: Step): { step: string; kind: string; queue: string | undefined; workerId: string; executionId: string; taskId: string } {
-    return { step: step.name, kind: "activity", queue: step.queue, workerId: this.#workerId, executionId: step.executionId, taskId: step.taskId };
+  #event(step: Step): {
+    step: string;
+    kind: string;
+    queue: string | undefined;
+    workerId: string;
+    executionId: string;
+    taskId: string;
+  } {
+    return {
+      step: step.name,
+      kind: "activity",
+      queue: step.queue,
+      workerId: this.#workerId,
+      executionId: step.executionId,
+      taskId: step.taskId,
+    };
   }
 }

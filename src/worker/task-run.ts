@@ -1,9 +1,16 @@
-import { CancelledError, DrainError, LeaseLostError, PoisonError } from "../core/errors.ts";
+import {
+  CancelledError,
+  DrainError,
+  ExpiryError,
+  LeaseLostError,
+  PoisonError,
+} from "../core/errors.ts";
 import type { Payload } from "../core/payload.ts";
 import { entryPlace, itemPath, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
+import { reasonIn } from "./cancel-reason.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { Slots } from "./slots.ts";
@@ -16,6 +23,7 @@ export interface TaskHost {
   readonly steps: StepRunner;
   readonly slots: Slots;
   readonly maxClaims: number;
+  readonly cancelGraceMs: number;
   readonly session: () => number;
   /** The task is over here: every item has ended, or it is not ours any more. */
   readonly taskOver: (run: TaskRun) => void;
@@ -40,6 +48,7 @@ export class TaskRun {
   #left: number;
   #dropped = false;
   #told = false;
+  #endGrace: () => void = nothing;
 
   constructor(task: ClaimedTask, host: TaskHost) {
     this.task = task;
@@ -62,11 +71,49 @@ export class TaskRun {
     return this.#running.size;
   }
 
-  /** Nobody waits for it any more, or its execution is being closed: tells what runs. Whoever still waits gets the outcome. */
+  /**
+   * Nobody waits for it any more, or its execution is being closed: tells what runs. Whoever still waits gets the outcome. What does not
+   * answer gives its places back when the grace is over.
+   */
   stop(): void {
     if (this.#told) return;
     this.#told = true;
-    for (const { attempt } of this.#running.values()) attempt.abort(new CancelledError());
+    void this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    const reason = await this.#reasonToStop();
+    for (const { attempt } of this.#running.values()) attempt.abort(reason);
+    if (this.#running.size === 0) return;
+    this.#endGrace = this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () => {
+      for (const { attempt } of this.#running.values()) attempt.abandon(reason);
+    });
+  }
+
+  /** What the execution is closed by, if it is. */
+  async #reasonToStop(): Promise<CancelledError | ExpiryError> {
+    const { store, clock } = this.#host.deps;
+    const { execution: key, executionId } = this.task;
+    const row = await store.executionByKey(key).catch(() => undefined);
+    if (row?.state === "cancelling" || row?.state === "cancelled")
+      return new CancelledError(reasonIn(row.cancelReason));
+    if (
+      row?.state === "timed_out" ||
+      (row?.deadline !== undefined && row.deadline <= clock.now())
+    ) {
+      return new ExpiryError(
+        "EXECUTION_TIMED_OUT",
+        `execution "${executionId}" passed its maxDuration`,
+      );
+    }
+    const { totalTimeoutMs } = this.#policy;
+    if (totalTimeoutMs !== undefined && clock.now() >= this.task.scheduledAt + totalTimeoutMs) {
+      return new ExpiryError(
+        "ATTEMPT_TIMED_OUT",
+        `activity "${this.task.name}" had no outcome within its totalTimeout`,
+      );
+    }
+    return new CancelledError("nobody waits for it any more");
   }
 
   /** The worker drains: attempts are told, and end here one way or the other. */
@@ -77,13 +124,20 @@ export class TaskRun {
   /** The session is lost: whatever comes of it here is refused. */
   lose(): void {
     this.#dropped = true;
-    for (const { attempt } of this.#running.values()) attempt.abandon(new LeaseLostError("the lease of this worker was lost"));
+    for (const { attempt } of this.#running.values())
+      attempt.abandon(new LeaseLostError("the lease of this worker was lost"));
   }
 
   #beginItem(item: number | undefined, input: Payload): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
-      void this.#end(item, { ok: false, error: refusal, gaveUp: false }, this.#stepOf(item, input), true, 0);
+      void this.#end(
+        item,
+        { ok: false, error: refusal, gaveUp: false },
+        this.#stepOf(item, input),
+        true,
+        0,
+      );
       return;
     }
     const step = this.#stepOf(item, input);
@@ -92,7 +146,13 @@ export class TaskRun {
       this.#running.set(item, { attempt, step });
       void attempt.done.then((outcome) => {
         this.#running.delete(item);
-        return this.#end(item, outcome, step, this.#isFinal(attempt), this.#host.deps.clock.now() - attempt.startedAt);
+        return this.#end(
+          item,
+          outcome,
+          step,
+          this.#isFinal(attempt),
+          this.#host.deps.clock.now() - attempt.startedAt,
+        );
       });
     } catch (error) {
       void this.#end(item, { ok: false, error, gaveUp: false }, step, true, 0);
@@ -108,13 +168,17 @@ export class TaskRun {
       );
     }
     if (this.#policy.retry.maxAttempts === 1 && task.attempt > 1) {
-      return new LeaseLostError(`the worker that ran activity "${task.name}" was lost, and maxAttempts: 1 allows no second start`);
+      return new LeaseLostError(
+        `the worker that ran activity "${task.name}" was lost, and maxAttempts: 1 allows no second start`,
+      );
     }
     return undefined;
   }
 
   #isFinal(attempt: Attempt): boolean {
-    return this.#told || (attempt.aborted instanceof DrainError && this.#policy.retry.maxAttempts === 1);
+    return (
+      this.#told || (attempt.aborted instanceof DrainError && this.#policy.retry.maxAttempts === 1)
+    );
   }
 
   #stepOf(item: number | undefined, input: Payload): Step {
@@ -127,38 +191,72 @@ export class TaskRun {
       queue: task.queue,
       input,
       // Items are encoded at the place of their map.
-      place: entryPlace(task.executionId, task.run, task.apart ? task.path.slice(0, task.path.lastIndexOf(".")) : task.path),
+      place: entryPlace(
+        task.executionId,
+        task.run,
+        task.apart ? task.path.slice(0, task.path.lastIndexOf(".")) : task.path,
+      ),
       options: this.#options,
       attempt: task.attempt,
       dueAt: task.dueAt,
     };
   }
 
-  async #end(item: number | undefined, outcome: AttemptOutcome, step: Step, final: boolean, durationMs: number): Promise<void> {
+  async #end(
+    item: number | undefined,
+    outcome: AttemptOutcome,
+    step: Step,
+    final: boolean,
+    durationMs: number,
+  ): Promise<void> {
     const drained = !outcome.ok && outcome.error instanceof DrainError && !final;
     const { codec } = this.#host.deps;
     const verdict: Verdict = drained
-      ? { kind: "again", payload: codec.encodeFailure(outcome.error, step.place), delayMs: 0, error: outcome.error }
+      ? {
+          kind: "again",
+          payload: codec.encodeFailure(outcome.error, step.place),
+          delayMs: 0,
+          error: outcome.error,
+        }
       : this.#judged(outcome, step, final);
     this.#left -= 1;
     const last = this.#left === 0;
     if (!this.#dropped) {
       failpoint("task.before-submit");
-      const stored = await this.#host.storing(() => this.#host.deps.committer.submit("task", this.#outcomeOf(item, verdict, step, last, drained)));
+      const stored = await this.#host.storing(() =>
+        this.#host.deps.committer.submit(
+          "task",
+          this.#outcomeOf(item, verdict, step, last, drained),
+        ),
+      );
       failpoint("task.after-commit");
       if (stored === "stored") this.#host.steps.ended(step, verdict, durationMs);
     }
     this.#host.slots.release();
-    if (last) this.#host.taskOver(this);
+    if (!last) return;
+    this.#endGrace();
+    this.#host.taskOver(this);
   }
 
   #judged(outcome: AttemptOutcome, step: Step, final: boolean): Verdict {
     const { codec } = this.#host.deps;
-    if (!outcome.ok && outcome.error instanceof LeaseLostError) return failed(codec, step.place, outcome.error);
-    return judge(codec, step.place, outcome, { policy: this.#policy, failures: this.task.failures, random: Math.random(), final });
+    if (!outcome.ok && outcome.error instanceof LeaseLostError)
+      return failed(codec, step.place, outcome.error);
+    return judge(codec, step.place, outcome, {
+      policy: this.#policy,
+      failures: this.task.failures,
+      random: Math.random(),
+      final,
+    });
   }
 
-  #outcomeOf(item: number | undefined, verdict: Verdict, step: Step, last: boolean, drained: boolean): TaskOutcome {
+  #outcomeOf(
+    item: number | undefined,
+    verdict: Verdict,
+    step: Step,
+    last: boolean,
+    drained: boolean,
+  ): TaskOutcome {
     const { codec } = this.#host.deps;
     return {
       session: this.#session,
@@ -174,11 +272,18 @@ export class TaskRun {
           ? {
               kind: "completed",
               value: verdict.payload,
-              records: verdict.records === undefined ? undefined : codec.encode(verdict.records, step.place, "records"),
+              records:
+                verdict.records === undefined
+                  ? undefined
+                  : codec.encode(verdict.records, step.place, "records"),
             }
           : verdict.kind === "failed"
             ? { kind: "failed", value: verdict.payload }
             : { kind: "again", delayMs: verdict.delayMs, error: verdict.payload },
     };
   }
+}
+
+function nothing(): void {
+  // no timer is set
 }

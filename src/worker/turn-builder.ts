@@ -51,7 +51,16 @@ export class TurnBuilder {
   #nextSeq: number;
   #step: number;
 
-  constructor(codec: PayloadCodec, run: RunId, position: { readonly nextSeq: number; readonly step: number; readonly open: Map<string, OpenEntry>; readonly now: number }) {
+  constructor(
+    codec: PayloadCodec,
+    run: RunId,
+    position: {
+      readonly nextSeq: number;
+      readonly step: number;
+      readonly open: Map<string, OpenEntry>;
+      readonly now: number;
+    },
+  ) {
     this.#codec = codec;
     this.#run = run;
     this.#open = position.open;
@@ -91,7 +100,10 @@ export class TurnBuilder {
   }
 
   /** Says where and how a new entry's work runs. */
-  place(path: string, placing: Partial<Pick<Writable<NewEntry>, "options" | "attempt" | "here" | "startedAt">>): void {
+  place(
+    path: string,
+    placing: Partial<Pick<Writable<NewEntry>, "options" | "attempt" | "here" | "startedAt">>,
+  ): void {
     const row = this.#inserted.get(path);
     const open = this.#open.get(path);
     if (row === undefined || open === undefined) return;
@@ -100,12 +112,24 @@ export class TurnBuilder {
   }
 
   /** An entry of an earlier commit gets another attempt, here or in the queue. */
-  change(path: string, change: Pick<EntryChange, "attempt" | "failures" | "here"> & { readonly value: Payload | undefined; readonly startedAt: number | undefined }): void {
+  change(
+    path: string,
+    change: Pick<EntryChange, "attempt" | "failures" | "here"> & {
+      readonly value: Payload | undefined;
+      readonly startedAt: number | undefined;
+    },
+  ): void {
     const open = this.#open.get(path);
     if (open === undefined) return;
     open.attempt = change.attempt;
     open.failures = change.failures;
-    this.#setChange({ ...change, seq: open.seq, status: entryStatus.pending, delivery: undefined, endedAt: undefined });
+    this.#setChange({
+      ...change,
+      seq: open.seq,
+      status: entryStatus.pending,
+      delivery: undefined,
+      endedAt: undefined,
+    });
   }
 
   rows(): {
@@ -121,8 +145,14 @@ export class TurnBuilder {
       changes: this.#changes === undefined ? none : [...this.#changes.values()],
       withdrawn: this.#withdrawn ?? none,
       told: this.#told ?? none,
-      counters: this.#counters === undefined ? none : [...this.#counters].map(([name, value]) => ({ name, value })),
-      state: this.#state === undefined ? none : [...this.#state].map(([name, value]) => ({ name, value })),
+      counters:
+        this.#counters === undefined
+          ? none
+          : [...this.#counters].map(([name, value]) => ({ name, value })),
+      state:
+        this.#state === undefined
+          ? none
+          : [...this.#state].map(([name, value]) => ({ name, value })),
     };
   }
 
@@ -200,7 +230,8 @@ export class TurnBuilder {
   #record(change: Change): void {
     const seq = this.#nextSeq++;
     if (isStep(change.kind)) this.#step += 1;
-    const { input, value } = change.outcome === undefined ? this.#encodedChange(change) : this.#refusedChange(change);
+    const { input, value } =
+      change.outcome === undefined ? this.#encodedChange(change) : this.#refusedChange(change);
     this.#entries.push({
       seq,
       path: change.path,
@@ -223,27 +254,48 @@ export class TurnBuilder {
   }
 
   /** A value that could not be stored: the error was thrown at the yield, and is thrown there again on replay. */
-  #refusedChange({ outcome, path }: Change): { readonly input: undefined; readonly value: Payload | undefined } {
+  #refusedChange({ outcome, path }: Change): {
+    readonly input: undefined;
+    readonly value: Payload | undefined;
+  } {
     const place = entryPlace(this.#run.id, this.#run.run, path);
-    return { input: undefined, value: outcome?.ok === false ? this.#codec.encodeFailure(outcome.error, place) : undefined };
+    return {
+      input: undefined,
+      value: outcome?.ok === false ? this.#codec.encodeFailure(outcome.error, place) : undefined,
+    };
   }
 
-  #encodedChange(change: Change): { readonly input: Payload | undefined; readonly value: Payload | undefined } {
+  #encodedChange(change: Change): {
+    readonly input: Payload | undefined;
+    readonly value: Payload | undefined;
+  } {
     const { name } = change;
     if (name === undefined) {
-      return { input: undefined, value: this.#codec.encode(change.change, entryPlace(this.#run.id, this.#run.run, change.path)) };
+      return {
+        input: undefined,
+        value: this.#codec.encode(
+          change.change,
+          entryPlace(this.#run.id, this.#run.run, change.path),
+        ),
+      };
     }
     if (change.kind === "counters.add") {
       const before = Number(change.input ?? 0);
       this.#counters ??= new Map();
       this.#counters.set(name, before + Number(change.change));
-      return { input: change.input === undefined ? undefined : String(before), value: String(change.change) };
+      return {
+        input: change.input === undefined ? undefined : String(before),
+        value: String(change.change),
+      };
     }
     const place = statePlace(this.#run.id, name);
     const value = this.#codec.encode(change.change, place, name);
     this.#state ??= new Map();
     this.#state.set(name, value);
-    return { input: change.input === undefined ? undefined : this.#codec.encode(change.input, place, name), value };
+    return {
+      input: change.input === undefined ? undefined : this.#codec.encode(change.input, place, name),
+      value,
+    };
   }
 
   #stop(path: string, stillWaiting: boolean): void {
@@ -266,7 +318,8 @@ export class TurnBuilder {
   }
 
   #inputOf(entry: TurnEntry): Payload | undefined {
-    if (entry.kind === "cancel") return this.#codec.encode(entry.input, entryPlace(this.#run.id, this.#run.run, entry.path));
+    if (entry.kind === "cancel")
+      return this.#codec.encode(entry.input, entryPlace(this.#run.id, this.#run.run, entry.path));
     if (entry.kind === "map") return undefined;
     return entry.input as Payload | undefined;
   }

@@ -3,13 +3,13 @@
  * for the coroutine, which cannot be rewound (W3).
  */
 import type { CallEffect } from "../core/effects/call.ts";
-import { LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
+import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
 import type { Delivery, Done, Facts, Turn as Step } from "../core/interpreter/turn.ts";
 import { attemptPolicy, unsupportedOptions, type StoredOptions } from "../core/step-options.ts";
 import type { ClaimedExecution, EntryRow } from "../store/store.ts";
 import { readInbox } from "./inbound.ts";
 import { stopReason, type LocalSteps, type RetriedStep, type SettledStep } from "./local-steps.ts";
-import { nothingOutbound, type Outbound, type Outgoing } from "./outbound.ts";
+import { Outbound, type Outgoing } from "./outbound.ts";
 import type { Replica } from "./replica.ts";
 import type { RunHost } from "./run-host.ts";
 import { TurnBuilder, type OutcomeFacts } from "./turn-builder.ts";
@@ -30,7 +30,7 @@ export interface TurnContext {
 
 export class Turn {
   readonly builder: TurnBuilder;
-  readonly outbound: Outbound = nothingOutbound();
+  readonly outbound = new Outbound();
   readonly settled: readonly SettledStep[];
   readonly retried: readonly RetriedStep[];
   readonly arrived: number[] = [];
@@ -61,7 +61,14 @@ export class Turn {
     for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
-      outgoing.retryLater(step.step, step.payload, step.delayMs, step.counted, this.builder, this.outbound);
+      outgoing.retryLater(
+        step.step,
+        step.payload,
+        step.delayMs,
+        step.counted,
+        this.builder,
+        this.outbound,
+      );
     }
   }
 
@@ -83,7 +90,9 @@ export class Turn {
   unread(): readonly string[] {
     const { coroutine } = this.#context.replica;
     if (coroutine.signalWaits.size === 0 || this.done !== undefined) return [];
-    return [...coroutine.signalWaits].filter(([, paths]) => [...paths].some((path) => this.#isUnread(path))).map(([name]) => name);
+    return [...coroutine.signalWaits]
+      .filter(([, paths]) => [...paths].some((path) => this.#isUnread(path)))
+      .map(([name]) => name);
   }
 
   /** Messages for those waits, oldest first. */
@@ -91,7 +100,9 @@ export class Turn {
     const { host, execution, replica } = this.#context;
     const deliveries: Delivery[] = [];
     for (const name of names) {
-      const paths = new Set([...(replica.coroutine.signalWaits.get(name) ?? [])].filter((path) => this.#isUnread(path)));
+      const paths = new Set(
+        [...(replica.coroutine.signalWaits.get(name) ?? [])].filter((path) => this.#isUnread(path)),
+      );
       this.#asked ??= new Set();
       for (const path of paths) this.#asked.add(path);
       const taken = new Set(this.consumed.map((message) => message.signal));
@@ -110,7 +121,12 @@ export class Turn {
   /** Decides where the work of new entries runs. @returns whether the slot that the claim kept was used. */
   send(slotKept: boolean): boolean {
     if (this.done !== undefined) return false;
-    return this.#context.outgoing.send(this.builder.scheduled(), this.builder, this.outbound, slotKept);
+    return this.#context.outgoing.send(
+      this.builder.scheduled(),
+      this.builder,
+      this.outbound,
+      slotKept,
+    );
   }
 
   /** Frees what was reserved for what will not be begun. */
@@ -136,20 +152,37 @@ export class Turn {
     const { replica, local, host, execution } = this.#context;
     for (const entry of step.delivered) {
       const open = replica.open.get(entry.path);
-      if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined) continue;
-      replica.noteFailure(entry.delivery, { ...open, attempt: (entry.tag as OutcomeFacts | undefined)?.attempt ?? open.attempt });
+      if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined)
+        continue;
+      replica.noteFailure(entry.delivery, {
+        ...open,
+        attempt: (entry.tag as OutcomeFacts | undefined)?.attempt ?? open.attempt,
+      });
     }
     this.builder.add(step, (path) => replica.coroutine.waiting(path) !== undefined);
     if (step.cancelled.length > 0) {
-      const why = stopReason(replica.coroutine.closingReason);
+      const stop = stopReason(replica.coroutine.closingReason);
       for (const path of step.cancelled) {
+        const why =
+          replica.open.get(path) === undefined ? (this.#ownEnd(step, path) ?? stop) : stop;
         if (replica.coroutine.waiting(path) === undefined) local.withdraw(path, why);
         else local.tell(path, why);
       }
     }
     for (const error of step.unheard) {
-      host.deps.observer.log.warn("an error was thrown while a branch was being closed", { executionId: execution.id, error });
+      host.deps.observer.log.warn("an error was thrown while a branch was being closed", {
+        executionId: execution.id,
+        error,
+      });
     }
+  }
+
+  /** What an entry ended by that was ended by its own time: an activity past its totalTimeout. */
+  #ownEnd(step: Step, path: string): Error | undefined {
+    const outcome = step.delivered.find((entry) => entry.path === path)?.outcome;
+    return outcome?.ok === false && outcome.error instanceof ExpiryError
+      ? outcome.error
+      : undefined;
   }
 
   /** What a new entry asks for and gets at once: a map of nothing, a function that this version cannot run. */
@@ -159,12 +192,16 @@ export class Turn {
       if (effect?.kind !== "call" && effect?.kind !== "map") continue;
       const refused = unsupportedOptions(effect.fn);
       if (refused.length > 0) {
-        const error = new NotSupportedError(`"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`);
+        const error = new NotSupportedError(
+          `"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`,
+        );
         deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       } else if (effect.kind === "map" && effect.items.length === 0) {
         deliveries.push({ kind: "outcome", path, outcome: { ok: true, value: [] } });
       } else if (effect.kind === "map" && effect.fn.kind === "workflow") {
-        const error = new NotSupportedError(`"${effect.name}" is a workflow, and this version of Stent maps activities only; use all(items.map((item) => call(fn, item)))`);
+        const error = new NotSupportedError(
+          `"${effect.name}" is a workflow, and this version of Stent maps activities only; use all(items.map((item) => call(fn, item)))`,
+        );
         deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       }
     }
@@ -173,31 +210,82 @@ export class Turn {
 
   /** An attempt that was lost with its worker, or is asked for anew after a retry. */
   #takeUpLost(row: EntryRow): void {
-    const { replica, host, outgoing } = this.#context;
+    const { replica, host, local, outgoing, marks } = this.#context;
     const leaf = replica.coroutine.waiting(row.path);
-    if (leaf === undefined || leaf.late) return;
+    if (leaf === undefined) return;
+    if (leaf.late) {
+      // The execution is being closed and waited for what was running: that will not come any more, and nothing is begun anew.
+      local.fail(
+        row.path,
+        new LeaseLostError(
+          `the worker that ran "${row.name ?? row.kind}" was lost while its execution was being closed`,
+        ),
+      );
+      return;
+    }
     const { effect } = leaf;
+    const deaths = marks.get(row.seq) ?? 0;
     if (effect.kind === "run") {
-      this.builder.change(row.path, { attempt: row.attempt + 1, failures: 0, here: true, value: undefined, startedAt: host.deps.clock.now() });
-      this.outbound.closures.push({ path: row.path, fn: effect.fn });
+      if (deaths >= host.maxClaims) {
+        local.fail(
+          row.path,
+          new PoisonError(
+            `closure "${effect.name}" was running in ${deaths} worker sessions when they died; it is not tried again by itself`,
+          ),
+        );
+        return;
+      }
+      this.builder.change(row.path, {
+        attempt: row.attempt + 1,
+        failures: 0,
+        here: true,
+        value: undefined,
+        startedAt: host.deps.clock.now(),
+      });
+      this.outbound.add("closures", { path: row.path, fn: effect.fn });
     } else if (effect.kind === "sendSignal" && row.input !== undefined) {
       outgoing.resend(row.path, effect, row.input, this.builder, this.outbound);
     } else if (effect.kind === "call" && row.input !== undefined) {
-      this.#takeUpCall(row, effect, row.input);
+      this.#takeUpCall(row, effect, row.input, deaths);
     }
   }
 
   /** By I5: one start at most under maxAttempts 1; and what keeps killing its process is not tried for ever. */
-  #takeUpCall(row: EntryRow, effect: CallEffect, input: NonNullable<EntryRow["input"]>): void {
-    const { host, local, outgoing, marks } = this.#context;
+  #takeUpCall(
+    row: EntryRow,
+    effect: CallEffect,
+    input: NonNullable<EntryRow["input"]>,
+    deaths: number,
+  ): void {
+    const { host, local, outgoing } = this.#context;
     const policy = attemptPolicy(effect.fn, JSON.parse(row.options ?? "{}") as StoredOptions);
-    const deaths = marks.get(row.seq) ?? 0;
     if (deaths >= host.maxClaims) {
-      local.fail(row.path, new PoisonError(`activity "${effect.name}" was running in ${deaths} worker sessions when they died; it is not tried again by itself`));
+      local.fail(
+        row.path,
+        new PoisonError(
+          `activity "${effect.name}" was running in ${deaths} worker sessions when they died; it is not tried again by itself`,
+        ),
+      );
     } else if (policy.retry.maxAttempts === 1 && row.worker !== undefined) {
-      local.fail(row.path, new LeaseLostError(`the worker that ran activity "${effect.name}" was lost, and maxAttempts: 1 allows no second start`));
+      local.fail(
+        row.path,
+        new LeaseLostError(
+          `the worker that ran activity "${effect.name}" was lost, and maxAttempts: 1 allows no second start`,
+        ),
+      );
     } else {
-      outgoing.again({ path: row.path, effect, attempt: row.attempt, failures: row.failures, input }, this.builder, this.outbound);
+      outgoing.again(
+        {
+          path: row.path,
+          effect,
+          attempt: row.attempt,
+          failures: row.failures,
+          input,
+          suspected: deaths > 0,
+        },
+        this.builder,
+        this.outbound,
+      );
     }
   }
 }

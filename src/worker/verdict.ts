@@ -8,9 +8,19 @@ import type { AttemptOutcome } from "./perform.ts";
 
 /** What becomes of a step after an attempt; payloads as they will be stored, values as replay will see them. */
 export type Verdict =
-  | { readonly kind: "completed"; readonly payload: Payload; readonly value: unknown; readonly records: Records | undefined }
+  | {
+      readonly kind: "completed";
+      readonly payload: Payload;
+      readonly value: unknown;
+      readonly records: Records | undefined;
+    }
   | { readonly kind: "failed"; readonly payload: Payload; readonly error: Error }
-  | { readonly kind: "again"; readonly payload: Payload; readonly delayMs: number; readonly error: unknown };
+  | {
+      readonly kind: "again";
+      readonly payload: Payload;
+      readonly delayMs: number;
+      readonly error: unknown;
+    };
 
 /** How the failures of a step are counted. */
 export interface Counting {
@@ -24,11 +34,19 @@ export interface Counting {
 }
 
 /** Judges how an attempt ended. A result that cannot be stored is a failure that another attempt would not mend. */
-export function judge(codec: PayloadCodec, place: Place, outcome: AttemptOutcome, counting: Counting): Verdict {
+export function judge(
+  codec: PayloadCodec,
+  place: Place,
+  outcome: AttemptOutcome,
+  counting: Counting,
+): Verdict {
   if (!outcome.ok) return judgeFailure(codec, place, outcome.error, counting);
   try {
     const { payload, value } = codec.roundTrip(outcome.value, place, "result");
-    const records = outcome.records === undefined ? undefined : (codec.roundTrip(outcome.records, place, "records").value as Records);
+    const records =
+      outcome.records === undefined
+        ? undefined
+        : (codec.roundTrip(outcome.records, place, "records").value as Records);
     return { kind: "completed", payload, value, records };
   } catch (error) {
     if (!(error instanceof SerializationError)) throw error;
@@ -36,15 +54,29 @@ export function judge(codec: PayloadCodec, place: Place, outcome: AttemptOutcome
   }
 }
 
-function judgeFailure(codec: PayloadCodec, place: Place, error: unknown, counting: Counting): Verdict {
+function judgeFailure(
+  codec: PayloadCodec,
+  place: Place,
+  error: unknown,
+  counting: Counting,
+): Verdict {
   if (counting.final || error instanceof NonRetryableError) return failed(codec, place, error);
   const next = afterFailure(counting.policy.retry, error, counting.failures + 1, counting.random);
   if (next.kind === "giveUp") return failed(codec, place, error);
-  return { kind: "again", payload: codec.encodeFailure(error, place), delayMs: next.delayMs, error };
+  return {
+    kind: "again",
+    payload: codec.encodeFailure(error, place),
+    delayMs: next.delayMs,
+    error,
+  };
 }
 
 /** A failure as it will be stored, and as replay will see it. */
-export function failed(codec: PayloadCodec, place: Place, error: unknown): Extract<Verdict, { kind: "failed" }> {
+export function failed(
+  codec: PayloadCodec,
+  place: Place,
+  error: unknown,
+): Extract<Verdict, { kind: "failed" }> {
   const payload = codec.encodeFailure(error, place);
   return { kind: "failed", payload, error: codec.decodeFailure(payload, place) };
 }

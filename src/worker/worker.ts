@@ -73,7 +73,12 @@ export class Worker {
     this.#options = options;
     this.#acceptance = new Acceptance(deps.registry, options);
     this.#slots = new Slots(options.maxConcurrency, () => this.#slotFreed());
-    this.#session = new Session(deps, options, () => this.#sessionLost(), () => runningNames());
+    this.#session = new Session(
+      deps,
+      options,
+      () => this.#sessionLost(),
+      () => runningNames(),
+    );
     this.#maintenance = new Maintenance(deps, options);
     this.#parked = new RecentlyUsed(options.maxCachedWorkflows, nothing);
     this.#claimer = new Claimer({
@@ -81,14 +86,24 @@ export class Worker {
       taken: (answer) => this.#take(answer),
       now: () => deps.clock.now(),
       schedule: (afterMs, fn) => deps.clock.schedule(afterMs, fn),
-      polling: { minMs: options.pollIntervalMs, maxMs: options.pollIntervalMaxMs, factor: options.pollBackoffFactor },
+      polling: {
+        minMs: options.pollIntervalMs,
+        maxMs: options.pollIntervalMaxMs,
+        factor: options.pollBackoffFactor,
+      },
     });
     this.#host = this.#makeHost();
     this.stopped = new Promise((resolve) => {
       this.#markStopped = resolve;
     });
     this.adopter = {
-      reserve: (lane) => (this.#state === "ready" && !this.#backlog && this.#acceptance.accepts(lane) && this.#slots.take() ? this.#session.key : undefined),
+      reserve: (lane) =>
+        this.#state === "ready" &&
+        !this.#backlog &&
+        this.#acceptance.accepts(lane) &&
+        this.#slots.take()
+          ? this.#session.key
+          : undefined,
       adopted: (execution) => void this.#adopt(execution),
       forgo: () => this.#slots.release(),
     };
@@ -140,7 +155,10 @@ export class Worker {
     try {
       await this.#session.leave();
     } catch (error) {
-      this.#deps.observer.log.warn("the session could not be ended; others will find it dead when its lease is over", { error });
+      this.#deps.observer.log.warn(
+        "the session could not be ended; others will find it dead when its lease is over",
+        { error },
+      );
     }
     this.#loseEverything();
     this.#options.lifecycle.toStopped();
@@ -149,7 +167,8 @@ export class Worker {
 
   async #drain(): Promise<void> {
     await this.#quiet(this.#options.drainTimeoutMs);
-    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()]) run.drain();
+    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()])
+      run.drain();
     await this.#quiet(drainGraceMs);
     await this.leave();
   }
@@ -157,8 +176,16 @@ export class Worker {
   /** Waits until nothing is held any more, or the time is up. */
   async #quiet(timeoutMs: number): Promise<void> {
     const endAt = monotonicMs() + timeoutMs;
-    while (this.#runs.size + this.#jobs.size + this.#tasks.size > 0 && monotonicMs() < endAt && this.#state === "draining") {
-      await delay(this.#deps.clock, Math.min(quietLookMs, Math.max(1, endAt - monotonicMs())), this.#ending.signal);
+    while (
+      this.#runs.size + this.#jobs.size + this.#tasks.size > 0 &&
+      monotonicMs() < endAt &&
+      this.#state === "draining"
+    ) {
+      await delay(
+        this.#deps.clock,
+        Math.min(quietLookMs, Math.max(1, endAt - monotonicMs())),
+        this.#ending.signal,
+      );
     }
   }
 
@@ -174,7 +201,14 @@ export class Worker {
       const peeked = await this.#deps.store.peek(accepts);
       if (!peeked.due) {
         this.#backlog = false;
-        return { kind: "claimed", executions: [], tasks: [], more: false, nextDueAt: peeked.nextDueAt, now: peeked.now };
+        return {
+          kind: "claimed",
+          executions: [],
+          tasks: [],
+          more: false,
+          nextDueAt: peeked.nextDueAt,
+          now: peeked.now,
+        };
       }
       // Kept while the claim is on its way, so that what runs never exceeds the limit.
       limit = this.#slotsToFill();
@@ -197,7 +231,10 @@ export class Worker {
       used = slotsOf(answer);
       return answer;
     } catch (error) {
-      this.#deps.observer.log.error("claiming failed; it is tried again", { workerId: this.#options.workerId, error });
+      this.#deps.observer.log.error("claiming failed; it is tried again", {
+        workerId: this.#options.workerId,
+        error,
+      });
       return undefined;
     } finally {
       this.#slots.occupy(used - limit);
@@ -244,7 +281,12 @@ export class Worker {
       if (slotKept) this.#slots.release();
       return;
     }
-    const run = new WorkflowRun(execution, fn as Workflow<unknown[], unknown>, this.#host, slotKept);
+    const run = new WorkflowRun(
+      execution,
+      fn as Workflow<unknown[], unknown>,
+      this.#host,
+      slotKept,
+    );
     this.#runs.set(execution.key, run);
     run.kick();
   }
@@ -255,12 +297,13 @@ export class Worker {
       steps: this.#host.steps,
       slots: this.#slots,
       maxClaims: this.#options.maxClaims,
+      cancelGraceMs: this.#options.cancelGraceMs,
       session: this.#host.session,
       storing: this.#host.storing,
       sessionLost: this.#host.sessionLost,
       taskOver: (over) => {
         this.#tasks.delete(over.task.key);
-        this.#suspects.delete(-over.task.key);
+        this.#clearOf(-over.task.key);
       },
     });
     if (task.marks >= suspectMarks) this.#suspects.add(-task.key);
@@ -309,7 +352,12 @@ export class Worker {
   #forget(key: number): void {
     this.#runs.delete(key);
     this.#jobs.delete(key);
-    this.#suspects.delete(key);
+    this.#clearOf(key);
+  }
+
+  /** The next suspect may be taken. */
+  #clearOf(suspect: number): void {
+    if (this.#suspects.delete(suspect)) this.#claimer.wake();
   }
 
   #park(key: number, dueAt: number | undefined): void {
@@ -327,7 +375,11 @@ export class Worker {
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
         if (this.#state === "stopped") return undefined;
-        if (pause === firstPauseMs) this.#deps.observer.log.error("what was done could not be stored yet; it is tried again", { workerId: this.#options.workerId, error });
+        if (pause === firstPauseMs)
+          this.#deps.observer.log.error(
+            "what was done could not be stored yet; it is tried again",
+            { workerId: this.#options.workerId, error },
+          );
       }
       await delay(this.#deps.clock, pause, this.#ending.signal);
     }
@@ -364,7 +416,8 @@ export class Worker {
   }
 
   #loseEverything(): void {
-    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()]) run.lose();
+    for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()])
+      run.lose();
     this.#runs.clear();
     this.#jobs.clear();
     this.#tasks.clear();
@@ -389,7 +442,10 @@ export class Worker {
 
   #checkHeldLater(): void {
     if (this.#state === "stopped") return;
-    this.#endHeldCheck = this.#deps.clock.schedule(heldCheckMs, () => void this.#checkHeld().then(() => this.#checkHeldLater()));
+    this.#endHeldCheck = this.#deps.clock.schedule(
+      heldCheckMs,
+      () => void this.#checkHeld().then(() => this.#checkHeldLater()),
+    );
   }
 
   /** Hints may be lost: what is held is looked up by itself. */
@@ -399,12 +455,16 @@ export class Worker {
     try {
       const held = await this.#deps.store.held(this.#session.key);
       const executions = new Map(held.executions.map((row) => [row.key, row]));
-      for (const [key, run] of this.#runs) if (run.wakeSeq !== executions.get(key)?.wakeSeq) run.wake();
-      for (const [key, job] of this.#jobs) if (job.wakeSeq !== executions.get(key)?.wakeSeq) void job.wake();
+      for (const [key, run] of this.#runs)
+        if (run.wakeSeq !== executions.get(key)?.wakeSeq) run.wake();
+      for (const [key, job] of this.#jobs)
+        if (job.wakeSeq !== executions.get(key)?.wakeSeq) void job.wake();
       const tasks = new Map(held.tasks.map((row) => [row.key, row]));
       for (const [key, task] of this.#tasks) if (tasks.get(key)?.cancelled !== false) task.stop();
     } catch (error) {
-      this.#deps.observer.log.warn("what is held could not be looked up; it is tried again", { error });
+      this.#deps.observer.log.warn("what is held could not be looked up; it is tried again", {
+        error,
+      });
     }
   }
 }
@@ -432,7 +492,10 @@ function continues(kept: ClaimedExecution, claimed: ClaimedExecution): boolean {
 }
 
 function runningNames(): string {
-  return [...new Set([...runningScopes()].map((scope) => scope.functionName))].join(", ") || "no activity";
+  return (
+    [...new Set([...runningScopes()].map((scope) => scope.functionName))].join(", ") ||
+    "no activity"
+  );
 }
 
 function nothing(): void {

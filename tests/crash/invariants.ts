@@ -6,47 +6,7 @@ import { endedSteps, place, type Snapshot } from "./snapshot.ts";
 
 /** What holds at every moment, also right after a kill. */
 export function checkMoment(snapshot: Snapshot): void {
-  assert.equal(snapshot.integrity, "ok");
-  const names = new Map(snapshot.executions.map((row) => [row.key, row.id]));
-  assertUnique("I1: a path is written once a run", snapshot.journal.filter(({ kind }) => !isRecord(kind)).map((row) => `${names.get(row.execution)} ${row.run} ${row.path}`));
-  assertUnique("I1: a delivery has its own number", snapshot.journal.filter((row) => row.delivery !== null && !["race", "cancel", "grace"].includes(row.kind)).map((row) => `${names.get(row.execution)} ${row.run} delivery ${row.delivery}`));
-  assertUnique("I11: one id, one execution", snapshot.executions.map(({ id }) => id));
-  assert.deepEqual(orphans(snapshot), [], "I8: no orphans");
-}
-
-/** I8: unfinished, and neither held by a live session, nor due, nor waiting for something that exists. */
-function orphans(snapshot: Snapshot): string[] {
-  const live = new Set(snapshot.workers.filter(({ state }) => state === "live").map(({ key }) => key));
-  const tasks = new Set(snapshot.tasks.map(place));
-  const fanouts = new Map(snapshot.fanouts.map((row) => [place(row), row.left]));
-  const unfinishedParents = new Set(snapshot.executions.filter((row) => row.ended_at === null).map((row) => row.parent));
-  const found: string[] = [];
-  for (const task of snapshot.tasks) {
-    if (task.worker !== null && !live.has(task.worker)) found.push(`task ${task.key} is held by a dead session`);
-  }
-  for (const row of snapshot.executions) {
-    if (row.ended_at !== null) {
-      if (snapshot.tasks.some(({ execution }) => execution === row.key)) found.push(`${row.id} has ended and has tasks`);
-      if (snapshot.arrivals.some(({ execution }) => execution === row.key)) found.push(`${row.id} has ended and has arrivals`);
-      continue;
-    }
-    if (row.worker !== null) {
-      if (!live.has(row.worker)) found.push(`${row.id} is held by a dead session`);
-      continue;
-    }
-    if (row.due_at !== null || row.blocked !== null) continue;
-    const waits = snapshot.journal
-      .filter((entry) => entry.execution === row.key && entry.run === row.run && entry.status === entryStatus.pending)
-      .some(
-        (entry) =>
-          entry.kind === "signal" ||
-          (entry.kind === "call" && tasks.has(place(entry))) ||
-          (entry.kind === "child" && unfinishedParents.has(row.key)) ||
-          (entry.kind === "map" && (fanouts.get(place(entry)) ?? 0) > 0 && tasks.has(place(entry))),
-      );
-    if (!waits) found.push(`${row.id} (${row.state}) waits for nothing that exists`);
-  }
-  return found;
+  assert.deepEqual(snapshot.violations, []);
 }
 
 /** I1 and I2: what was delivered and what has ended stays as it was. `reopened`: executions that a client has retried meanwhile. */
@@ -163,6 +123,20 @@ export function checkWorld(lines: readonly Line[], end: Snapshot, reopened: Read
   for (const row of end.arrivals) assert.fail(`an arrival is left: ${place(row)}`);
 }
 
+/** Nothing was done twice but what ran in a process when that was killed: all other attempts have an outcome that was stored. */
+export function checkNothingTwice(lines: readonly Line[], killed: ReadonlySet<number>): void {
+  const open = new Map<string, number>();
+  for (const line of lines) {
+    // The loser of a race is told to stop, and its outcome is nobody's.
+    if (line.what === "start" && line.fn !== "slow") {
+      const runner = open.get(line.key);
+      assert.ok(runner === undefined || killed.has(runner), `${line.fn} ${line.key} was started beside an attempt that was running`);
+      open.set(line.key, line.pid);
+    }
+    if (line.what === "completed" || line.what === "retried" || line.what === "gave-up") open.delete(line.key);
+  }
+}
+
 /** What every execution of the load comes to, whoever was killed meanwhile. */
 export function checkResults(lines: readonly Line[], ids: readonly string[], end: Snapshot): void {
   const results = new Map(lines.flatMap((line) => (line.what === "result" ? [[line.id, line]] : [])));
@@ -218,17 +192,5 @@ function expected(shape: string, n: number): readonly unknown[] {
       return [n, "LeaseLostError"];
     default:
       throw new Error(`nothing is expected of ${shape}`);
-  }
-}
-
-function isRecord(kind: string): boolean {
-  return ["counters.add", "state.set", "progress"].includes(kind);
-}
-
-function assertUnique(what: string, names: readonly string[]): void {
-  const seen = new Set<string>();
-  for (const name of names) {
-    assert.ok(!seen.has(name), `${what}: ${name}`);
-    seen.add(name);
   }
 }

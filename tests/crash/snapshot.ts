@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, rmSync } from "node:fs";
 import Database from "better-sqlite3";
 import { itemPath, stepId } from "../../src/core/places.ts";
 import { entryStatus } from "../../src/core/status.ts";
+import { checkInvariants } from "../support/invariants.ts";
 
 export interface ExecutionRow {
   readonly key: number;
@@ -15,10 +16,8 @@ export interface ExecutionRow {
   readonly not_before: number;
   readonly started_at: number | null;
   readonly ended_at: number | null;
-  readonly due_at: number | null;
   readonly worker: number | null;
   readonly blocked: string | null;
-  readonly parent: number | null;
 }
 export interface EntryRow {
   readonly execution: number;
@@ -57,14 +56,14 @@ export interface Snapshot {
   readonly executions: readonly ExecutionRow[];
   readonly journal: readonly EntryRow[];
   readonly items: readonly ItemRow[];
-  readonly fanouts: readonly { execution: number; run: number; seq: number; left: number }[];
   readonly tasks: readonly WorkRow[];
   readonly arrivals: readonly WorkRow[];
   readonly signals: readonly { execution: number; name: string; payload: string; consumed_run: number | null }[];
   readonly workers: readonly { key: number; state: "live" | "dead"; pid: number }[];
   readonly marks: readonly { execution: number; run: number; seq: number; item: number; session: number }[];
   readonly deadLetters: readonly { task: string; execution: number; reason: string }[];
-  readonly integrity: string;
+  /** What the database itself shows of broken invariants. */
+  readonly violations: readonly string[];
 }
 
 /** Reads a copy, so that the write-ahead log is found by the next process as the killed one left it. No process may be at work. */
@@ -81,27 +80,31 @@ export function snapshotOf(path: string): Snapshot {
 export function read(path: string): Snapshot {
   const database = new Database(path, { timeout: 5_000 });
   try {
+    const known = "select 1 from sqlite_master where name = ?";
     database.exec("begin");
     const all = <T>(table: string): T[] => {
-      const known = database.prepare("select 1 from sqlite_master where name = ?").get(table);
-      return known === undefined ? [] : database.prepare<[], T>(`select * from ${table}`).all();
+      return database.prepare(known).get(table) === undefined ? [] : database.prepare<[], T>(`select * from ${table}`).all();
     };
     return {
       executions: all("stent_executions"),
       journal: all("stent_journal"),
       items: all("stent_items"),
-      fanouts: all("stent_fanouts"),
       tasks: all("stent_tasks"),
       arrivals: all("stent_arrivals"),
       signals: all("stent_signals"),
       workers: all("stent_workers"),
       marks: all("stent_marks"),
       deadLetters: all("stent_dead_letters"),
-      integrity: String(database.pragma("integrity_check", { simple: true })),
+      violations: [...brokenPages(database), ...(database.prepare(known).get("stent_dead_letters") === undefined ? [] : checkInvariants(database))],
     };
   } finally {
     database.close();
   }
+}
+
+function brokenPages(database: Database.Database): string[] {
+  const found = String(database.pragma("integrity_check", { simple: true }));
+  return found === "ok" ? [] : [found];
 }
 
 /** Idempotency keys of the steps whose completion, or failure for good, is committed. */
@@ -130,6 +133,16 @@ export function endedSteps(snapshot: Snapshot): Set<string> {
     if (row.kind === "activity" && row.ended_at !== null) keys.add(stepId(row, "1"));
   }
   return keys;
+}
+
+/** How many executions have not ended. */
+export function unfinished(path: string): number {
+  const database = new Database(path, { timeout: 5_000 });
+  try {
+    return Number(database.prepare("select count(*) from stent_executions where ended_at is null").pluck().get());
+  } finally {
+    database.close();
+  }
 }
 
 /** Names an entry. */

@@ -15,6 +15,12 @@ export interface ProcessTask {
   readonly load?: number;
   /** Executions that it starts before anything else, and does not wait for: name of the shape, id, arguments. */
   readonly dispatch?: readonly { readonly shape: keyof typeof shapes; readonly id: string; readonly args: readonly unknown[] }[];
+  /** Executions that it cancels then. */
+  readonly cancel?: readonly string[];
+  /** So many trees of executions, started in one transaction. */
+  readonly trees?: number;
+  /** How many workers serve in it; one, if nothing is said. */
+  readonly workers?: number;
   /** In the middle of the load its worker is drained, and another one begins at once. */
   readonly drainAfterMs?: number;
 }
@@ -42,13 +48,24 @@ function complaint(level: string, message: string, fields: object = {}): void {
 }
 
 const stent = await Stent.open({ backend: `sqlite:${task.database}`, logger });
-process.once("SIGTERM", () => void stent.close().then(() => process.exit(0)));
+process.once("SIGTERM", () => {
+  stent.requestWorkerDrain();
+  void stent.close().then(() => process.exit(0));
+});
 
 for (const { shape, id, args } of task.dispatch ?? []) {
   await stent.dispatch(shapes[shape] as AnyDurable, args, { id, ifExists: "join" });
   log.write({ what: "acknowledged", request: `dispatch ${id}` });
 }
+for (const id of task.cancel ?? []) {
+  await stent.cancel(id);
+  log.write({ what: "acknowledged", request: `cancel ${id}` });
+}
+if (task.trees !== undefined) {
+  await stent.dispatchMany(shapes.tree, Array.from({ length: task.trees }, (_, n): [number] => [n]));
+}
 if (task.serve !== false) {
+  for (let more = (task.workers ?? 1) - 1; more > 0; more--) void stent.serve(task.serve);
   const lifecycle = stent.createWorkerLifecycle();
   void stent.serve({ ...task.serve, lifecycle });
   await stent.waitUntilReady();

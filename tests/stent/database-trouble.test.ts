@@ -57,12 +57,12 @@ test("a file that may only be read is told as that", async (t) => {
   await (await Stent.open(path)).close();
   chmodSync(path, 0o444);
   chmodSync(dirname(path), 0o555);
-  t.after(() => chmodSync(dirname(path), 0o755));
   const { stdout, stderr } = asNobody(`
     import { Stent } from "./src/index.ts";
     const error = await Stent.open(${JSON.stringify(path)}).then(() => undefined, (error) => error);
     console.log(error?.code);
   `);
+  chmodSync(dirname(path), 0o755);
   assert.equal(stdout.trim(), "DATABASE_READ_ONLY", stderr);
 });
 

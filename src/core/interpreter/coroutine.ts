@@ -164,7 +164,7 @@ export class Coroutine implements Parent {
     this.#turn = turn;
     if (!this.#begun) this.#begin();
     for (const delivery of deliveries) {
-      if (!this.#deliver(delivery)) turn.refused.push(delivery);
+      if (!this.#deliver(delivery)) turn.refuse(delivery);
     }
     return turn.result(this.#done, this.#waiting.wakeAt());
   }
@@ -332,7 +332,7 @@ export class Coroutine implements Parent {
   readonly #compositeHost: CompositeHost = {
     decided: (path, winner) => this.#decided(path, winner),
     log: (errors) => {
-      for (const error of errors) this.#turn.unheard.push(error);
+      this.#turn.leaveUnheard(errors);
     },
   };
 
@@ -498,7 +498,7 @@ export class Coroutine implements Parent {
 
   #addToCounter(name: string, amount: number): Settlement {
     if (this.#recorded === undefined)
-      this.#turn.changes.push(this.#ledger.add(name, amount, this.#deliveries));
+      this.#turn.change(this.#ledger.add(name, amount, this.#deliveries));
     return nothing;
   }
 
@@ -514,28 +514,28 @@ export class Coroutine implements Parent {
       const encoded = this.#encode(value, entry);
       const decoded =
         this.#facts.decode === undefined ? encoded : this.#facts.decode(encoded, entry);
-      this.#turn.changes.push(this.#ledger.set(name, decoded, reached));
+      this.#turn.change(this.#ledger.set(name, decoded, reached));
       return nothing;
     } catch (error) {
-      this.#turn.changes.push(this.#ledger.refuse(name, error, ordinal, reached));
+      this.#turn.change(this.#ledger.refuse(name, error, ordinal, reached));
       return failed(error);
     }
   }
 
   #tellProgress(detail: unknown): Settlement {
     if (this.#recorded === undefined)
-      this.#turn.changes.push(this.#ledger.tell(detail, this.#deliveries));
+      this.#turn.change(this.#ledger.tell(detail, this.#deliveries));
     return nothing;
   }
 
   #apply(records: Records): void {
     const reached = this.#deliveries;
-    const { changes } = this.#turn;
+    const turn = this.#turn;
     for (const [name, amount] of Object.entries(records.counters ?? {}))
-      changes.push(this.#ledger.add(name, amount, reached));
+      turn.change(this.#ledger.add(name, amount, reached));
     for (const [name, value] of Object.entries(records.state ?? {}))
-      changes.push(this.#ledger.set(name, value, reached));
-    for (const detail of records.progress ?? []) changes.push(this.#ledger.tell(detail, reached));
+      turn.change(this.#ledger.set(name, value, reached));
+    for (const detail of records.progress ?? []) turn.change(this.#ledger.tell(detail, reached));
   }
 
   // ── replay ──

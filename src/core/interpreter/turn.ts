@@ -90,7 +90,7 @@ export interface Turn {
   readonly refused: readonly Delivery[];
   /** Errors that nobody can catch any more, for the log. */
   readonly unheard: readonly unknown[];
-  readonly done?: Done;
+  readonly done: Done | undefined;
   /** When the next timer ends, in milliseconds since 1970. */
-  readonly wakeAt?: number;
+  readonly wakeAt: number | undefined;
 }

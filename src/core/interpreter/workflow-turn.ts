@@ -6,31 +6,47 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Collects what one turn does. */
 export class WorkflowTurn {
-  readonly entries: Writable<TurnEntry>[] = [];
-  readonly delivered: TurnEntry[] = [];
-  readonly changes: Change[] = [];
-  readonly refused: Delivery[] = [];
-  readonly unheard: unknown[] = [];
-  readonly #scheduled = new Map<string, Writable<TurnEntry>>();
-  readonly #cancelled: string[] = [];
+  // Lists are made when first needed: there are one or two turns a step.
+  #entries: Writable<TurnEntry>[] | undefined;
+  #delivered: TurnEntry[] | undefined;
+  #changes: Change[] | undefined;
+  #refused: Delivery[] | undefined;
+  #unheard: unknown[] | undefined;
+  #scheduled: Map<string, Writable<TurnEntry>> | undefined;
+  #cancelled: string[] | undefined;
 
   /** An entry that waits for nothing. */
   add(entry: TurnEntry): void {
-    this.entries.push(entry);
+    (this.#entries ??= []).push(entry);
+  }
+
+  /** Something was changed in counters, state or progress. */
+  change(change: Change): void {
+    (this.#changes ??= []).push(change);
+  }
+
+  /** Nobody waits for it any more. */
+  refuse(delivery: Delivery): void {
+    (this.#refused ??= []).push(delivery);
+  }
+
+  /** Nobody can catch them any more. */
+  leaveUnheard(errors: readonly unknown[]): void {
+    (this.#unheard ??= []).push(...errors);
   }
 
   /** An entry that waits for the host. */
   schedule(leaf: Leaf, entry: TurnEntry): void {
     const kept: Writable<TurnEntry> = entry;
-    this.entries.push(kept);
-    this.#scheduled.set(leaf.path, kept);
+    (this.#entries ??= []).push(kept);
+    (this.#scheduled ??= new Map()).set(leaf.path, kept);
   }
 
   /** An outcome has been delivered, to an entry of this turn or of an earlier one. */
   deliver(leaf: Leaf, outcome: Outcome, delivery: number, tag: unknown): void {
-    const entry = this.#scheduled.get(leaf.path);
+    const entry = this.#scheduled?.get(leaf.path);
     if (entry === undefined) {
-      this.delivered.push({
+      (this.#delivered ??= []).push({
         path: leaf.path,
         kind: leaf.kind,
         reached: leaf.reached,
@@ -41,7 +57,7 @@ export class WorkflowTurn {
       });
       return;
     }
-    this.#scheduled.delete(leaf.path);
+    this.#scheduled?.delete(leaf.path);
     entry.outcome = outcome;
     entry.delivery = delivery;
     entry.tag = tag;
@@ -49,21 +65,23 @@ export class WorkflowTurn {
 
   /** Its work is not wanted any more. */
   cancel(leaf: Leaf): void {
-    this.#cancelled.push(leaf.path);
-    this.#scheduled.delete(leaf.path);
+    (this.#cancelled ??= []).push(leaf.path);
+    this.#scheduled?.delete(leaf.path);
   }
 
   result(done: Done | undefined, wakeAt: number | undefined): Turn {
     return {
-      entries: this.entries,
-      scheduled: [...this.#scheduled.values()],
-      delivered: this.delivered,
-      changes: this.changes,
-      cancelled: this.#cancelled,
-      refused: this.refused,
-      unheard: this.unheard,
-      ...(done === undefined ? {} : { done }),
-      ...(wakeAt === undefined ? {} : { wakeAt }),
+      entries: this.#entries ?? none,
+      scheduled: this.#scheduled === undefined ? none : [...this.#scheduled.values()],
+      delivered: this.#delivered ?? none,
+      changes: this.#changes ?? none,
+      cancelled: this.#cancelled ?? none,
+      refused: this.#refused ?? none,
+      unheard: this.#unheard ?? none,
+      done,
+      wakeAt,
     };
   }
 }
+
+const none: readonly never[] = [];

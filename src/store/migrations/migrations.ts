@@ -29,7 +29,11 @@ export interface SchemaState {
 }
 
 /** @throws SchemaMismatchError if the database was migrated by a newer version. */
-export function compareSchema(applied: readonly string[], known: readonly string[], database: string): SchemaState {
+export function compareSchema(
+  applied: readonly string[],
+  known: readonly string[],
+  database: string,
+): SchemaState {
   const newer = applied.filter((name) => !known.includes(name));
   if (newer.length > 0) {
     throw new SchemaMismatchError(
@@ -53,4 +57,3 @@ export async function migrateToLatest(migrator: Migrator): Promise<void> {
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
 }
-

@@ -11,7 +11,10 @@ import { task, writeFanoutProgress } from "./verbs/task.ts";
 import { turn } from "./verbs/turn.ts";
 
 /** Writes one transition within the batch's transaction. */
-export function apply(batch: Batch, transition: Transition): Transitions[keyof Transitions]["answer"] {
+export function apply(
+  batch: Batch,
+  transition: Transition,
+): Transitions[keyof Transitions]["answer"] {
   // All but outcomes may look at the fan-outs and tasks that this batch's outcomes have counted on.
   if (transition.kind !== "task" && batch.fanouts.size > 0) writeFanoutProgress(batch);
   switch (transition.kind) {

@@ -22,7 +22,10 @@ export interface Statements {
 export function prepareStatements(database: Database): Statements {
   const prepareAll = <T extends object>(queries: T): PreparedOf<T> =>
     Object.fromEntries(
-      Object.entries(queries).map(([name, query]) => [name, new Prepared(database, query as Compilable<unknown>)]),
+      Object.entries(queries).map(([name, query]) => [
+        name,
+        new Prepared(database, query as Compilable<unknown>),
+      ]),
     ) as PreparedOf<T>;
   return {
     executions: prepareAll(executionStatements),
@@ -47,7 +50,13 @@ export class LaneCache {
 
 /** What makes a lane, in one text. */
 export function laneText(lane: Omit<Lane, "key">): string {
-  return JSON.stringify([lane.kind, lane.name, lane.version ?? null, lane.queue ?? null, lane.tags]);
+  return JSON.stringify([
+    lane.kind,
+    lane.name,
+    lane.version ?? null,
+    lane.queue ?? null,
+    lane.tags,
+  ]);
 }
 
 /** What the tasks of one fan-out have in common. */
@@ -159,7 +168,13 @@ export class Batch {
   }
 
   /** A session died while this was running in it. */
-  mark(mark: { readonly execution: number; readonly run: number; readonly seq: number; readonly item: number; readonly session: number }): void {
+  mark(mark: {
+    readonly execution: number;
+    readonly run: number;
+    readonly seq: number;
+    readonly item: number;
+    readonly session: number;
+  }): void {
     this.sql.sessions.mark.run(mark);
     this.#anyMark = true;
   }
@@ -188,7 +203,12 @@ export class Batch {
   }
 
   hints(): Hints {
-    return { woken: [...this.#woken], ended: this.#ended, ready: this.#ready, stopped: this.#stopped };
+    return {
+      woken: [...this.#woken],
+      ended: this.#ended,
+      ready: this.#ready,
+      stopped: this.#stopped,
+    };
   }
 }
 

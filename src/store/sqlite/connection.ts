@@ -3,7 +3,13 @@ import { dirname, resolve } from "node:path";
 import type { Database, Options } from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { DatabaseError } from "../../core/errors.ts";
-import { compareSchema, migrateToLatest, migrations, migratorOf, requireCurrent } from "../migrations/migrations.ts";
+import {
+  compareSchema,
+  migrateToLatest,
+  migrations,
+  migratorOf,
+  requireCurrent,
+} from "../migrations/migrations.ts";
 import { sqliteSchema } from "../schema-dialect.ts";
 import { databaseError, isBusy } from "./errors.ts";
 
@@ -13,7 +19,10 @@ const openPatienceMs = 30_000;
 type Driver = new (path: string, options?: Options) => Database;
 
 /** Opens the file, creates or checks the tables, and makes sure that a commit is on disk when it returns. @throws DatabaseError, SchemaMismatchError */
-export async function openConnection(path: string, options: { readonly migrate: boolean }): Promise<Database> {
+export async function openConnection(
+  path: string,
+  options: { readonly migrate: boolean },
+): Promise<Database> {
   const Driver = await loadDriver();
   const memory = path === ":memory:" || path === "";
   if (!memory) checkPath(path, options.migrate);
@@ -50,13 +59,22 @@ async function loadDriver(): Promise<Driver> {
 function checkPath(path: string, creating: boolean): void {
   const folder = dirname(resolve(path));
   if (!existsSync(folder)) {
-    throw new DatabaseError("DATABASE_MISSING", `no folder ${folder} for the SQLite database ${path}; create it first`);
+    throw new DatabaseError(
+      "DATABASE_MISSING",
+      `no folder ${folder} for the SQLite database ${path}; create it first`,
+    );
   }
   if (existsSync(path) && statSync(path).isDirectory()) {
-    throw new DatabaseError("DATABASE_UNREACHABLE", `${path} is a folder, not an SQLite database; name a file in it`);
+    throw new DatabaseError(
+      "DATABASE_UNREACHABLE",
+      `${path} is a folder, not an SQLite database; name a file in it`,
+    );
   }
   if (!creating && !existsSync(path)) {
-    throw new DatabaseError("DATABASE_MISSING", `no SQLite database at ${path}; create it with: stent migrate -d ${path}, or open without migrate: false`);
+    throw new DatabaseError(
+      "DATABASE_MISSING",
+      `no SQLite database at ${path}; create it with: stent migrate -d ${path}, or open without migrate: false`,
+    );
   }
 }
 
@@ -83,7 +101,11 @@ function assertDurable(database: Database, path: string, memory: boolean): void 
 }
 
 async function migrate(database: Database, path: string): Promise<void> {
-  const pending = compareSchema(appliedMigrations(database), Object.keys(migrations(sqliteSchema)), path).pending;
+  const pending = compareSchema(
+    appliedMigrations(database),
+    Object.keys(migrations(sqliteSchema)),
+    path,
+  ).pending;
   if (pending.length === 0) return;
   await patiently(() => database.exec("begin immediate"));
   try {
@@ -100,13 +122,21 @@ async function migrate(database: Database, path: string): Promise<void> {
 
 async function verify(database: Database, path: string): Promise<void> {
   await patiently(() => appliedMigrations(database));
-  requireCurrent(compareSchema(appliedMigrations(database), Object.keys(migrations(sqliteSchema)), path), path);
+  requireCurrent(
+    compareSchema(appliedMigrations(database), Object.keys(migrations(sqliteSchema)), path),
+    path,
+  );
 }
 
 function appliedMigrations(database: Database): string[] {
-  const table = database.prepare("select 1 from sqlite_master where type = 'table' and name = 'stent_migrations'").get();
+  const table = database
+    .prepare("select 1 from sqlite_master where type = 'table' and name = 'stent_migrations'")
+    .get();
   if (table === undefined) return [];
-  return database.prepare<[], { name: string }>("select name from stent_migrations order by name").all().map((row) => row.name);
+  return database
+    .prepare<[], { name: string }>("select name from stent_migrations order by name")
+    .all()
+    .map((row) => row.name);
 }
 
 /** Tries again while another process writes, without blocking the event loop. */

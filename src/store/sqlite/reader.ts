@@ -20,7 +20,16 @@ import type {
 import type { Statements } from "./batch.ts";
 import { databaseError } from "./errors.ts";
 import { Prepared } from "./prepared.ts";
-import { arrivalRow, entryRow, executionRow, fullItemRow, letterRow, sessionRow, stepRow, taskRow } from "./rows.ts";
+import {
+  arrivalRow,
+  entryRow,
+  executionRow,
+  fullItemRow,
+  letterRow,
+  sessionRow,
+  stepRow,
+  taskRow,
+} from "./rows.ts";
 
 const everything = Number.MAX_SAFE_INTEGER;
 
@@ -40,93 +49,127 @@ export class SqliteReader {
   }
 
   async execution(id: string): Promise<ExecutionRow | undefined> {
-    return this.#read(() => {
+    return this.read(() => {
       const row = this.#sql.executions.byId.get({ id });
       return row === undefined ? undefined : executionRow(row, this.#idOf(row.parent));
     });
   }
 
   async executionByKey(key: number): Promise<ExecutionRow | undefined> {
-    return this.#read(() => {
+    return this.read(() => {
       const row = this.#sql.executions.byKey.get({ key });
       return row === undefined ? undefined : executionRow(row, this.#idOf(row.parent));
     });
   }
 
   async executions(query: ExecutionQuery): Promise<readonly ExecutionRow[]> {
-    return this.#read(() =>
-      new Prepared(this.#connection, listing(query)).all({}).map((row) => executionRow(row, row.parent_id ?? undefined)),
+    return this.read(() =>
+      new Prepared(this.#connection, listing(query))
+        .all({})
+        .map((row) => executionRow(row, row.parent_id ?? undefined)),
     );
   }
 
   async countExecutions(query: Omit<ExecutionQuery, "limit">): Promise<number> {
-    return this.#read(() => new Prepared(this.#connection, counting(query)).get({})?.count ?? 0);
+    return this.read(() => new Prepared(this.#connection, counting(query)).get({})?.count ?? 0);
   }
 
   async ended(ids: readonly string[]): Promise<readonly EndedExecution[]> {
-    return this.#read(() => this.#endedIds.all(JSON.stringify(ids)).map((row) => endedOf(row)));
+    return this.read(() => this.#endedIds.all(JSON.stringify(ids)).map((row) => endedOf(row)));
   }
 
   async outcome(id: string): ReturnType<Store["outcome"]> {
-    return this.#read(() => {
+    return this.read(() => {
       const row = this.#sql.executions.outcome.get({ id });
       return row && { ended: row.ended_at === null ? undefined : endedOf(row) };
     });
   }
 
-  async entries(execution: number, run: number, page = { after: -1, limit: everything }): Promise<readonly EntryRow[]> {
-    return this.#read(() => this.#sql.journal.page.all({ execution, run, ...page }).map((row) => entryRow(row)));
-  }
-
-  async newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]> {
-    return this.#read(() => this.#sql.journal.newest.all({ execution, run, limit }).map((row) => entryRow(row)));
-  }
-
-  async newestSteps(execution: number, run: number, limit: number): Promise<readonly StepRow[]> {
-    return this.#read(() => this.#sql.journal.newestSteps.all({ execution, run, limit }).map((row) => stepRow(row)));
-  }
-
-  async begunEntries(after: { readonly execution: number; readonly seq: number }, limit: number): Promise<readonly BegunRow[]> {
-    return this.#read(() =>
-      this.#sql.journal.begunCalls.all({ ...after, limit }).map((row) => ({ ...entryRow(row), execution: row.execution })),
+  async entries(
+    execution: number,
+    run: number,
+    page = { after: -1, limit: everything },
+  ): Promise<readonly EntryRow[]> {
+    return this.read(() =>
+      this.#sql.journal.page.all({ execution, run, ...page }).map((row) => entryRow(row)),
     );
   }
 
-  async pendingEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]> {
-    return this.#read(() => this.#sql.journal.pending.all({ execution, run, limit }).map((row) => entryRow(row)));
+  async newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]> {
+    return this.read(() =>
+      this.#sql.journal.newest.all({ execution, run, limit }).map((row) => entryRow(row)),
+    );
+  }
+
+  async newestSteps(execution: number, run: number, limit: number): Promise<readonly StepRow[]> {
+    return this.read(() =>
+      this.#sql.journal.newestSteps.all({ execution, run, limit }).map((row) => stepRow(row)),
+    );
+  }
+
+  async begunEntries(
+    after: { readonly execution: number; readonly seq: number },
+    limit: number,
+  ): Promise<readonly BegunRow[]> {
+    return this.read(() =>
+      this.#sql.journal.begunCalls
+        .all({ ...after, limit })
+        .map((row) => ({ ...entryRow(row), execution: row.execution })),
+    );
+  }
+
+  async pendingEntries(
+    execution: number,
+    run: number,
+    limit: number,
+  ): Promise<readonly EntryRow[]> {
+    return this.read(() =>
+      this.#sql.journal.pending.all({ execution, run, limit }).map((row) => entryRow(row)),
+    );
   }
 
   async items(execution: number, run: number, seq: number): Promise<readonly ItemRow[]> {
-    return this.#read(() =>
+    return this.read(() =>
       this.#sql.journal.items
         .all({ execution, run, seq })
         .map((row) => ({ item: row.item, status: row.status, value: row.value ?? undefined })),
     );
   }
 
-  async itemPage(execution: number, run: number, seq: number, page: { readonly after: number; readonly limit: number }): Promise<readonly FullItemRow[]> {
-    return this.#read(() => this.#sql.journal.itemPage.all({ execution, run, seq, ...page }).map((row) => fullItemRow(row)));
+  async itemPage(
+    execution: number,
+    run: number,
+    seq: number,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly FullItemRow[]> {
+    return this.read(() =>
+      this.#sql.journal.itemPage
+        .all({ execution, run, seq, ...page })
+        .map((row) => fullItemRow(row)),
+    );
   }
 
   async arrivals(execution: number): Promise<readonly ArrivalRow[]> {
-    return this.#read(() => this.#sql.journal.arrivals.all({ execution }).map((row) => arrivalRow(row)));
+    return this.read(() =>
+      this.#sql.journal.arrivals.all({ execution }).map((row) => arrivalRow(row)),
+    );
   }
 
   async inbox(execution: number, name: string, limit: number): ReturnType<Store["inbox"]> {
-    return this.#read(() => this.#sql.sessions.inbox.all({ execution, name, limit }));
+    return this.read(() => this.#sql.sessions.inbox.all({ execution, name, limit }));
   }
 
   async counters(execution: number): ReturnType<Store["counters"]> {
-    return this.#read(() => this.#sql.journal.counters.all({ execution }));
+    return this.read(() => this.#sql.journal.counters.all({ execution }));
   }
 
   async state(execution: number): ReturnType<Store["state"]> {
-    return this.#read(() => this.#sql.journal.state.all({ execution }));
+    return this.read(() => this.#sql.journal.state.all({ execution }));
   }
 
   async tasks(query: Parameters<Store["tasks"]>[0]): Promise<readonly TaskRow[]> {
     const { execution, limit, after = 0 } = query;
-    return this.#read(() => {
+    return this.read(() => {
       const rows =
         execution === undefined
           ? this.#sql.tasks.list.all({
@@ -145,53 +188,71 @@ export class SqliteReader {
   }
 
   async finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]> {
-    return this.#read(() => this.#sql.executions.finishedBefore.all({ time, after: afterKey, limit }).map((row) => row.key));
+    return this.read(() =>
+      this.#sql.executions.finishedBefore
+        .all({ time, after: afterKey, limit })
+        .map((row) => row.key),
+    );
   }
 
   async marks(execution: number, run: number): ReturnType<Store["marks"]> {
-    return this.#read(() => this.#sql.sessions.marks.all({ execution, run }));
+    return this.read(() => this.#sql.sessions.marks.all({ execution, run }));
   }
 
-  async children(execution: number, states: readonly ExecutionStatus[], limit: number): Promise<readonly ExecutionRow[]> {
-    return this.#read(() => {
+  async children(
+    execution: number,
+    states: readonly ExecutionStatus[],
+    limit: number,
+  ): Promise<readonly ExecutionRow[]> {
+    return this.read(() => {
       const parentId = this.#idOf(execution);
-      return this.#sql.executions.allChildrenOf
-        .all({ parent: execution })
-        .flatMap((child) => this.#sql.executions.byKey.get({ key: child.key }) ?? [])
-        .filter((row) => states.includes(row.state))
-        .slice(0, limit)
+      return this.#sql.executions.childrenIn
+        .all({ parent: execution, states: JSON.stringify(states), limit })
         .map((row) => executionRow(row, parentId));
     });
   }
 
   async sessions(): Promise<readonly SessionRow[]> {
-    return this.#read(() => this.#sql.sessions.all.all({}).map((row) => sessionRow(row)));
+    return this.read(() => this.#sql.sessions.all.all({}).map((row) => sessionRow(row)));
   }
 
   async held(session: number): ReturnType<Store["held"]> {
-    return this.#read(() => ({
+    return this.read(() => ({
       executions: this.#sql.executions.heldBy
         .all({ session })
         .map((row) => ({ key: row.key, wakeSeq: row.wake_seq, claim: row.claim })),
-      tasks: this.#sql.tasks.heldBy.all({ session }).map((row) => ({ key: row.key, cancelled: row.cancelled !== 0 })),
+      tasks: this.#sql.tasks.heldBy
+        .all({ session })
+        .map((row) => ({ key: row.key, cancelled: row.cancelled !== 0 })),
     }));
   }
 
   async queueDepth(queue: string | undefined): Promise<number> {
-    return this.#read(() => {
-      const which = { queue: queue === "default" ? undefined : queue, any: Number(queue === undefined) };
-      return (this.#sql.tasks.depth.get(which)?.count ?? 0) + (this.#sql.executions.depth.get(which)?.count ?? 0);
+    return this.read(() => {
+      const which = {
+        queue: queue === "default" ? undefined : queue,
+        any: Number(queue === undefined),
+      };
+      return (
+        (this.#sql.tasks.depth.get(which)?.count ?? 0) +
+        (this.#sql.executions.depth.get(which)?.count ?? 0)
+      );
     });
   }
 
-  async deadLetters(page: { readonly before?: number; readonly limit: number }): Promise<readonly DeadLetterRow[]> {
-    return this.#read(() =>
-      this.#sql.sessions.letters.all({ before: page.before ?? everything, limit: page.limit }).map((row) => letterRow(row)),
+  async deadLetters(page: {
+    readonly before?: number;
+    readonly limit: number;
+  }): Promise<readonly DeadLetterRow[]> {
+    return this.read(() =>
+      this.#sql.sessions.letters
+        .all({ before: page.before ?? everything, limit: page.limit })
+        .map((row) => letterRow(row)),
     );
   }
 
   async deadLetter(task: string): Promise<DeadLetterRow | undefined> {
-    return this.#read(() => {
+    return this.read(() => {
       const row = this.#sql.sessions.letter.get({ task });
       return row === undefined ? undefined : letterRow(row);
     });
@@ -201,7 +262,8 @@ export class SqliteReader {
     return key === null ? undefined : this.#sql.executions.standing.get({ key })?.id;
   }
 
-  #read<T>(act: () => T): T {
+  /** @throws DatabaseError where the driver throws. */
+  protected read<T>(act: () => T): T {
     try {
       return act();
     } catch (error) {

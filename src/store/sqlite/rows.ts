@@ -1,4 +1,13 @@
-import type { ArrivalRow, DeadLetterRow, EntryRow, ExecutionRow, FullItemRow, SessionRow, StepRow, TaskRow } from "../store.ts";
+import type {
+  ArrivalRow,
+  DeadLetterRow,
+  EntryRow,
+  ExecutionRow,
+  FullItemRow,
+  SessionRow,
+  StepRow,
+  TaskRow,
+} from "../store.ts";
 import { tagsOf, type Statements } from "./batch.ts";
 import { claimedExecution } from "./verbs/claim.ts";
 
@@ -27,6 +36,7 @@ export function entryRow(row: RowOf<Statements["journal"]["one"]>): EntryRow {
     attempt: row.attempt,
     failures: row.failures,
     worker: row.worker ?? undefined,
+    withdrawn: row.withdrawn ?? undefined,
   };
 }
 
@@ -62,7 +72,10 @@ export function fullItemRow(row: RowOf<Statements["journal"]["itemPage"]>): Full
 }
 
 /** An execution's row as the port gives it. */
-export function executionRow(row: RowOf<Statements["executions"]["byKey"]>, parentId: string | undefined): ExecutionRow {
+export function executionRow(
+  row: RowOf<Statements["executions"]["byKey"]>,
+  parentId: string | undefined,
+): ExecutionRow {
   return {
     ...claimedExecution(row),
     result: row.result ?? undefined,
@@ -92,7 +105,11 @@ export function arrivalRow(row: RowOf<Statements["journal"]["arrivals"]>): Arriv
 }
 
 /** A task's row as the port gives it. */
-export function taskRow(row: RowOf<Statements["tasks"]["byKey"]>, executionId: string, cut: number): TaskRow {
+export function taskRow(
+  row: RowOf<Statements["tasks"]["byKey"]>,
+  executionId: string,
+  cut: number,
+): TaskRow {
   return {
     key: row.key,
     execution: row.execution,

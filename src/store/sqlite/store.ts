@@ -6,7 +6,7 @@ import { Batch, LaneCache, laneOfRow, prepareStatements, type Statements } from 
 import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
 import { apply } from "./apply.ts";
 import { SqliteReader } from "./reader.ts";
-import { acceptedHeads } from "./verbs/claim.ts";
+import { acceptedHeads, nextOf } from "./verbs/claim.ts";
 import { writeFanoutProgress } from "./verbs/task.ts";
 
 /** How long a commit waits for another process that keeps writing, before it gives up. */
@@ -25,9 +25,16 @@ export class SqliteStore extends SqliteReader implements Store {
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
+  readonly #savepoint: Statement;
+  readonly #release: Statement;
+  readonly #rollbackToSavepoint: Statement;
   readonly #dataVersion: Statement;
 
-  constructor(database: Database, path: string, options: { readonly clock: Clock; readonly failures: Failures }) {
+  constructor(
+    database: Database,
+    path: string,
+    options: { readonly clock: Clock; readonly failures: Failures },
+  ) {
     const sql = prepareStatements(database);
     super(database, sql);
     this.name = `sqlite:${path}`;
@@ -38,71 +45,76 @@ export class SqliteStore extends SqliteReader implements Store {
     this.#begin = database.prepare("begin immediate");
     this.#commit = database.prepare("commit");
     this.#rollback = database.prepare("rollback");
+    this.#savepoint = database.prepare("savepoint one");
+    this.#release = database.prepare("release one");
+    this.#rollbackToSavepoint = database.prepare("rollback to one");
     this.#dataVersion = database.prepare("pragma data_version").pluck();
   }
 
   async commit(transitions: readonly Transition[]): Promise<CommitAnswer> {
-    await this.#beginPatiently();
     try {
-      return this.#write(transitions, applyAll);
+      return await this.#patiently(() => this.#write((batch) => applyAll(batch, transitions)));
     } catch (error) {
-      this.#undo();
-      if (!isOneTransitions(error)) throw databaseError(error, this.name);
+      if (!isOneTransitions(error)) throw databaseError(error, this.#database.name);
     }
     // One of them is impossible: it alone is refused.
-    await this.#beginPatiently();
     try {
-      return this.#write(transitions, (batch) => this.#applyEach(batch, transitions));
+      return await this.#patiently(() =>
+        this.#write((batch) => this.#applyEach(batch, transitions)),
+      );
     } catch (error) {
-      this.#undo();
-      throw databaseError(error, this.name);
+      throw databaseError(error, this.#database.name);
     }
   }
 
-  #write(transitions: readonly Transition[], act: (batch: Batch, transitions: readonly Transition[]) => Settled[]): CommitAnswer {
+  /** One transaction, from its beginning to its end without a pause. @throws what stood in the way; then nothing is stored */
+  #write(act: (batch: Batch) => Settled[]): CommitAnswer {
+    this.#begin.run();
     const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
     try {
       failpoint("commit.after-begin");
-      const settled = act(batch, transitions);
+      const settled = act(batch);
       failpoint("commit.before-commit");
       this.#commit.run();
       failpoint("commit.after-commit");
       for (const lane of batch.newLanes) this.#lanes.add(lane);
       return { settled, hints: batch.hints() };
     } catch (error) {
-      batch.forgetNewLanes();
+      batch.forgetNewLanes(0);
+      // SQLite may have ended it by itself: a full disk does.
+      if (this.#database.open && this.#database.inTransaction) this.#rollback.run();
       throw error;
     }
   }
 
   #applyEach(batch: Batch, transitions: readonly Transition[]): Settled[] {
     return transitions.map((transition): Settled => {
-      this.#database.exec("savepoint one");
+      const lanes = batch.newLanes.length;
+      this.#savepoint.run();
       try {
         const answer = apply(batch, transition);
         writeFanoutProgress(batch);
-        this.#database.exec("release one");
+        this.#release.run();
         return { answer };
       } catch (error) {
-        if (!isOneTransitions(error)) throw error;
+        if (!isOneTransitions(error) || !this.#database.inTransaction) throw error;
         batch.fanouts.clear();
-        batch.forgetNewLanes();
-        this.#database.exec("rollback to one");
-        this.#database.exec("release one");
+        batch.forgetNewLanes(lanes);
+        this.#rollbackToSavepoint.run();
+        this.#release.run();
         return { error };
       }
     });
   }
 
-  async #beginPatiently(): Promise<void> {
+  /** Another process may be writing: waits for it without blocking the event loop, and with it heartbeats. */
+  async #patiently<T>(act: () => T): Promise<T> {
     const giveUpAt = performance.now() + commitPatienceMs;
     for (;;) {
       try {
-        this.#begin.run();
-        return;
+        return act();
       } catch (error) {
-        if (!isBusy(error) || performance.now() > giveUpAt) throw databaseError(error, this.name);
-        // Another process writes: wait a moment without blocking the event loop, and with it heartbeats.
+        if (!isBusy(error) || performance.now() > giveUpAt) throw error;
         await new Promise((done) => {
           setTimeout(done, 1 + Math.random() * 4);
         });
@@ -110,32 +122,31 @@ export class SqliteStore extends SqliteReader implements Store {
     }
   }
 
-  #undo(): void {
-    if (this.#database.open && this.#database.inTransaction) this.#rollback.run();
-  }
-
   now(): Promise<number> {
     return Promise.resolve(this.#clock.now());
   }
 
-  peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
+  async peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
     const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
     const { now } = batch;
-    const heads = acceptedHeads(batch, accepts).map((head) => head.dueAt);
-    const later = heads.filter((dueAt) => dueAt > now);
-    return Promise.resolve({ due: later.length < heads.length, nextDueAt: later.length === 0 ? undefined : Math.min(...later), now });
+    const heads = this.read(() => acceptedHeads(batch, accepts));
+    return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
   }
 
-  anyExpired(): Promise<boolean> {
-    return Promise.resolve(this.#sql.executions.expired.get({ now: this.#clock.now(), limit: 1 }) !== undefined);
+  async anyExpired(): Promise<boolean> {
+    return this.read(
+      () => this.#sql.executions.expired.get({ now: this.#clock.now(), limit: 1 }) !== undefined,
+    );
   }
 
-  foreignChange(): Promise<number> {
-    return Promise.resolve(Number(this.#dataVersion.get()));
+  async foreignChange(): Promise<number> {
+    return this.read(() => Number(this.#dataVersion.get()));
   }
 
-  lanes(): ReturnType<Store["lanes"]> {
-    return Promise.resolve(this.#sql.sessions.lanesAfter.all({ after: 0 }).map((row) => laneOfRow(row)));
+  async lanes(): ReturnType<Store["lanes"]> {
+    return this.read(() =>
+      this.#sql.sessions.lanesAfter.all({ after: 0 }).map((row) => laneOfRow(row)),
+    );
   }
 
   close(): Promise<void> {

@@ -50,15 +50,40 @@ export const executionStatements = {
 
   byId: build.selectFrom("stent_executions").selectAll().where("id", "=", given<string>("id")),
   /** How it ended, and no more. */
-  outcome: build.selectFrom("stent_executions").select(["id", "state", "result", "ended_at"]).where("id", "=", given<string>("id")),
+  outcome: build
+    .selectFrom("stent_executions")
+    .select(["id", "state", "result", "ended_at"])
+    .where("id", "=", given<string>("id")),
   byKey: build.selectFrom("stent_executions").selectAll().where("key", "=", given<number>("key")),
 
   /** What a transition has to know of the execution that it changes. */
   standing: build
     .selectFrom("stent_executions")
     .select([
-      "key", "id", "state", "worker", "claim", "wake_seq", "run", "cut", "lane", "kind", "parent", "parent_run", "parent_seq", "root", "not_before",
-      "queue", "rank", "tags", "due_at", "started_at", "max_duration", "deadline", "blocked", "ended_at",
+      "key",
+      "id",
+      "state",
+      "worker",
+      "claim",
+      "wake_seq",
+      "run",
+      "cut",
+      "lane",
+      "kind",
+      "parent",
+      "parent_run",
+      "parent_seq",
+      "root",
+      "not_before",
+      "queue",
+      "rank",
+      "tags",
+      "due_at",
+      "started_at",
+      "max_duration",
+      "deadline",
+      "blocked",
+      "ended_at",
     ])
     .where("key", "=", given<number>("key")),
 
@@ -133,10 +158,17 @@ export const executionStatements = {
     .set({ worker: null, due_at: null, blocked: given<string>("reason") })
     .where("key", "=", given<number>("key")),
 
-  unblock: build.updateTable("stent_executions").set({ blocked: null }).where("key", "=", given<number>("key")).where("blocked", "is not", null),
+  unblock: build
+    .updateTable("stent_executions")
+    .set({ blocked: null })
+    .where("key", "=", given<number>("key"))
+    .where("blocked", "is not", null),
 
   /** What a dead or drained session held becomes due. */
-  heldBy: build.selectFrom("stent_executions").select(["key", "run", "kind", "wake_seq", "claim", "state", "cancel_reason"]).where("worker", "=", given<number>("session")),
+  heldBy: build
+    .selectFrom("stent_executions")
+    .select(["key", "run", "kind", "wake_seq", "claim", "state", "cancel_reason"])
+    .where("worker", "=", given<number>("session")),
   release: build
     .updateTable("stent_executions")
     .set({
@@ -149,8 +181,14 @@ export const executionStatements = {
     .where("key", "=", given<number>("key")),
 
   /** Each lane and rank that has something waiting, with the time of its first. A workflow that has begun needs no slot, so it is another queue. */
-  unbegunLanes: laneHeads("stent_executions", sql`worker is null and due_at is not null and started_at is null`),
-  begunLanes: laneHeads("stent_executions", sql`worker is null and due_at is not null and started_at is not null`),
+  unbegunLanes: laneHeads(
+    "stent_executions",
+    sql`worker is null and due_at is not null and started_at is null`,
+  ),
+  begunLanes: laneHeads(
+    "stent_executions",
+    sql`worker is null and due_at is not null and started_at is not null`,
+  ),
   unbegun: ready.where("started_at", "is", null),
   begun: ready.where("started_at", "is not", null),
 
@@ -163,11 +201,20 @@ export const executionStatements = {
     .where(unfinished)
     .where("worker", "is", null)
     .where("state", "<>", "cancelling")
-    .where((eb) => eb.or([eb("state", "=", "pending"), eb("kind", "=", "activity"), eb("not_before", ">", given<number>("now"))]))
+    .where((eb) =>
+      eb.or([
+        eb("state", "=", "pending"),
+        eb("kind", "=", "activity"),
+        eb("not_before", ">", given<number>("now")),
+      ]),
+    )
     .orderBy("deadline")
     .limit(given<number>("limit")),
 
-  blockedOnes: build.selectFrom("stent_executions").select(["key", "blocked"]).where("blocked", "is not", null),
+  blockedOnes: build
+    .selectFrom("stent_executions")
+    .select(["key", "blocked"])
+    .where("blocked", "is not", null),
 
   /** Roots, and children of earlier runs, that ended before a time. */
   finishedBefore: build
@@ -235,8 +282,15 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
-  childrenOf: build.selectFrom("stent_executions").select(["key", "id", "state", "parent_run", "parent_seq"]).where("parent", "=", given<number>("parent")).where(unfinished),
-  allChildrenOf: build.selectFrom("stent_executions").select(["key", "ended_at"]).where("parent", "=", given<number>("parent")),
+  childrenOf: build
+    .selectFrom("stent_executions")
+    .select(["key", "id", "state", "parent_run", "parent_seq"])
+    .where("parent", "=", given<number>("parent"))
+    .where(unfinished),
+  allChildrenOf: build
+    .selectFrom("stent_executions")
+    .select(["key", "ended_at"])
+    .where("parent", "=", given<number>("parent")),
   /** `states`: as JSON. */
   childrenIn: build
     .selectFrom("stent_executions")

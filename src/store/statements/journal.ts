@@ -37,6 +37,7 @@ export const journalStatements = {
     failures: given("failures"),
     worker: given("worker"),
     cut: given("cut"),
+    withdrawn: given("withdrawn"),
   }),
 
   change: build
@@ -58,7 +59,12 @@ export const journalStatements = {
 
   withdraw: build
     .updateTable("stent_journal")
-    .set({ status: 3, ended_at: given<number>("now"), worker: null })
+    .set({
+      status: 3,
+      ended_at: given<number>("now"),
+      worker: null,
+      withdrawn: given<number>("delivery"),
+    })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
@@ -69,9 +75,13 @@ export const journalStatements = {
     .updateTable("stent_journal")
     .set({
       delivery: null,
+      withdrawn: null,
       status: given<0>("status"),
       value: given("value"),
-      failures: 0,
+      attempt: given<number>("attempt"),
+      failures: given<number>("failures"),
+      started_at: given<number | null>("startedAt"),
+      ended_at: given<number | null>("endedAt"),
       worker: null,
       due_at: given<number | null>("dueAt"),
     })
@@ -106,7 +116,19 @@ export const journalStatements = {
   /** No payloads are read, which may be long, but for what `progress` told. */
   newestSteps: build
     .selectFrom("stent_journal")
-    .select(["seq", "path", "kind", "name", "status", "scheduled_at", "started_at", "ended_at", "step", "worker", "cut"])
+    .select([
+      "seq",
+      "path",
+      "kind",
+      "name",
+      "status",
+      "scheduled_at",
+      "started_at",
+      "ended_at",
+      "step",
+      "worker",
+      "cut",
+    ])
     .select((eb) => eb.case().when("kind", "=", "progress").then(eb.ref("value")).end().as("value"))
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
@@ -148,7 +170,12 @@ export const journalStatements = {
     )
     .where("j.kind", "=", "call")
     .where("j.worker", "is not", null)
-    .where((eb) => eb.or([eb("j.execution", ">", given<number>("execution")), eb("j.seq", ">", given<number>("seq"))]))
+    .where((eb) =>
+      eb.or([
+        eb("j.execution", ">", given<number>("execution")),
+        eb("j.seq", ">", given<number>("seq")),
+      ]),
+    )
     .orderBy("j.execution")
     .orderBy("j.seq")
     .limit(given<number>("limit")),
@@ -175,7 +202,12 @@ export const journalStatements = {
   }),
   endItem: build
     .updateTable("stent_items")
-    .set({ status: given<0>("status"), value: given("value"), attempt: given<number>("attempt"), ended_at: given<number>("now") })
+    .set({
+      status: given<0>("status"),
+      value: given("value"),
+      attempt: given<number>("attempt"),
+      ended_at: given<number>("now"),
+    })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
@@ -239,7 +271,7 @@ export const journalStatements = {
     .limit(given<number>("limit")),
   reopenItem: build
     .updateTable("stent_items")
-    .set({ status: 0, value: null, alone: 0, ended_at: null })
+    .set({ status: 0, value: null, alone: 0, attempt: 0, ended_at: null })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
@@ -249,7 +281,9 @@ export const journalStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
-  removeAllItems: build.deleteFrom("stent_items").where("execution", "=", given<number>("execution")),
+  removeAllItems: build
+    .deleteFrom("stent_items")
+    .where("execution", "=", given<number>("execution")),
 
   insertFanout: build.insertInto("stent_fanouts").values({
     execution: given("execution"),
@@ -268,7 +302,12 @@ export const journalStatements = {
     .where("seq", "=", given<number>("seq")),
   changeFanout: build
     .updateTable("stent_fanouts")
-    .set({ left: given<number>("left"), failed: given<number>("failed"), next: given<number>("next"), forgone: given<number>("forgone") })
+    .set({
+      left: given<number>("left"),
+      failed: given<number>("failed"),
+      next: given<number>("next"),
+      forgone: given<number>("forgone"),
+    })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
@@ -277,7 +316,9 @@ export const journalStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
-  removeAllFanouts: build.deleteFrom("stent_fanouts").where("execution", "=", given<number>("execution")),
+  removeAllFanouts: build
+    .deleteFrom("stent_fanouts")
+    .where("execution", "=", given<number>("execution")),
 
   insertArrival: build.insertInto("stent_arrivals").values({
     execution: given("execution"),
@@ -292,27 +333,53 @@ export const journalStatements = {
     started_at: given("startedAt"),
     ended_at: given("now"),
   }),
-  arrivals: build.selectFrom("stent_arrivals").selectAll().where("execution", "=", given<number>("execution")).orderBy("key"),
+  arrivals: build
+    .selectFrom("stent_arrivals")
+    .selectAll()
+    .where("execution", "=", given<number>("execution"))
+    .orderBy("key"),
   removeArrival: build.deleteFrom("stent_arrivals").where("key", "=", given<number>("key")),
   removeArrivalsOf: build
     .deleteFrom("stent_arrivals")
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
-  removeArrivals: build.deleteFrom("stent_arrivals").where("execution", "=", given<number>("execution")),
+  removeArrivals: build
+    .deleteFrom("stent_arrivals")
+    .where("execution", "=", given<number>("execution")),
 
   setCounter: build
     .insertInto("stent_counters")
     .values({ execution: given("execution"), name: given("name"), value: given("value") })
-    .onConflict((conflict) => conflict.columns(["execution", "name"]).doUpdateSet({ value: sql<number>`excluded.value` })),
-  counters: build.selectFrom("stent_counters").select(["name", "value"]).where("execution", "=", given<number>("execution")).orderBy("name"),
-  removeCounters: build.deleteFrom("stent_counters").where("execution", "=", given<number>("execution")),
-  removeCounter: build.deleteFrom("stent_counters").where("execution", "=", given<number>("execution")).where("name", "=", given<string>("name")),
+    .onConflict((conflict) =>
+      conflict.columns(["execution", "name"]).doUpdateSet({ value: sql<number>`excluded.value` }),
+    ),
+  counters: build
+    .selectFrom("stent_counters")
+    .select(["name", "value"])
+    .where("execution", "=", given<number>("execution"))
+    .orderBy("name"),
+  removeCounters: build
+    .deleteFrom("stent_counters")
+    .where("execution", "=", given<number>("execution")),
+  removeCounter: build
+    .deleteFrom("stent_counters")
+    .where("execution", "=", given<number>("execution"))
+    .where("name", "=", given<string>("name")),
   setState: build
     .insertInto("stent_state")
     .values({ execution: given("execution"), name: given("name"), value: given("value") })
-    .onConflict((conflict) => conflict.columns(["execution", "name"]).doUpdateSet({ value: sql<string>`excluded.value` })),
-  state: build.selectFrom("stent_state").select(["name", "value"]).where("execution", "=", given<number>("execution")).orderBy("name"),
+    .onConflict((conflict) =>
+      conflict.columns(["execution", "name"]).doUpdateSet({ value: sql<string>`excluded.value` }),
+    ),
+  state: build
+    .selectFrom("stent_state")
+    .select(["name", "value"])
+    .where("execution", "=", given<number>("execution"))
+    .orderBy("name"),
   removeStates: build.deleteFrom("stent_state").where("execution", "=", given<number>("execution")),
-  removeState: build.deleteFrom("stent_state").where("execution", "=", given<number>("execution")).where("name", "=", given<string>("name")),
+  removeState: build
+    .deleteFrom("stent_state")
+    .where("execution", "=", given<number>("execution"))
+    .where("name", "=", given<string>("name")),
 };

@@ -5,7 +5,9 @@ import { build } from "./statement.ts";
 import type { Selectable } from "kysely";
 
 /** Executions that match, newest first. Columns of the table, and the parent's id. */
-export function listing(query: ExecutionQuery): Compilable<Selectable<ExecutionTable> & { parent_id: string | null }> {
+export function listing(
+  query: ExecutionQuery,
+): Compilable<Selectable<ExecutionTable> & { parent_id: string | null }> {
   return matching(query)
     .leftJoin("stent_executions as p", "p.key", "e.parent")
     .selectAll("e")
@@ -28,11 +30,22 @@ function matching(query: Omit<ExecutionQuery, "limit">) {
     .$if(query.states !== undefined, (q) => q.where("e.state", "in", query.states ?? []))
     .$if(query.name !== undefined, (q) => q.where("e.name", "=", query.name ?? ""))
     .$if(query.queue !== undefined, (q) =>
-      query.queue === "default" ? q.where("e.queue", "is", null) : q.where("e.queue", "=", query.queue ?? ""),
+      query.queue === "default"
+        ? q.where("e.queue", "is", null)
+        : q.where("e.queue", "=", query.queue ?? ""),
     )
-    .$if(query.tag !== undefined, (q) => q.where(sql<boolean>`exists (select 1 from json_each(e.tags) t where t.value = ${query.tag})`))
+    .$if(query.tag !== undefined, (q) =>
+      q.where(
+        sql<boolean>`exists (select 1 from json_each(e.tags) t where t.value = ${query.tag})`,
+      ),
+    )
     .$if(query.parentId !== undefined, (q) =>
-      q.where("e.parent", "=", (eb) => eb.selectFrom("stent_executions as q").select("q.key").where("q.id", "=", query.parentId ?? "")),
+      q.where("e.parent", "=", (eb) =>
+        eb
+          .selectFrom("stent_executions as q")
+          .select("q.key")
+          .where("q.id", "=", query.parentId ?? ""),
+      ),
     )
     .$if(query.since !== undefined, (q) => q.where("e.created_at", ">=", query.since ?? 0))
     .$if(query.until !== undefined, (q) => q.where("e.created_at", "<=", query.until ?? 0))

@@ -18,15 +18,26 @@ export const sessionStatements = {
     functions: given("functions"),
   }),
   /** S1: whether the session may write. */
-  live: build.selectFrom("stent_workers").select("key").where("key", "=", given<number>("session")).where("state", "=", "live"),
+  live: build
+    .selectFrom("stent_workers")
+    .select("key")
+    .where("key", "=", given<number>("session"))
+    .where("state", "=", "live"),
   beat: build
     .updateTable("stent_workers")
     .set({ beat: sql<number>`beat + 1`, seen_at: given<number>("now") })
     .where("key", "=", given<number>("session"))
     .where("state", "=", "live"),
-  bury: build.updateTable("stent_workers").set({ state: "dead" }).where("key", "=", given<number>("session")).where("state", "=", "live"),
+  bury: build
+    .updateTable("stent_workers")
+    .set({ state: "dead" })
+    .where("key", "=", given<number>("session"))
+    .where("state", "=", "live"),
   all: build.selectFrom("stent_workers").selectAll().orderBy("key"),
-  removeDead: build.deleteFrom("stent_workers").where("state", "=", "dead").where("seen_at", "<", given<number>("before")),
+  removeDead: build
+    .deleteFrom("stent_workers")
+    .where("state", "=", "dead")
+    .where("seen_at", "<", given<number>("before")),
 
   lane: build.selectFrom("stent_lanes").select("key").where("text", "=", given<string>("text")),
   insertLane: build.insertInto("stent_lanes").values({
@@ -37,13 +48,27 @@ export const sessionStatements = {
     tags: given("tags"),
     text: given("text"),
   }),
-  lanesAfter: build.selectFrom("stent_lanes").selectAll().where("key", ">", given<number>("after")).orderBy("key"),
+  lanesAfter: build
+    .selectFrom("stent_lanes")
+    .selectAll()
+    .where("key", ">", given<number>("after"))
+    .orderBy("key"),
 
   mark: build
     .insertInto("stent_marks")
-    .values({ execution: given("execution"), run: given("run"), seq: given("seq"), item: given("item"), session: given("session") })
+    .values({
+      execution: given("execution"),
+      run: given("run"),
+      seq: given("seq"),
+      item: given("item"),
+      session: given("session"),
+    })
     .onConflict((conflict) => conflict.doNothing()),
-  marks: build.selectFrom("stent_marks").select(["seq", "item", "session"]).where("execution", "=", given<number>("execution")).where("run", "=", given<number>("run")),
+  marks: build
+    .selectFrom("stent_marks")
+    .select(["seq", "item", "session"])
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run")),
   countMarks: build
     .selectFrom("stent_marks")
     .select((eb) => eb.fn.countAll<number>().as("count"))
@@ -111,7 +136,9 @@ export const sessionStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("consumed_run", "=", given<number>("run"))
     .where("consumed_seq", "=", given<number>("seq")),
-  removeSignals: build.deleteFrom("stent_signals").where("execution", "=", given<number>("execution")),
+  removeSignals: build
+    .deleteFrom("stent_signals")
+    .where("execution", "=", given<number>("execution")),
 
   keepLetter: build
     .insertInto("stent_dead_letters")
@@ -142,7 +169,14 @@ export const sessionStatements = {
     .select("stent_executions.id as execution_id")
     .where("task", "=", given<string>("task")),
   removeLetter: build.deleteFrom("stent_dead_letters").where("task", "=", given<string>("task")),
-  removeLetters: build.deleteFrom("stent_dead_letters").where("execution", "=", given<number>("execution")),
-  removeLettersOfRun: build.deleteFrom("stent_dead_letters").where("execution", "=", given<number>("execution")).where("run", "=", given<number>("run")),
-  removeOldLetters: build.deleteFrom("stent_dead_letters").where("moved_at", "<", given<number>("before")),
+  removeLetters: build
+    .deleteFrom("stent_dead_letters")
+    .where("execution", "=", given<number>("execution")),
+  removeLettersOfRun: build
+    .deleteFrom("stent_dead_letters")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run")),
+  removeOldLetters: build
+    .deleteFrom("stent_dead_letters")
+    .where("moved_at", "<", given<number>("before")),
 };

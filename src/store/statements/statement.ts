@@ -1,4 +1,12 @@
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Compilable, type RawBuilder } from "kysely";
+import {
+  DummyDriver,
+  Kysely,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type Compilable,
+  type RawBuilder,
+} from "kysely";
 import type { Tables } from "../schema.ts";
 
 /** Stands in a query for a value that is given when it runs. */
@@ -35,16 +43,36 @@ export function compile(query: Compilable<unknown> | RawBuilder<unknown>): Compi
   const { sql, parameters } = query.compile(build);
   return {
     sql,
-    parameters: parameters.map((value) => (value instanceof Parameter ? value : { constant: value })),
+    parameters: parameters.map((value) =>
+      value instanceof Parameter ? value : { constant: value },
+    ),
   };
 }
 
-/** Puts the given values in the order of the parameters. Undefined is null. */
-export function binder(statement: CompiledStatement): (values: Readonly<Record<string, unknown>>) => unknown[] {
-  const { parameters } = statement;
-  return (values) =>
-    parameters.map((parameter) => {
-      const value = parameter instanceof Parameter ? values[parameter.name] : parameter.constant;
-      return value === undefined ? null : value;
-    });
+/** Values by parameter name; a second object is for what several statements have in common, so that nothing has to be copied together. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/**
+ * Puts the given values in the order of the parameters. Undefined is null. The array is the same at every call: statements that run at
+ * once read it and are done with it (a turn that made new ones spent a quarter of its time on them).
+ */
+export function binder(
+  statement: CompiledStatement,
+): (values: Values, common?: Values) => unknown[] {
+  const names = statement.parameters.map((parameter) =>
+    parameter instanceof Parameter ? parameter.name : undefined,
+  );
+  const bound = statement.parameters.map((parameter) =>
+    parameter instanceof Parameter ? null : parameter.constant,
+  );
+  return (values, common) => {
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index];
+      if (name === undefined) continue;
+      let value = values[name];
+      if (value === undefined && common !== undefined) value = common[name];
+      bound[index] = value === undefined ? null : value;
+    }
+    return bound;
+  };
 }

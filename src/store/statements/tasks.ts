@@ -28,7 +28,9 @@ export const taskStatements = {
   list: build
     .selectFrom("stent_tasks")
     .selectAll()
-    .where(sql<boolean>`(${given("running")} is null or (worker is not null) = ${given("running")})`)
+    .where(
+      sql<boolean>`(${given("running")} is null or (worker is not null) = ${given("running")})`,
+    )
     .where(sql<boolean>`(${given("queue")} is null or queue = ${given("queue")})`)
     .where(sql<boolean>`(${given("unqueued")} = 0 or queue is null)`)
     .where("key", ">", given<number>("after"))
@@ -62,16 +64,6 @@ export const taskStatements = {
     .where("due_at", "<=", given<number>("now"))
     .orderBy("due_at")
     .limit(given<number>("limit")),
-  /** When the next one of a lane becomes due that is not due yet. */
-  laterInLane: build
-    .selectFrom("stent_tasks")
-    .select("due_at")
-    .where("worker", "is", null)
-    .where("lane", "=", given<number>("lane"))
-    .where("rank", "=", given<number>("rank"))
-    .where("due_at", ">", given<number>("now"))
-    .orderBy("due_at")
-    .limit(1),
   take: build
     .updateTable("stent_tasks")
     .set({
@@ -84,7 +76,10 @@ export const taskStatements = {
     .where("worker", "is", null)
     .returningAll(),
   /** The first items of a waiting range are taken out of it. */
-  shorten: build.updateTable("stent_tasks").set({ item_from: given<number>("from") }).where("key", "=", given<number>("key")),
+  shorten: build
+    .updateTable("stent_tasks")
+    .set({ item_from: given<number>("from") })
+    .where("key", "=", given<number>("key")),
   /** Waits for its next attempt. */
   again: build
     .updateTable("stent_tasks")
@@ -97,11 +92,20 @@ export const taskStatements = {
       error: given("error"),
     })
     .where("key", "=", given<number>("key")),
-  tell: build.updateTable("stent_tasks").set({ cancelled: 1 }).where("key", "=", given<number>("key")),
+  tell: build
+    .updateTable("stent_tasks")
+    .set({ cancelled: 1 })
+    .where("key", "=", given<number>("key")),
   remove: build.deleteFrom("stent_tasks").where("key", "=", given<number>("key")),
   removeAll: build.deleteFrom("stent_tasks").where("execution", "=", given<number>("execution")),
-  ofExecution: build.selectFrom("stent_tasks").select(["key", "worker"]).where("execution", "=", given<number>("execution")),
-  heldBy: build.selectFrom("stent_tasks").selectAll().where("worker", "=", given<number>("session")),
+  ofExecution: build
+    .selectFrom("stent_tasks")
+    .select(["key", "worker"])
+    .where("execution", "=", given<number>("execution")),
+  heldBy: build
+    .selectFrom("stent_tasks")
+    .selectAll()
+    .where("worker", "=", given<number>("session")),
   release: build
     .updateTable("stent_tasks")
     .set({ worker: null, due_at: given<number>("now"), started_at: null })

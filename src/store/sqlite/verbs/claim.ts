@@ -1,4 +1,10 @@
-import type { ClaimAnswer, ClaimedExecution, ClaimedTask, ClaimRequest, Lane } from "../../store.ts";
+import type {
+  ClaimAnswer,
+  ClaimedExecution,
+  ClaimedTask,
+  ClaimRequest,
+  Lane,
+} from "../../store.ts";
 import { tagsOf, type Batch, type Statements } from "../batch.ts";
 
 interface Head {
@@ -20,15 +26,44 @@ const suspectMarks = 2;
 /** Takes what is due and may be taken: higher ranks first, then what has been due longest. What needs a slot and what needs none do not wait for each other. */
 export function claim(batch: Batch, request: ClaimRequest): ClaimAnswer {
   if (!batch.isLive(request.session)) {
-    return { kind: "refused", executions: [], tasks: [], more: false, nextDueAt: undefined, now: batch.now };
+    return {
+      kind: "refused",
+      executions: [],
+      tasks: [],
+      more: false,
+      nextDueAt: undefined,
+      now: batch.now,
+    };
   }
   const heads = acceptedHeads(batch, request.accepts);
   const due = heads.filter((head) => head.dueAt <= batch.now);
   const taken: Taken = { executions: [], tasks: [], more: false, suspects: request.suspects };
-  take(batch, request.session, due.filter((head) => needsSlot(head)), request.limit, taken);
-  take(batch, request.session, due.filter((head) => !needsSlot(head)), request.turns, taken);
+  take(
+    batch,
+    request.session,
+    due.filter((head) => needsSlot(head)),
+    request.limit,
+    taken,
+  );
+  take(
+    batch,
+    request.session,
+    due.filter((head) => !needsSlot(head)),
+    request.turns,
+    taken,
+  );
   const { executions, tasks, more } = taken;
-  return { kind: "claimed", executions, tasks, more, nextDueAt: nextOf(heads, batch.now), now: batch.now };
+  // What was taken has hidden what stands behind it in its lane.
+  const left =
+    executions.length + tasks.length === 0 ? heads : acceptedHeads(batch, request.accepts);
+  return {
+    kind: "claimed",
+    executions,
+    tasks,
+    more,
+    nextDueAt: nextOf(left, batch.now),
+    now: batch.now,
+  };
 }
 
 function needsSlot(head: Head): boolean {
@@ -38,10 +73,14 @@ function needsSlot(head: Head): boolean {
 /** The first of every lane and rank that may be taken, whether it is due or not. */
 export function acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Head[] {
   const heads: Head[] = [];
-  const collect = (of: Head["of"], rows: readonly { lane: number; rank: number; due_at: number }[]): void => {
+  const collect = (
+    of: Head["of"],
+    rows: readonly { lane: number; rank: number; due_at: number }[],
+  ): void => {
     for (const row of rows) {
       const lane = batch.laneOf(row.lane);
-      if (lane !== undefined && accepts(lane)) heads.push({ of, kind: lane.kind, lane: row.lane, rank: row.rank, dueAt: row.due_at });
+      if (lane !== undefined && accepts(lane))
+        heads.push({ of, kind: lane.kind, lane: row.lane, rank: row.rank, dueAt: row.due_at });
     }
   };
   collect("unbegun", batch.sql.executions.unbegunLanes.all({}));
@@ -66,10 +105,18 @@ interface Taken {
   suspects: boolean;
 }
 
-function take(batch: Batch, session: number, heads: readonly Head[], limit: number, taken: Taken): void {
+function take(
+  batch: Batch,
+  session: number,
+  heads: readonly Head[],
+  limit: number,
+  taken: Taken,
+): void {
   const marked = batch.hasMarks();
   // Suspects that are passed over must not hide what stands behind them.
-  const passedOver = marked ? (batch.sql.sessions.countSuspects.get({ suspect: suspectMarks })?.count ?? 0) : 0;
+  const passedOver = marked
+    ? (batch.sql.sessions.countSuspects.get({ suspect: suspectMarks })?.count ?? 0)
+    : 0;
   let room = limit;
   for (const candidate of candidatesOf(batch, heads, limit + passedOver + 1)) {
     if (room <= 0) {
@@ -89,7 +136,9 @@ function candidatesOf(batch: Batch, heads: readonly Head[], limit: number): Cand
   const ranks = [...new Set(heads.map((head) => head.rank))].toSorted((a, b) => a - b);
   for (const rank of ranks) {
     if (candidates.length >= limit) break;
-    const ofRank = heads.filter((head) => head.rank === rank).flatMap((head) => waitingIn(batch, head, limit - candidates.length));
+    const ofRank = heads
+      .filter((head) => head.rank === rank)
+      .flatMap((head) => waitingIn(batch, head, limit - candidates.length));
     candidates.push(...ofRank.toSorted((a, b) => a.dueAt - b.dueAt));
   }
   return candidates.slice(0, limit);
@@ -107,7 +156,13 @@ function waitingIn(batch: Batch, { of, lane, rank }: Head, limit: number): Candi
 }
 
 /** @returns how many places it takes. */
-function takeExecution(batch: Batch, session: number, { key, of }: Candidate, marked: boolean, taken: Taken): number {
+function takeExecution(
+  batch: Batch,
+  session: number,
+  { key, of }: Candidate,
+  marked: boolean,
+  taken: Taken,
+): number {
   const marks = marked ? marksOf(batch, key) : 0;
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
@@ -115,14 +170,21 @@ function takeExecution(batch: Batch, session: number, { key, of }: Candidate, ma
   }
   const row = batch.sql.executions.take.get({ key, session, now: batch.now });
   if (row === undefined) return 0;
-  taken.executions.push({ ...claimedExecution(row), fresh: of === "unbegun", blocked: row.blocked !== null, marks });
+  taken.executions.push({
+    ...claimedExecution(row),
+    fresh: of === "unbegun",
+    blocked: row.blocked !== null,
+    marks,
+  });
   return 1;
 }
 
 /** Marks of a turn and of the attempts that its holder had begun itself. */
 function marksOf(batch: Batch, execution: number): number {
   const row = batch.sql.executions.standing.get({ key: execution });
-  return row === undefined ? 0 : (batch.sql.sessions.turnMarks.get({ execution, run: row.run })?.count ?? 0);
+  return row === undefined
+    ? 0
+    : (batch.sql.sessions.turnMarks.get({ execution, run: row.run })?.count ?? 0);
 }
 
 type Row = NonNullable<ReturnType<Statements["executions"]["byKey"]["get"]>>;
@@ -161,21 +223,29 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
   const waiting = tasks.byKey.get({ key });
   if (waiting === undefined || waiting.worker !== null) return 0;
   const execution = executions.standing.get({ key: waiting.execution });
-  const entry = journal.one.get({ execution: waiting.execution, run: waiting.run, seq: waiting.seq });
+  const entry = journal.one.get({
+    execution: waiting.execution,
+    run: waiting.run,
+    seq: waiting.seq,
+  });
   const items = entry === undefined ? [] : itemsOf(batch, waiting, entry, room + 1);
   const first = items[0];
   if (execution === undefined || entry === undefined || first === undefined) {
     tasks.remove.run({ key });
     return 0;
   }
-  const { marks, count } = batch.hasMarks() ? unsuspicious(batch, waiting, items, room) : { marks: 0, count: Math.min(room, items.length) };
+  const { marks, count } = batch.hasMarks()
+    ? unsuspicious(batch, waiting, items, room)
+    : { marks: 0, count: Math.min(room, items.length) };
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
     taken.suspects = false;
   }
   const rest = items[count];
   const row =
-    rest?.item === undefined ? tasks.take.get({ key, session, now: batch.now }) : splitRange(batch, session, waiting, rest.item);
+    rest?.item === undefined
+      ? tasks.take.get({ key, session, now: batch.now })
+      : splitRange(batch, session, waiting, rest.item);
   if (row === undefined) return 0;
   if (rest !== undefined) taken.more = true;
   taken.tasks.push({
@@ -202,10 +272,22 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
 }
 
 /** How many of the items may be taken together, and how many sessions died while the first was running. */
-function unsuspicious(batch: Batch, task: TaskRow, items: ClaimedTask["items"], room: number): { readonly marks: number; readonly count: number } {
+function unsuspicious(
+  batch: Batch,
+  task: TaskRow,
+  items: ClaimedTask["items"],
+  room: number,
+): { readonly marks: number; readonly count: number } {
   const { execution, run, seq, item_from, item_to } = task;
-  const range = item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
-  const suspects = batch.sql.sessions.suspectItems.all({ execution, run, seq, ...range, suspect: suspectMarks });
+  const range =
+    item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
+  const suspects = batch.sql.sessions.suspectItems.all({
+    execution,
+    run,
+    seq,
+    ...range,
+    suspect: suspectMarks,
+  });
   const marksOf = new Map(suspects.map((suspect) => [suspect.item, suspect.count]));
   const before = items.findIndex(({ item }) => marksOf.has(item ?? -1));
   if (before === 0) return { marks: marksOf.get(items[0]?.item ?? -1) ?? 0, count: 1 };
@@ -216,14 +298,30 @@ type EntryRow = NonNullable<ReturnType<Statements["journal"]["one"]["get"]>>;
 type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
 function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow, limit: number): ClaimedTask["items"] {
-  if (row.item_from === null || row.item_to === null) return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
-  const place = { execution: row.execution, run: row.run, seq: row.seq, from: row.item_from, to: row.item_to };
+  if (row.item_from === null || row.item_to === null)
+    return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
+  const place = {
+    execution: row.execution,
+    run: row.run,
+    seq: row.seq,
+    from: row.item_from,
+    to: row.item_to,
+  };
   // The task that an item is given for its retry has a path of its own.
-  return batch.sql.journal.openItems.all({ ...place, alone: row.path === entry.path ? 0 : 1, limit });
+  return batch.sql.journal.openItems.all({
+    ...place,
+    alone: row.path === entry.path ? 0 : 1,
+    limit,
+  });
 }
 
 /** The items of a range before `end` become a task of their own. */
-function splitRange(batch: Batch, session: number, waiting: TaskRow, end: number): TaskRow | undefined {
+function splitRange(
+  batch: Batch,
+  session: number,
+  waiting: TaskRow,
+  end: number,
+): TaskRow | undefined {
   batch.sql.tasks.shorten.run({ key: waiting.key, from: end });
   const { key } = batch.sql.tasks.insert.run({
     execution: waiting.execution,

@@ -12,15 +12,27 @@ export interface Lineage {
 
 /** Starts executions; if one of them may not be started, none is. */
 export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer {
-  const standing = request.executions.map((execution) => batch.sql.executions.byId.get({ id: execution.id }));
+  const standing = request.executions.map((execution) =>
+    batch.sql.executions.byId.get({ id: execution.id }),
+  );
   const answers = standing.map((row, index): Dispatched | undefined => {
     const execution = request.executions[index];
     if (row === undefined || execution === undefined) return undefined;
-    if (row.name !== execution.name) return { kind: "refused", reason: "other-function", name: row.name };
+    if (row.name !== execution.name)
+      return { kind: "refused", reason: "other-function", name: row.name };
     if (request.ifExists === "reject") return { kind: "refused", reason: "exists", name: row.name };
-    const restarts = request.ifExists === "restart-if-failed" && row.ended_at !== null && row.state !== "completed";
+    const restarts =
+      request.ifExists === "restart-if-failed" &&
+      row.ended_at !== null &&
+      row.state !== "completed";
     return restarts ? undefined : { kind: "joined" };
   });
+  const twice = sameIdTwice(request.executions);
+  if (twice !== undefined) {
+    return request.executions.map(({ id, name }) =>
+      id === twice ? { kind: "refused", reason: "exists", name } : { kind: "joined" },
+    );
+  }
   if (answers.some((answer) => answer?.kind === "refused")) {
     return answers.map((answer) => answer ?? { kind: "joined" });
   }
@@ -35,8 +47,23 @@ export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer
   });
 }
 
+function sameIdTwice(executions: readonly NewExecution[]): string | undefined {
+  if (executions.length < 2) return undefined;
+  const ids = new Set<string>();
+  for (const { id } of executions) {
+    if (ids.has(id)) return id;
+    ids.add(id);
+  }
+  return undefined;
+}
+
 /** Inserts an execution. `adopter`: the session that takes it at once. @returns its key. */
-export function insertExecution(batch: Batch, execution: NewExecution, lineage: Lineage | undefined, adopter: number | undefined): number {
+export function insertExecution(
+  batch: Batch,
+  execution: NewExecution,
+  lineage: Lineage | undefined,
+  adopter: number | undefined,
+): number {
   if (adopter === undefined) batch.hintReady();
   return batch.sql.executions.insert.run({
     ...columnsOf(batch, execution, adopter),
@@ -45,14 +72,24 @@ export function insertExecution(batch: Batch, execution: NewExecution, lineage: 
   }).key;
 }
 
-function restart(batch: Batch, key: number, execution: NewExecution, adopter: number | undefined): Dispatched {
+function restart(
+  batch: Batch,
+  key: number,
+  execution: NewExecution,
+  adopter: number | undefined,
+): Dispatched {
   forgetRun(batch, key);
+  batch.sql.sessions.removeLetters.run({ execution: key });
   const row = batch.sql.executions.restart.get({ ...columnsOf(batch, execution, adopter), key });
   if (adopter === undefined) batch.hintReady();
   return { kind: "restarted", key, claim: row?.claim ?? 0, now: batch.now };
 }
 
-function columnsOf(batch: Batch, execution: NewExecution, adopter: number | undefined): Record<string, unknown> {
+function columnsOf(
+  batch: Batch,
+  execution: NewExecution,
+  adopter: number | undefined,
+): Record<string, unknown> {
   const { now } = batch;
   const notBefore = now + execution.delayMs;
   return {
@@ -83,6 +120,12 @@ function columnsOf(batch: Batch, execution: NewExecution, adopter: number | unde
   };
 }
 
-function adopterOf(batch: Batch, execution: NewExecution, session: number | undefined): number | undefined {
-  return session !== undefined && execution.delayMs === 0 && batch.isLive(session) ? session : undefined;
+function adopterOf(
+  batch: Batch,
+  execution: NewExecution,
+  session: number | undefined,
+): number | undefined {
+  return session !== undefined && execution.delayMs === 0 && batch.isLive(session)
+    ? session
+    : undefined;
 }

@@ -17,16 +17,26 @@ export interface Ending {
 export function endExecution(batch: Batch, row: Ending, end: End): void {
   removeWork(batch, row.key);
   if (batch.hasMarks()) batch.sql.sessions.removeMarks.run({ execution: row.key });
-  batch.sql.executions.end.run({ key: row.key, state: end.state, result: end.result, failedBy: end.failedBy, now: batch.now });
+  batch.sql.executions.end.run({
+    key: row.key,
+    state: end.state,
+    result: end.result,
+    failedBy: end.failedBy,
+    now: batch.now,
+  });
   batch.hintEnded({ id: row.id, state: end.state, result: end.result });
   if (end.deadLetter !== undefined) keepLetter(batch, row, end.deadLetter);
   if (row.parent === null || row.parent_run === null || row.parent_seq === null) return;
-  leaveOutcome(batch, { execution: row.parent, run: row.parent_run, seq: row.parent_seq }, {
-    status: end.state === "completed" ? entryStatus.completed : entryStatus.failed,
-    value: end.result,
-    attempt: 1,
-    failures: end.state === "completed" ? 0 : 1,
-  });
+  leaveOutcome(
+    batch,
+    { execution: row.parent, run: row.parent_run, seq: row.parent_seq },
+    {
+      status: end.state === "completed" ? entryStatus.completed : entryStatus.failed,
+      value: end.result,
+      attempt: 1,
+      failures: end.state === "completed" ? 0 : 1,
+    },
+  );
 }
 
 /** Leaves an outcome for the holder of an execution and wakes it, if the entry still waits for one. */
@@ -36,14 +46,29 @@ export function leaveOutcome(
   outcome: Readonly<Record<string, unknown>>,
 ): void {
   const target = batch.sql.executions.standing.get({ key: entry.execution });
-  if (target === undefined || target.ended_at !== null || target.run !== entry.run || !isWaitedFor(batch, entry)) return;
+  if (
+    target === undefined ||
+    target.ended_at !== null ||
+    target.run !== entry.run ||
+    !isWaitedFor(batch, entry)
+  )
+    return;
   batch.sql.journal.insertArrival.run({ kind: "outcome", ...entry, ...outcome, now: batch.now });
   batch.wake(entry.execution, target.worker !== null);
 }
 
 /** Keeps a dead letter of an execution. */
-export function keepLetter(batch: Batch, row: { readonly key: number; readonly run: number }, letter: NewDeadLetter): void {
-  batch.sql.sessions.keepLetter.run({ ...letter, execution: row.key, run: row.run, now: batch.now });
+export function keepLetter(
+  batch: Batch,
+  row: { readonly key: number; readonly run: number },
+  letter: NewDeadLetter,
+): void {
+  batch.sql.sessions.keepLetter.run({
+    ...letter,
+    execution: row.key,
+    run: row.run,
+    now: batch.now,
+  });
 }
 
 /** Asks an execution to end, or ends it where none of its code has to run. */
@@ -64,7 +89,11 @@ export function cancelExecution(batch: Batch, key: number, reason: string | unde
     endAtOnce(batch, row, reason);
     return;
   }
-  batch.sql.executions.requestCancel.run({ key, reason: JSON.stringify({ reason: reason ?? null }), now: batch.now });
+  batch.sql.executions.requestCancel.run({
+    key,
+    reason: JSON.stringify({ reason: reason ?? null }),
+    now: batch.now,
+  });
   if (row.worker === null) batch.hintReady();
   else batch.hintWoken(key);
 }
@@ -75,7 +104,8 @@ function forceEnd(batch: Batch, key: number, reason: string | undefined): void {
   if (row === undefined || isFinal(row.state)) return;
   if (row.worker !== null) batch.hintWoken(key);
   endAtOnce(batch, row, reason);
-  for (const child of batch.sql.executions.childrenOf.all({ parent: key })) forceEnd(batch, child.key, reason);
+  for (const child of batch.sql.executions.childrenOf.all({ parent: key }))
+    forceEnd(batch, child.key, reason);
 }
 
 /** Ends what was asked to, and has nothing left to run. */
@@ -90,16 +120,29 @@ function reasonIn(column: string | null): string | undefined {
 }
 
 function endAtOnce(batch: Batch, row: Ending, reason: string | undefined): void {
-  endExecution(batch, row, { state: "cancelled", result: batch.failures.cancelled(reason, row.id), failedBy: undefined, deadLetter: undefined });
+  endExecution(batch, row, {
+    state: "cancelled",
+    result: batch.failures.cancelled(reason, row.id),
+    failedBy: undefined,
+    deadLetter: undefined,
+  });
 }
 
 /** Ends what has passed its deadline, where nothing of its code has to run. */
-export function expire(batch: Batch, request: { readonly limit: number }): { readonly ended: number } {
+export function expire(
+  batch: Batch,
+  request: { readonly limit: number },
+): { readonly ended: number } {
   const due = batch.sql.executions.expired.all({ now: batch.now, limit: request.limit });
   for (const { key } of due) {
     const row = batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
-    endExecution(batch, row, { state: "timed_out", result: batch.failures.timedOut(row.id), failedBy: undefined, deadLetter: undefined });
+    endExecution(batch, row, {
+      state: "timed_out",
+      result: batch.failures.timedOut(row.id),
+      failedBy: undefined,
+      deadLetter: undefined,
+    });
   }
   return { ended: due.length };
 }

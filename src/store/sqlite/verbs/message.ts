@@ -6,7 +6,10 @@ import type { Batch } from "../batch.ts";
 export function send(batch: Batch, request: SignalRequest): SignalAnswer {
   const row = batch.sql.executions.byId.get({ id: request.executionId });
   if (row === undefined) return "not-found";
-  if (request.dedupe !== undefined && batch.sql.sessions.sentBefore.get({ execution: row.key, dedupe: request.dedupe }) !== undefined) {
+  if (
+    request.dedupe !== undefined &&
+    batch.sql.sessions.sentBefore.get({ execution: row.key, dedupe: request.dedupe }) !== undefined
+  ) {
     return "sent";
   }
   if (isFinal(row.state)) return "finished";

@@ -23,11 +23,7 @@ export function removeWork(batch: Batch, execution: number): void {
   journal.removeAllFanouts.run({ execution });
 }
 
-interface EntryKey {
-  readonly execution: number;
-  readonly run: number;
-  readonly seq: number;
-}
+type EntryKey = Readonly<Record<"execution" | "run" | "seq", number>>;
 
 /** Removes the tasks and the fan-out of one entry, whose outcome is known. Whoever runs one of them is told. */
 export function removeTasks(batch: Batch, entry: EntryKey): void {
@@ -45,13 +41,18 @@ export function fanoutId({ execution, run, seq }: EntryKey): string {
 }
 
 /** Removes finished executions with all that belongs to them, old dead letters and dead sessions. */
-export function remove(batch: Batch, request: RemoveRequest): { readonly removed: readonly string[] } {
+export function remove(
+  batch: Batch,
+  request: RemoveRequest,
+): { readonly removed: readonly string[] } {
   const removed: string[] = [];
   for (const key of request.keys?.slice(0, request.limit) ?? []) {
     if (!isKept(batch, key)) removed.push(...removeTree(batch, key));
   }
-  if (request.deadLettersBefore !== undefined) batch.sql.sessions.removeOldLetters.run({ before: request.deadLettersBefore });
-  if (request.deadSessionsBefore !== undefined) batch.sql.sessions.removeDead.run({ before: request.deadSessionsBefore });
+  if (request.deadLettersBefore !== undefined)
+    batch.sql.sessions.removeOldLetters.run({ before: request.deadLettersBefore });
+  if (request.deadSessionsBefore !== undefined)
+    batch.sql.sessions.removeDead.run({ before: request.deadSessionsBefore });
   return { removed };
 }
 
@@ -88,6 +89,9 @@ function removeTree(batch: Batch, key: number): string[] {
 }
 
 /** True while an entry waits for its outcome. */
-export function isWaitedFor(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): boolean {
+export function isWaitedFor(
+  batch: Batch,
+  entry: { readonly execution: number; readonly run: number; readonly seq: number },
+): boolean {
   return batch.sql.journal.one.get(entry)?.status === entryStatus.pending;
 }

@@ -12,7 +12,8 @@ export function register(batch: Batch, session: NewSession): number {
     functions: JSON.stringify(session.functions),
     now: batch.now,
   });
-  if (session.former !== undefined) batch.sql.sessions.removeMarksOf.run({ session: session.former });
+  if (session.former !== undefined)
+    batch.sql.sessions.removeMarksOf.run({ session: session.former });
   for (const row of batch.sql.executions.blockedOnes.all({})) {
     if (row.blocked !== null && !isPoison(row.blocked)) batch.wake(row.key, false);
   }
@@ -30,7 +31,10 @@ export function heartbeat(batch: Batch, { session }: { readonly session: number 
 }
 
 /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
-export function reap(batch: Batch, { session, died }: { readonly session: number; readonly died: boolean }): { readonly released: number } {
+export function reap(
+  batch: Batch,
+  { session, died }: { readonly session: number; readonly died: boolean },
+): { readonly released: number } {
   if (batch.sql.sessions.bury.run({ session }).changes === 0) return { released: 0 };
   batch.forgetSession(session);
   const executions = batch.sql.executions.heldBy.all({ session });
@@ -69,6 +73,13 @@ function markTask(batch: Batch, row: HeldTask, session: number): void {
     return;
   }
   const alone = isApart(batch, row) ? 1 : 0;
-  const range = { ...place, from: row.item_from, to: row.item_to, alone, limit: Number.MAX_SAFE_INTEGER };
-  for (const { item } of batch.sql.journal.openItems.all(range)) batch.mark({ ...place, item, session });
+  const range = {
+    ...place,
+    from: row.item_from,
+    to: row.item_to,
+    alone,
+    limit: Number.MAX_SAFE_INTEGER,
+  };
+  for (const { item } of batch.sql.journal.openItems.all(range))
+    batch.mark({ ...place, item, session });
 }

@@ -2,7 +2,7 @@ import { entryStatus } from "../../../core/status.ts";
 import type { TaskOutcome } from "../../store.ts";
 import type { Batch, FanoutProgress, Statements } from "../batch.ts";
 import { leaveOutcome } from "./ending.ts";
-import { isWaitedFor, removeEntryWork } from "./removal.ts";
+import { fanoutId, removeTasks } from "./removal.ts";
 
 type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
@@ -10,7 +10,8 @@ type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 export function task(batch: Batch, request: TaskOutcome): "stored" | "refused" {
   if (!batch.isLive(request.session)) return "refused";
   const row = batch.sql.tasks.byKey.get({ key: request.task });
-  if (row === undefined || row.worker !== request.session || row.claim !== request.claim) return "refused";
+  if (row === undefined || row.worker !== request.session || row.claim !== request.claim)
+    return "refused";
   if (request.item === undefined) endCall(batch, request, row);
   else endItem(batch, request, row, request.item);
   return "stored";
@@ -19,7 +20,9 @@ export function task(batch: Batch, request: TaskOutcome): "stored" | "refused" {
 /** What has been told to stop is not tried again: its failure is its outcome. */
 function outcomeOf(request: TaskOutcome, row: Row): TaskOutcome["outcome"] {
   const { outcome } = request;
-  return outcome.kind === "again" && row.cancelled !== 0 ? { kind: "failed", value: outcome.error ?? "" } : outcome;
+  return outcome.kind === "again" && row.cancelled !== 0
+    ? { kind: "failed", value: outcome.error ?? "" }
+    : outcome;
 }
 
 function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
@@ -40,7 +43,12 @@ function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
   });
 }
 
-function again(batch: Batch, row: Row, outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>, request: TaskOutcome): void {
+function again(
+  batch: Batch,
+  row: Row,
+  outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>,
+  request: TaskOutcome,
+): void {
   batch.sql.tasks.again.run({
     key: row.key,
     dueAt: batch.now + outcome.delayMs,
@@ -53,7 +61,8 @@ function again(batch: Batch, row: Row, outcome: Extract<TaskOutcome["outcome"], 
 
 function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): void {
   const outcome = outcomeOf(request, row);
-  const single = row.item_from !== null && row.item_to !== null && row.item_to - row.item_from === 1;
+  const single =
+    row.item_from !== null && row.item_to !== null && row.item_to - row.item_from === 1;
   if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...placeOf(row), item });
   if (outcome.kind === "again") {
     if (single) {
@@ -64,7 +73,13 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
   } else {
     const status = outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed;
     const place = { ...placeOf(row), item };
-    const changed = batch.sql.journal.endItem.run({ ...place, status, value: outcome.value, attempt: request.attempt, now: batch.now });
+    const changed = batch.sql.journal.endItem.run({
+      ...place,
+      status,
+      value: outcome.value,
+      attempt: request.attempt,
+      now: batch.now,
+    });
     if (changed.changes > 0 && countItem(batch, request, outcome, row)) return;
   }
   if (single || !hasOpenItems(batch, row)) batch.sql.tasks.remove.run({ key: row.key });
@@ -72,11 +87,24 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
 
 /** Counted, and not told by `last`: an outcome that had to be stored again comes after the one that was to be the last. */
 function hasOpenItems(batch: Batch, row: Row): boolean {
-  return batch.sql.journal.anyOpenItem.get({ ...placeOf(row), from: row.item_from, to: row.item_to, alone: 0 }) !== undefined;
+  return (
+    batch.sql.journal.anyOpenItem.get({
+      ...placeOf(row),
+      from: row.item_from,
+      to: row.item_to,
+      alone: 0,
+    }) !== undefined
+  );
 }
 
 /** The item leaves its range: it waits for its next attempt as a task of its own. */
-function setApart(batch: Batch, row: Row, item: number, outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>, request: TaskOutcome): void {
+function setApart(
+  batch: Batch,
+  row: Row,
+  item: number,
+  outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>,
+  request: TaskOutcome,
+): void {
   batch.sql.journal.setItemApart.run({ ...placeOf(row), item, attempt: request.attempt });
   batch.sql.tasks.insert.run({
     ...placeOf(row),
@@ -100,7 +128,12 @@ function setApart(batch: Batch, row: Row, item: number, outcome: Extract<TaskOut
 }
 
 /** @returns true once the map has failed by it, and all its tasks are gone. */
-function countItem(batch: Batch, request: TaskOutcome, outcome: TaskOutcome["outcome"], row: Row): boolean {
+function countItem(
+  batch: Batch,
+  request: TaskOutcome,
+  outcome: TaskOutcome["outcome"],
+  row: Row,
+): boolean {
   const fanout = fanoutOf(batch, row);
   if (fanout === undefined) return false;
   fanout.left -= 1;
@@ -123,8 +156,20 @@ function countItem(batch: Batch, request: TaskOutcome, outcome: TaskOutcome["out
   return false;
 }
 
-function arrival(kind: "map" | "records", status: number, value: unknown, request: Pick<TaskOutcome, "attempt" | "failures" | "startedAt">): Record<string, unknown> {
-  return { kind, status, value, attempt: request.attempt, failures: request.failures, startedAt: request.startedAt };
+function arrival(
+  kind: "map" | "records",
+  status: number,
+  value: unknown,
+  request: Pick<TaskOutcome, "attempt" | "failures" | "startedAt">,
+): Record<string, unknown> {
+  return {
+    kind,
+    status,
+    value,
+    attempt: request.attempt,
+    failures: request.failures,
+    startedAt: request.startedAt,
+  };
 }
 
 function fanoutOf(batch: Batch, row: Row): FanoutProgress | undefined {
@@ -150,7 +195,11 @@ function writeProgress(batch: Batch, fanout: FanoutProgress): void {
   if (left === 0) {
     batch.sql.journal.removeFanout.run(place);
     const status = forgone === 0 ? entryStatus.completed : entryStatus.failed;
-    leaveOutcome(batch, place, arrival("map", status, undefined, { attempt: 1, failures: 0, startedAt: batch.now }));
+    leaveOutcome(
+      batch,
+      place,
+      arrival("map", status, undefined, { attempt: 1, failures: 0, startedAt: batch.now }),
+    );
     return;
   }
   const next = Math.min(fanout.total, fanout.next + fanout.released);

@@ -6,11 +6,7 @@ import { entryStatus } from "../../../core/status.ts";
 import type { Batch, Statements } from "../batch.ts";
 import { leaveOutcome } from "./ending.ts";
 
-interface EntryKey {
-  readonly execution: number;
-  readonly run: number;
-  readonly seq: number;
-}
+type EntryKey = Readonly<Record<"execution" | "run" | "seq", number>>;
 type TaskRow = ReturnType<Statements["tasks"]["heldBy"]["all"]>[number];
 /** What an outcome tells of a task's attempts. */
 type Attempts = Pick<TaskRow, "attempt" | "failures" | "error" | "started_at">;
@@ -60,11 +56,23 @@ function forgoItems(batch: Batch, entry: EntryKey): void {
   const { changes } = journal.forgoItems.run({ ...entry, path, now: batch.now });
   const left = fanout.left - changes;
   if (left > 0) {
-    journal.changeFanout.run({ ...entry, left, failed: fanout.failed, next: fanout.total, forgone: fanout.forgone + changes });
+    journal.changeFanout.run({
+      ...entry,
+      left,
+      failed: fanout.failed,
+      next: fanout.total,
+      forgone: fanout.forgone + changes,
+    });
     return;
   }
   journal.removeFanout.run(entry);
-  leaveOutcome(batch, entry, { kind: "map", status: entryStatus.failed, attempt: 1, failures: 0, startedAt: batch.now });
+  leaveOutcome(batch, entry, {
+    kind: "map",
+    status: entryStatus.failed,
+    attempt: 1,
+    failures: 0,
+    startedAt: batch.now,
+  });
 }
 
 function placeOf({ execution, run, seq }: EntryKey): EntryKey {

@@ -1,5 +1,6 @@
 import { entryStatus } from "../../../core/status.ts";
 import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
+import type { Values } from "../../statements/statement.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
 import { insertExecution } from "./dispatch.ts";
 import { cancelExecution, endExecution, keepLetter } from "./ending.ts";
@@ -13,7 +14,12 @@ type Row = NonNullable<ReturnType<Statements["executions"]["standing"]["get"]>>;
 export function turn(batch: Batch, request: TurnRequest): TurnAnswer {
   if (!batch.isLive(request.session)) return { kind: "refused", reason: "session" };
   const row = batch.sql.executions.standing.get({ key: request.execution });
-  if (row === undefined || row.worker !== request.session || row.claim !== request.claim || row.run !== request.run) {
+  if (
+    row === undefined ||
+    row.worker !== request.session ||
+    row.claim !== request.claim ||
+    row.run !== request.run
+  ) {
     return { kind: "refused", reason: "lost" };
   }
   if (row.state === "cancelling" && !request.knowsCancel && endsOrBegins(request)) {
@@ -41,31 +47,66 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
   writeRecords(batch, request);
   writeFanouts(batch, request);
   const taken = request.tasks.flatMap((task) => writeTask(batch, request, row, task));
-  const strangers = request.children.flatMap((child) => (startChild(batch, row, child) ? [] : [child.seq]));
+  const strangers = request.children.flatMap((child) =>
+    startChild(batch, row, child) ? [] : [child.seq],
+  );
   const sends = request.sends.map((message) => send(batch, message));
   // Its holder has answers to deliver.
   const answered = strangers.length > 0 || sends.length > 0;
   const released = settle(batch, request, row, answered);
-  return { kind: "stored", released, wakeSeq: request.wakeSeq, sends, taken, strangers, now: batch.now };
+  return {
+    kind: "stored",
+    released,
+    wakeSeq: request.wakeSeq,
+    sends,
+    taken,
+    strangers,
+    now: batch.now,
+  };
 }
 
 function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
   const { journal, sessions } = batch.sql;
   const { execution, run, session } = request;
+  const common = {
+    execution,
+    run,
+    cut: row.cut,
+    now: batch.now,
+    worker: null as number | null,
+    withdrawn: null as number | null,
+  };
   for (const entry of request.entries) {
-    journal.insert.run({ ...entry, execution, run, cut: row.cut, now: batch.now, worker: entry.here ? session : null });
+    common.worker = entry.here ? session : null;
+    common.withdrawn = entry.status === entryStatus.withdrawn ? lastDelivery(request) : null;
+    journal.insert.run(entry as unknown as Values, common);
   }
   for (const change of request.changes) {
-    const { changes } = journal.change.run({ ...change, execution, run, worker: change.here ? session : null });
-    if (changes === 0) throw new Error(`entry ${change.seq} of execution ${execution}, run ${run}, has been delivered already`); // I1
-    if (isAttemptOver(change) && batch.hasMarks()) sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
+    common.worker = change.here ? session : null;
+    const { changes } = journal.change.run(change as unknown as Values, common);
+    if (changes === 0)
+      throw new Error(
+        `entry ${change.seq} of execution ${execution}, run ${run}, has been delivered already`,
+      ); // I1
+    if (isAttemptOver(change) && batch.hasMarks())
+      sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
   }
   if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: -1, item: -1 });
   for (const key of request.arrived) journal.removeArrival.run({ key });
   for (const { signal, seq } of request.consumed) {
     const { changes } = sessions.consume.run({ key: signal, execution, run, seq });
-    if (changes === 0) throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
+    if (changes === 0)
+      throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
   }
+}
+
+function lastDelivery(request: TurnRequest): number {
+  let last = 0;
+  for (const { delivery } of request.entries)
+    if (delivery !== undefined && delivery > last) last = delivery;
+  for (const { delivery } of request.changes)
+    if (delivery !== undefined && delivery > last) last = delivery;
+  return last;
 }
 
 /** Not one that was lost, and is begun or queued anew: its marks are what tells a poison. */
@@ -75,21 +116,39 @@ function isAttemptOver(change: EntryChange): boolean {
 
 function writeRecords(batch: Batch, request: TurnRequest): void {
   const { execution } = request;
-  for (const { name, value } of request.counters) batch.sql.journal.setCounter.run({ execution, name, value });
-  for (const { name, value } of request.state) batch.sql.journal.setState.run({ execution, name, value });
-  for (const letter of request.deadLetters) keepLetter(batch, { key: execution, run: request.run }, letter);
+  for (const { name, value } of request.counters)
+    batch.sql.journal.setCounter.run({ execution, name, value });
+  for (const { name, value } of request.state)
+    batch.sql.journal.setState.run({ execution, name, value });
+  for (const letter of request.deadLetters)
+    keepLetter(batch, { key: execution, run: request.run }, letter);
 }
 
 function writeFanouts(batch: Batch, request: TurnRequest): void {
   const { execution, run } = request;
   for (const fanout of request.fanouts) {
     const { seq, inputs, tolerated, released } = fanout;
-    batch.sql.journal.insertFanout.run({ execution, run, seq, total: inputs.length, next: released, left: inputs.length, tolerated });
-    inputs.forEach((input, item) => batch.sql.journal.insertItem.run({ execution, run, seq, item, input }));
+    batch.sql.journal.insertFanout.run({
+      execution,
+      run,
+      seq,
+      total: inputs.length,
+      next: released,
+      left: inputs.length,
+      tolerated,
+    });
+    inputs.forEach((input, item) =>
+      batch.sql.journal.insertItem.run({ execution, run, seq, item, input }),
+    );
   }
 }
 
-function writeTask(batch: Batch, request: TurnRequest, row: Row, task: NewTask): { key: number; claim: number }[] {
+function writeTask(
+  batch: Batch,
+  request: TurnRequest,
+  row: Row,
+  task: NewTask,
+): { key: number; claim: number }[] {
   const { here, delayMs, priority, ...columns } = task;
   const queue = task.queue ?? row.queue ?? undefined;
   const { key } = batch.sql.tasks.insert.run({
@@ -99,7 +158,13 @@ function writeTask(batch: Batch, request: TurnRequest, row: Row, task: NewTask):
     queue,
     rank: -priority,
     tags: tagsColumn(task.tags),
-    lane: batch.lane({ kind: "activity", name: task.name, version: undefined, queue, tags: task.tags }),
+    lane: batch.lane({
+      kind: "activity",
+      name: task.name,
+      version: undefined,
+      queue,
+      tags: task.tags,
+    }),
     dueAt: batch.now + delayMs,
     worker: here ? request.session : null,
     claim: here ? 1 : 0,
@@ -116,15 +181,22 @@ function writeTask(batch: Batch, request: TurnRequest, row: Row, task: NewTask):
 function startChild(batch: Batch, row: Row, child: TurnRequest["children"][number]): boolean {
   const taken = batch.sql.executions.byId.get({ id: child.id });
   if (taken !== undefined) {
-    return taken.parent === row.key && taken.parent_run === row.run && taken.parent_seq === child.seq;
+    return (
+      taken.parent === row.key && taken.parent_run === row.run && taken.parent_seq === child.seq
+    );
   }
-  insertExecution(batch, child, { parent: row.key, parentRun: row.run, parentSeq: child.seq, root: row.root ?? row.key }, undefined);
+  insertExecution(
+    batch,
+    child,
+    { parent: row.key, parentRun: row.run, parentSeq: child.seq, root: row.root ?? row.key },
+    undefined,
+  );
   return true;
 }
 
 function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
   const entry = { execution: request.execution, run: request.run, seq };
-  batch.sql.journal.withdraw.run({ ...entry, now: batch.now });
+  batch.sql.journal.withdraw.run({ ...entry, now: batch.now, delivery: lastDelivery(request) });
   if (kind === "child") cancelChild(batch, entry);
   else if (kind === "call" || kind === "map") {
     removeTasks(batch, entry);
@@ -139,9 +211,17 @@ function tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void
   else tellTasks(batch, entry, kind);
 }
 
-function cancelChild(batch: Batch, entry: { readonly execution: number; readonly run: number; readonly seq: number }): void {
-  const child = batch.sql.executions.childOf.get({ parent: entry.execution, run: entry.run, seq: entry.seq });
-  if (child !== undefined) cancelExecution(batch, child.key, "its parent does not wait for it any more");
+function cancelChild(
+  batch: Batch,
+  entry: { readonly execution: number; readonly run: number; readonly seq: number },
+): void {
+  const child = batch.sql.executions.childOf.get({
+    parent: entry.execution,
+    run: entry.run,
+    seq: entry.seq,
+  });
+  if (child !== undefined)
+    cancelExecution(batch, child.key, "its parent does not wait for it any more");
 }
 
 /** @returns whether the execution is not held any more. */
@@ -154,9 +234,16 @@ function settle(batch: Batch, request: TurnRequest, row: Row, answered: boolean)
       return false;
     case "park": {
       if (answered) return false;
-      const deadline = row.deadline !== null && row.state !== "cancelling" ? row.deadline : Infinity;
+      const deadline =
+        row.deadline !== null && row.state !== "cancelling" ? row.deadline : Infinity;
       const dueAt = Math.min(next.dueAt ?? Infinity, deadline);
-      return executions.park.run({ key, dueAt: dueAt === Infinity ? null : dueAt, wakeSeq: request.wakeSeq }).changes > 0;
+      return (
+        executions.park.run({
+          key,
+          dueAt: dueAt === Infinity ? null : dueAt,
+          wakeSeq: request.wakeSeq,
+        }).changes > 0
+      );
     }
     case "end":
       endExecution(batch, row, next.end);

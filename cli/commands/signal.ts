@@ -1,0 +1,51 @@
+import type { CommandModule } from "yargs";
+import { withStent, type GlobalArguments } from "../database.ts";
+import { idOf } from "../executions.ts";
+import { UsageError } from "../usage-error.ts";
+
+interface Arguments extends GlobalArguments {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: string | undefined;
+  readonly string: boolean | undefined;
+  readonly "dedupe-key": string | undefined;
+}
+
+/** `stent signal`: a message into an execution's inbox. */
+export const signal: CommandModule<GlobalArguments, Arguments> = {
+  command: "signal <id> <name> [payload]",
+  describe: "Send a signal to an execution",
+  builder: (yargs) =>
+    yargs
+      .positional("id", { type: "string", demandOption: true, describe: "Its id, or latest" })
+      .positional("name", { type: "string", demandOption: true, describe: "Name of the signal" })
+      .positional("payload", { type: "string", describe: "JSON; left out: undefined" })
+      .option("string", { type: "boolean", describe: "The payload is a text, not JSON" })
+      .option("dedupe-key", {
+        type: "string",
+        requiresArg: true,
+        describe: "Sending it again under this key does nothing",
+      }),
+  handler: (given) =>
+    withStent(given, async (stent) => {
+      const { "dedupe-key": dedupeKey } = given;
+      await stent.sendSignal(
+        await idOf(stent, given.id),
+        given.name,
+        payloadOf(given),
+        dedupeKey === undefined ? {} : { dedupeKey },
+      );
+    }),
+};
+
+function payloadOf({ payload, string }: Arguments): unknown {
+  if (payload === undefined || string === true) return payload;
+  try {
+    return JSON.parse(payload) as unknown;
+  } catch (error) {
+    throw new UsageError(
+      `the payload is no JSON: ${payload}. Quote texts ('"yes"'), or add --string`,
+      { cause: error },
+    );
+  }
+}

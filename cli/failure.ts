@@ -1,0 +1,61 @@
+import { printable } from "./printable.ts";
+
+/** What a command's end means to a script. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  database: 3,
+  notFound: 4,
+  wrongState: 5,
+} as const;
+
+const byCode: Readonly<Record<string, number>> = {
+  USAGE: exitCodes.usage,
+  NOT_SUPPORTED: exitCodes.usage,
+  INVALID_DURATION: exitCodes.usage,
+  SCHEMA_MISMATCH: exitCodes.database,
+  DRIVER_MISSING: exitCodes.database,
+  EXECUTION_NOT_FOUND: exitCodes.notFound,
+  EXECUTION_RUNNING: exitCodes.wrongState,
+  EXECUTION_FINISHED: exitCodes.wrongState,
+  CLEANED_UP: exitCodes.wrongState,
+};
+
+const hints: Readonly<Record<string, string>> = {
+  USAGE: "see: stent --help",
+  EXECUTION_NOT_FOUND: "see: stent list",
+  CLEANED_UP: "begin a new run with --from start; or --force, if what was done may stay",
+};
+
+/** Tells on stderr what went wrong. @returns the exit code */
+export function report(
+  error: unknown,
+  how: { readonly json: boolean; readonly verbose: boolean },
+): number {
+  const { code, message, stack } = describe(error);
+  const hint = hints[code];
+  if (how.json) process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+  else {
+    process.stderr.write(`error: ${printable(message)}\n`);
+    if (hint !== undefined) process.stderr.write(`${hint}\n`);
+  }
+  if (how.verbose && stack !== undefined) process.stderr.write(`${stack}\n`);
+  return exitCodeOf(code);
+}
+
+function exitCodeOf(code: string): number {
+  return byCode[code] ?? (code.startsWith("DATABASE_") ? exitCodes.database : exitCodes.failed);
+}
+
+function describe(error: unknown): { code: string; message: string; stack?: string | undefined } {
+  if (!(error instanceof Error)) return { code: "FAILED", message: String(error) };
+  // What yargs throws has the name YError and no code.
+  const own = "code" in error && typeof error.code === "string" ? error.code : undefined;
+  const code =
+    own ??
+    (error.name === "YError" || error instanceof TypeError || error instanceof RangeError
+      ? "USAGE"
+      : "FAILED");
+  return { code, message: error.message, stack: error.stack };
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+/**
+ * The command line of Stent: reads the arguments, runs a command, and turns what goes wrong into a message and an exit code.
+ *
+ *   X1  stdout is data; everything else goes to stderr.
+ *   X2  What inspects creates nothing: no file, no table.
+ *   X3  A command's body, and with it the engine, is loaded when it runs: `--help` is quick.
+ */
+import { createRequire } from "node:module";
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { cancel } from "./commands/cancel.ts";
+import { list } from "./commands/list.ts";
+import { migrate } from "./commands/migrate.ts";
+import { retry } from "./commands/retry.ts";
+import { show } from "./commands/show.ts";
+import { signal } from "./commands/signal.ts";
+import { why } from "./commands/why.ts";
+import { worker } from "./commands/worker.ts";
+import { exitCodes, report } from "./failure.ts";
+import { UsageError } from "./usage-error.ts";
+
+// `stent list | head` ends quietly.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed);
+});
+
+const parameters = hideBin(process.argv);
+try {
+  await commandLine().parseAsync(parameters);
+} catch (error) {
+  process.exitCode = report(error, {
+    json: parameters.some((parameter) =>
+      ["--json", "json", "-o=json", "--output=json"].includes(parameter),
+    ),
+    verbose: parameters.includes("-v") || parameters.includes("--verbose"),
+  });
+}
+
+function commandLine() {
+  const { version } = createRequire(import.meta.url)("stentjs/package.json") as { version: string };
+  return yargs()
+    .scriptName("stent")
+    .usage(
+      "$0 <command>\n\nDurable functions for TypeScript: look at executions, act on them, and serve them.",
+    )
+    .option("database", {
+      alias: "d",
+      type: "string",
+      requiresArg: true,
+      global: true,
+      describe: "Path or URL of the database [$STENT_DATABASE_URL, then ./stent.db if it exists]",
+    })
+    .option("json", { type: "boolean", global: true, describe: "Print JSON" })
+    .option("verbose", { alias: "v", type: "boolean", global: true, describe: "Show stack traces" })
+    .command(list)
+    .command(show)
+    .command(why)
+    .command(signal)
+    .command(cancel)
+    .command(retry)
+    .command(worker)
+    .command(migrate)
+    .demandCommand(1, "name a command")
+    .strict()
+    .recommendCommands()
+    .detectLocale(false)
+    .parserConfiguration({ "greedy-arrays": false, "duplicate-arguments-array": false })
+    .help()
+    .alias("help", "h")
+    .version(version)
+    .exitProcess(false)
+    .wrap(null)
+    .epilogue("Exit codes: 0 ok, 1 failed, 2 usage, 3 database, 4 not found, 5 wrong state")
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new UsageError(message ?? "wrong arguments");
+    });
+}

@@ -1,0 +1,72 @@
+import type { AnyEffect } from "../core/effects/any-effect.ts";
+import type { Facts } from "../core/interpreter/turn.ts";
+import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core/places.ts";
+import type { Payload, PayloadCodec } from "../core/payload.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { newUuid } from "../runtime/ids.ts";
+import type { RunId } from "./journal-loading.ts";
+
+/** What the interpreter gives to be stored, and how it gets it back. */
+interface Carrier {
+  readonly kind: string;
+  readonly path: string;
+  readonly effect?: AnyEffect;
+}
+
+/** The world as a run's interpreter sees it; values are stored at their place: a child's arguments as its own input, a message at its receiver's. */
+export class RunFacts implements Facts {
+  readonly #clock: Clock;
+  readonly #codec: PayloadCodec;
+  readonly #run: RunId;
+
+  constructor(clock: Clock, codec: PayloadCodec, run: RunId) {
+    this.#clock = clock;
+    this.#codec = codec;
+    this.#run = run;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  random(): number {
+    return Math.random();
+  }
+
+  uuid(): string {
+    return newUuid();
+  }
+
+  encode(value: unknown, entry: Carrier): unknown {
+    const codec = this.#codec;
+    const run = this.#run;
+    switch (entry.kind) {
+      case "call":
+        return codec.encode(value, entryPlace(run.id, run.run, entry.path), "args");
+      case "child":
+        return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
+      case "map": {
+        const place = entryPlace(run.id, run.run, entry.path);
+        return (value as readonly unknown[]).map((args, item) =>
+          codec.encode(args, place, `items[${item}]`),
+        );
+      }
+      case "sendSignal":
+        return codec.encode(value, messagePlace(entry, run), "payload");
+      case "state.set":
+        return codec.encode(value, statePlace(run.id, entry.path), entry.path);
+      default:
+        return undefined;
+    }
+  }
+
+  decode(encoded: unknown, entry: Carrier): unknown {
+    return this.#codec.decode(encoded as Payload, statePlace(this.#run.id, entry.path));
+  }
+}
+
+function messagePlace({ effect, path }: Carrier, run: RunId): ReturnType<typeof entryPlace> {
+  return effect?.kind === "sendSignal"
+    ? signalPlace(effect.execution, effect.name)
+    : entryPlace(run.id, run.run, path);
+}

@@ -1,0 +1,18 @@
+import type { Clock } from "../../src/runtime/clock.ts";
+import type { Failures, Store } from "../../src/store/store.ts";
+
+/** A database under test: all that a backend has to say of itself. */
+export interface ConformanceBackend {
+  readonly name: string;
+  /** A new, empty database. */
+  open(options: { readonly clock: Clock; readonly failures: Failures }): Promise<OpenDatabase>;
+}
+
+/** One open database, and a look behind the port. */
+export interface OpenDatabase {
+  readonly store: Store;
+  query<T>(sql: string): Promise<readonly T[]>;
+  /** What `tests/support/invariants.ts` finds. */
+  violations(now: number): Promise<readonly string[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,9 @@
+import type { ConformanceBackend } from "./backend.ts";
+import { dispatchConformance } from "./dispatch.ts";
+import { turnConformance } from "./turns.ts";
+
+/** Everything that the storage port promises, for one backend. */
+export function storeConformance(backend: ConformanceBackend): void {
+  dispatchConformance(backend);
+  turnConformance(backend);
+}
