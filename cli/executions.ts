@@ -3,6 +3,9 @@ import type { Stent } from "stentjs";
 import { exitCodes, report } from "./failure.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** Stands for `-` once the command line has been read. */
+export const onStdin = "\0stdin";
+
 /** The id that is meant: itself, or `latest` for the one dispatched last. @throws ExecutionNotFoundError */
 export async function idOf(stent: Stent, given: string): Promise<string> {
   if (given !== "latest") return given;
@@ -14,11 +17,12 @@ export async function idOf(stent: Stent, given: string): Promise<string> {
 
 /** The ids on the command line; `-` stands for those on stdin, one a line. @throws UsageError */
 export async function idsOf(given: readonly string[]): Promise<string[]> {
-  const ids = given.includes("-")
+  const ids = given.includes(onStdin)
     ? (await text(process.stdin)).split(/\s+/).filter((id) => id !== "")
     : [];
-  const all = [...given.filter((id) => id !== "-"), ...ids];
-  if (all.length === 0 && !given.includes("-")) throw new UsageError("name at least one execution");
+  const all = [...given.filter((id) => id !== onStdin), ...ids];
+  if (all.length === 0 && !given.includes(onStdin))
+    throw new UsageError("name at least one execution");
   return all;
 }
 

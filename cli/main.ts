@@ -17,6 +17,7 @@ import { show } from "./commands/show.ts";
 import { signal } from "./commands/signal.ts";
 import { why } from "./commands/why.ts";
 import { worker } from "./commands/worker.ts";
+import { onStdin } from "./executions.ts";
 import { exitCodes, report } from "./failure.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -27,12 +28,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const parameters = hideBin(process.argv);
 try {
-  await commandLine().parseAsync(parameters);
+  // yargs swallows a bare dash.
+  await commandLine().parseAsync(parameters.map((each) => (each === "-" ? onStdin : each)));
 } catch (error) {
   process.exitCode = report(error, {
-    json: parameters.some((parameter) =>
-      ["--json", "json", "-o=json", "--output=json"].includes(parameter),
-    ),
+    json: /(?:^| )(?:--json|(?:-o|--output)[ =]?json)(?: |$)/.test(parameters.join(" ")),
     verbose: parameters.includes("-v") || parameters.includes("--verbose"),
   });
 }
@@ -65,7 +65,8 @@ function commandLine() {
     .strict()
     .recommendCommands()
     .detectLocale(false)
-    .parserConfiguration({ "greedy-arrays": false, "duplicate-arguments-array": false })
+    .parserConfiguration({ "greedy-arrays": false })
+    .middleware(refuseTwice)
     .help()
     .alias("help", "h")
     .version(version)
@@ -75,4 +76,21 @@ function commandLine() {
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new UsageError(message ?? "wrong arguments");
     });
+}
+
+/** An option that is given twice is an array, where one text is expected. (To let yargs take the last one would take only the last id as well.) */
+function refuseTwice(given: Readonly<Record<string, unknown>>): void {
+  const [command] = given["_"] as readonly unknown[];
+  const repeatable = [
+    "_",
+    "ids",
+    "modules",
+    "state",
+    "s",
+    ...(command === "worker" ? ["queue", "tag"] : []),
+  ];
+  for (const [name, value] of Object.entries(given)) {
+    if (Array.isArray(value) && !repeatable.includes(name))
+      throw new UsageError(`--${name} was given twice`);
+  }
 }

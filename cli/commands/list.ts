@@ -46,8 +46,12 @@ export const list: CommandModule<GlobalArguments, Arguments> = {
         requiresArg: true,
         describe: "Only of this function",
       })
-      .option("queue", { type: "string", requiresArg: true })
-      .option("tag", { type: "string", requiresArg: true })
+      .option("queue", {
+        type: "string",
+        requiresArg: true,
+        describe: "Only of this queue; default names the unqueued",
+      })
+      .option("tag", { type: "string", requiresArg: true, describe: "Only with this tag" })
       .option("parent", {
         type: "string",
         requiresArg: true,

@@ -57,14 +57,18 @@ export interface Placement {
   readonly tags: readonly string[];
 }
 
+/** The name under which work without a queue is asked for. */
+export const unqueued = "default";
+
 /** Where a call or child of this execution runs. */
 export function placementOf(
   fn: AnyDurable,
   overrides: Overrides | undefined,
   execution: Placement,
 ): Placement {
+  const queue = overrides?.queue ?? fn.options.queue ?? execution.queue;
   return {
-    queue: overrides?.queue ?? fn.options.queue ?? execution.queue,
+    queue: queue === unqueued ? undefined : queue,
     priority: overrides?.priority ?? fn.options.priority ?? execution.priority,
     tags: overrides?.tags ?? fn.options.tags ?? execution.tags,
   };

@@ -38,7 +38,7 @@ export class Committer {
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         transition: { kind, request } as unknown as Transition,
-        resolve: resolve as (answer: never) => void,
+        resolve,
         reject,
       });
       this.#schedule();

@@ -41,6 +41,6 @@ export class ForeignWatch {
     }
     const changed = this.#last !== undefined && this.#last !== seen;
     this.#last = seen;
-    if (changed) for (const listener of [...this.#listeners]) listener();
+    if (changed) for (const listener of this.#listeners) listener();
   }
 }

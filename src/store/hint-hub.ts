@@ -5,7 +5,7 @@ export class HintHub {
   readonly #listeners = new Set<(hints: Hints) => void>();
 
   emit(hints: Hints): void {
-    for (const listener of [...this.#listeners]) listener(hints);
+    for (const listener of this.#listeners) listener(hints);
   }
 
   /** @returns what takes the listener away again. Listeners must not throw. */

@@ -4,11 +4,15 @@ import { sql, type CreateTableBuilder, type RawBuilder } from "kysely";
 export interface SchemaDialect {
   /** Adds the integer key that the database gives out, ascending. */
   autoKey<T extends string, C extends string>(
+    this: void,
+
     table: CreateTableBuilder<T, C>,
     column: string,
   ): CreateTableBuilder<T, C>;
   /** Rows of the table are kept in the order of its primary key, where the database can do that. */
   clustered<T extends string, C extends string>(
+    this: void,
+
     table: CreateTableBuilder<T, C>,
   ): CreateTableBuilder<T, C>;
   /** Column type of payloads: text, or bytes of a serializer that makes bytes. */

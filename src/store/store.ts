@@ -568,9 +568,7 @@ export interface Store {
   foreignChange(): Promise<number>;
 
   /** Whether there is something due that a worker may take, and when the next thing becomes due. */
-  peek(
-    accepts: (lane: Lane) => boolean,
-  ): Promise<{
+  peek(accepts: (lane: Lane) => boolean): Promise<{
     readonly due: boolean;
     readonly nextDueAt: number | undefined;
     readonly now: number;

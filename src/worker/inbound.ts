@@ -1,3 +1,4 @@
+import { outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { CancelledError, ExpiryError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Records } from "../core/interpreter/turn.ts";
@@ -6,7 +7,7 @@ import { entryStatus, type ExecutionStatus } from "../core/status.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { ArrivalRow, Store } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
-import { mapOutcome, outcomeOf, valuePlace, type RunId } from "./journal-loading.ts";
+import { mapOutcome, type RunId } from "./journal-loading.ts";
 import type { OpenEntry, OutcomeFacts } from "./turn-builder.ts";
 
 /** What has arrived for a run and is not in its journal yet. */

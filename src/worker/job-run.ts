@@ -261,14 +261,6 @@ export class JobRun {
 
   #next(verdict: Verdict, outcome: AttemptOutcome): Next {
     const { codec } = this.#host.deps;
-    const end = (
-      state: End["state"],
-      result: End["result"],
-      deadLetter: End["deadLetter"],
-    ): Next => ({
-      kind: "end",
-      end: { state, result, failedBy: undefined, deadLetter },
-    });
     if (this.#closing !== undefined) {
       const state = this.#closing instanceof CancelledError ? "cancelled" : "timed_out";
       return end(
@@ -301,4 +293,8 @@ export class JobRun {
       newRun: false,
     };
   }
+}
+
+function end(state: End["state"], result: End["result"], deadLetter: End["deadLetter"]): Next {
+  return { kind: "end", end: { state, result, failedBy: undefined, deadLetter } };
 }

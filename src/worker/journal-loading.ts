@@ -1,8 +1,8 @@
 import type { CoroutineOptions } from "../core/interpreter/coroutine.ts";
 import { isRecord, type Entry, type EntryKind, type Outcome } from "../core/journal.ts";
-import { entryPlace, resultPlace, statePlace, stepId } from "../core/places.ts";
-import type { PayloadCodec, Payload } from "../core/payload.ts";
-import type { Place } from "../core/serializer.ts";
+import { mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
+import { entryPlace, statePlace } from "../core/places.ts";
+import type { PayloadCodec } from "../core/payload.ts";
 import { entryStatus } from "../core/status.ts";
 import type { EntryRow, Store } from "../store/store.ts";
 
@@ -89,34 +89,6 @@ async function outcomeOfRow(
   return outcomeOf(codec, row.status, row.value, valuePlace(run, row));
 }
 
-/** An outcome as the workflow is given it. */
-export function outcomeOf(
-  codec: PayloadCodec,
-  status: number,
-  value: Payload | undefined,
-  place: Place,
-): Outcome {
-  if (status === entryStatus.completed)
-    return { ok: true, value: value === undefined ? undefined : codec.decode(value, place) };
-  return {
-    ok: false,
-    error:
-      value === undefined
-        ? new Error("the failure was not stored")
-        : codec.decodeFailure(value, place),
-  };
-}
-
-/** Where an entry's outcome is encoded: a child's, as the child's own result. */
-export function valuePlace(
-  run: RunId,
-  entry: { readonly kind: string; readonly path: string; readonly cut?: number },
-): Place {
-  if (entry.kind === "child")
-    return resultPlace(stepId({ ...run, cut: entry.cut ?? run.cut }, entry.path));
-  return entryPlace(run.id, run.run, entry.path);
-}
-
 /** The results of a map, from its items: values in order, or settled results where failures are tolerated. */
 export async function mapOutcome(
   store: Store,
@@ -128,20 +100,8 @@ export async function mapOutcome(
     (JSON.parse(row.options ?? "{}") as { readonly tolerated?: number | null }).tolerated !==
     undefined;
   const items = await store.items(run.key, run.run, row.seq);
-  const value = items.map((item) => {
-    const outcome = outcomeOf(
-      codec,
-      item.status,
-      item.value,
-      entryPlace(run.id, run.run, row.path),
-    );
-    if (!settling) {
-      if (!outcome.ok) throw outcome.error;
-      return outcome.value;
-    }
-    return outcome.ok
-      ? { status: "fulfilled", value: outcome.value }
-      : { status: "rejected", reason: outcome.error };
-  });
-  return { ok: true, value };
+  return {
+    ok: true,
+    value: mapValue(codec, entryPlace(run.id, run.run, row.path), items, settling),
+  };
 }

@@ -1,4 +1,4 @@
-import { CancelledError, DrainError, ExpiryError, LeaseLostError } from "../core/errors.ts";
+import { CancelledError, DrainError, LeaseLostError, type ExpiryError } from "../core/errors.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
 import { entryPlace, stepId } from "../core/places.ts";
 import type { Payload } from "../core/payload.ts";

@@ -9,6 +9,7 @@ import type { Payload } from "../core/payload.ts";
 import {
   attemptPolicy,
   placementOf,
+  unqueued,
   type Placement,
   type StoredOptions,
 } from "../core/step-options.ts";
@@ -321,6 +322,8 @@ export class Outgoing {
     builder: TurnBuilder,
     outbound: Outbound,
   ): void {
+    // The receiver, for who reads the history.
+    builder.place(entry.path, { options: JSON.stringify({ execution: effect.execution }) });
     const open = builder.entry(entry.path);
     if (open !== undefined)
       outbound.add("sends", this.#send(entry.path, open.seq, effect, entry.input as Payload));
@@ -375,9 +378,7 @@ export class Outgoing {
       return noOptions;
     return {
       ...overrides,
-      ...(placement.queue !== own.queue && placement.queue !== undefined
-        ? { queue: placement.queue }
-        : {}),
+      ...(placement.queue === own.queue ? {} : { queue: placement.queue ?? unqueued }),
       ...(placement.priority === own.priority ? {} : { priority: placement.priority }),
       ...(placement.tags === own.tags ? {} : { tags: placement.tags }),
     };

@@ -1,10 +1,11 @@
 import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
+import { valuePlace } from "../core/entry-outcome.ts";
 import { isRecord, isStep } from "../core/journal.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import { entryStatus, type EntryStatus } from "../core/status.ts";
 import type { EntryChange, NewEntry, Unwanted } from "../store/store.ts";
-import { valuePlace, type RunId } from "./journal-loading.ts";
+import type { RunId } from "./journal-loading.ts";
 
 /** What the host knows of an outcome beside its value; travels through the interpreter as the delivery's tag. */
 export interface OutcomeFacts {

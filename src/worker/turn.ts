@@ -132,8 +132,8 @@ export class Turn {
   /** Frees what was reserved for what will not be begun. */
   forgo(): void {
     const { slots } = this.#context.host;
-    for (const _step of this.outbound.steps) slots.release();
-    for (const { items } of this.outbound.takenItems) for (const _item of items) slots.release();
+    slots.occupy(-this.outbound.steps.length);
+    for (const { items } of this.outbound.takenItems) slots.occupy(-items.length);
     this.#context.local.giveBack(this.settled, this.retried);
   }
 

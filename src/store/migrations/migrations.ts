@@ -55,5 +55,6 @@ export function requireCurrent(state: SchemaState, database: string): void {
 /** Runs everything that is pending. @throws what the migration threw. */
 export async function migrateToLatest(migrator: Migrator): Promise<void> {
   const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error;
+  if (error instanceof Error) throw error;
+  if (error !== undefined) throw new Error("a migration failed", { cause: error });
 }

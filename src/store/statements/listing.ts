@@ -22,7 +22,6 @@ export function counting(query: Omit<ExecutionQuery, "limit">): Compilable<{ cou
   return matching(query).select((eb) => eb.fn.countAll<number>().as("count"));
 }
 
-// oxlint-disable-next-line typescript/explicit-function-return-type -- Kysely's own type of the builder
 function matching(query: Omit<ExecutionQuery, "limit">) {
   return build
     .selectFrom("stent_executions as e")

@@ -1,3 +1,4 @@
+import { unqueued } from "../../../core/step-options.ts";
 import { cutJournal, type Cut } from "../../../core/cut.ts";
 import { entryStatus } from "../../../core/status.ts";
 import type { EntryRow, RetryAnswer, RetryRequest } from "../../store.ts";
@@ -227,7 +228,7 @@ function reopenMap(batch: Batch, row: Row, entry: EntryRow): void {
       kind: "activity" as const,
       name: entry.name ?? "",
       version: undefined,
-      queue: options.queue ?? row.queue ?? undefined,
+      queue: options.queue === unqueued ? undefined : (options.queue ?? row.queue ?? undefined),
       tags: options.tags ?? tagsOf(row.tags),
     };
     batch.sql.tasks.insert.run({

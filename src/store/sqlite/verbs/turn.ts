@@ -150,7 +150,7 @@ function writeTask(
   task: NewTask,
 ): { key: number; claim: number }[] {
   const { here, delayMs, priority, ...columns } = task;
-  const queue = task.queue ?? row.queue ?? undefined;
+  const { queue } = task;
   const { key } = batch.sql.tasks.insert.run({
     ...columns,
     execution: request.execution,

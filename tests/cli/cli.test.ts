@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, test } from "node:test";
+import { activity, call, signal, Stent, workflow } from "stentjs";
+
+const root = join(import.meta.dirname, "../..");
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+};
+
+const reserve = activity("cli.reserve", async (sku: string) => `hold-${sku}`);
+const order = workflow("cli.order", function* (sku: string) {
+  yield* call(reserve, sku);
+  if (sku === "boat") throw new TypeError("no boats \u001b[31m");
+  return yield* signal("go");
+});
+
+describe("the command line", () => {
+  const folder = mkdtempSync(join(tmpdir(), "stent-cli-"));
+  const stent = (parameters: string, input = ""): Run => run(folder, parameters.split(" "), input);
+
+  before(async () => {
+    await using engine = await Stent.bootstrap(join(folder, "stent.db"), { serve: true });
+    const failing = await engine.dispatch(order, ["boat"], { id: "order-boat" });
+    await failing.wait({ timeout: "20s" });
+    const waiting = await engine.dispatch(order, ["book"], { id: "order-book" });
+    while ((await waiting.state()).waitingFor[0]?.kind !== "signal")
+      await new Promise(setImmediate);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("tells its version and its commands", () => {
+    assert.deepEqual(stent("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
+    const { status, stdout } = stent("--help");
+    assert.equal(status, 0);
+    for (const command of [
+      "list",
+      "show",
+      "why",
+      "signal",
+      "cancel",
+      "retry",
+      "worker",
+      "migrate",
+    ]) {
+      assert.match(stdout, new RegExp(`^  stent ${command}`, "m"));
+    }
+  });
+
+  test("lists executions, newest first, as a table, ids or JSON", () => {
+    const [head, first, second] = stent("list").stdout.split("\n");
+    assert.match(head ?? "", /^ID +WORKFLOW +STATE +CREATED +TOOK$/);
+    assert.match(first ?? "", /^order-book +cli\.order +running /);
+    assert.match(second ?? "", /^order-boat +cli\.order +failed /);
+    assert.equal(stent("list -o ids").stdout, "order-book\norder-boat\n");
+    assert.equal(stent("list -s failed,cancelled -o ids").stdout, "order-boat\n");
+    assert.equal(
+      stent("list --error boats -w cli.order --since 1h --all -o ids").stdout,
+      "order-boat\n",
+    );
+    const { items } = JSON.parse(stent("ls --json").stdout) as {
+      items: { id: string; createdAt: string }[];
+    };
+    assert.deepEqual(
+      items.map(({ id }) => id),
+      ["order-book", "order-boat"],
+    );
+    assert.match(items[0]?.createdAt ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  });
+
+  test("pages through a list, the way on being told on stderr", () => {
+    const first = stent("list -n 1 -o ids");
+    assert.equal(first.stdout, "order-book\n");
+    const [, cursor = ""] = /^more: --cursor (\S+)\n$/.exec(first.stderr) ?? [];
+    assert.deepEqual(stent(`list -n 1 -o ids --cursor ${cursor}`), {
+      status: 0,
+      stdout: "order-boat\n",
+      stderr: "",
+    });
+  });
+
+  test("shows an execution, with what would move a terminal's cursor as text", () => {
+    const { status, stdout } = stent("show order-boat");
+    assert.equal(status, 0);
+    assert.match(stdout, /state +failed\n/);
+    assert.match(stdout, / {2}cli\.reserve +completed /);
+    assert.match(stdout, /result\n {2}TypeError: no boats \\u001b\[31m\n$/);
+    const shown = JSON.parse(stent("show latest --json").stdout) as Record<string, unknown>;
+    assert.equal(shown["id"], "order-book");
+    assert.equal(shown["state"], "running");
+  });
+
+  test("says why an execution is not moving", () => {
+    assert.match(stent("why order-book").stdout, /^signal go, since /m);
+    const ended = stent("why order-boat");
+    assert.equal(ended.stdout, "");
+    assert.match(ended.stderr, /it is failed/);
+  });
+
+  test("tells errors with a code to exit with, and no stack", () => {
+    const refused: Record<string, readonly [status: number, message: RegExp]> = {
+      "": [2, /name a command/],
+      nope: [2, /Unknown (?:argument|command): nope/],
+      "list --limit abc": [2, /--limit takes a whole number from 1, got "abc"/],
+      "list -s wrong": [2, /state must be of pending/],
+      "list --since soon": [2, /soon/],
+      "list -d a.db -d b.db": [2, /given twice/],
+      "list -d sqlite::memory:": [2, /in memory/],
+      "list -d postgres://u:secret@h/d": [2, /PostgreSQL is not supported/],
+      "signal order-book go {": [2, /no JSON/],
+      worker: [2, /modules|Not enough/],
+      "worker nope.js": [2, /no module at/],
+      "list -d stnet.db": [
+        3,
+        /no database at stnet\.db — did you mean stent\.db\? Create one with: stent migrate -d stnet\.db/,
+      ],
+      "show nope": [4, /no execution has the id "nope"/],
+      "signal order-boat go": [5, /order-boat/],
+      "retry order-book": [5, /order-book/],
+    };
+    for (const [parameters, [status, message]] of Object.entries(refused)) {
+      const result = run(
+        folder,
+        parameters.split(" ").filter((each) => each !== ""),
+        "",
+      );
+      assert.equal(result.status, status, parameters);
+      assert.equal(result.stdout, "", parameters);
+      assert.match(result.stderr, message);
+      assert.doesNotMatch(result.stderr, /secret|\n\s+at /);
+    }
+    assert.match(stent("show nope -v").stderr, /\n\s+at /);
+  });
+
+  test("tells errors as JSON where JSON is asked for", () => {
+    const { error } = JSON.parse(stent("show nope --json").stderr) as {
+      error: { code: string; hint: string };
+    };
+    assert.equal(error.code, "EXECUTION_NOT_FOUND");
+    assert.equal(error.hint, "see: stent list");
+  });
+
+  test("creates nothing by looking", () => {
+    stent("list -d other.db");
+    stent("show x -d no/where.db");
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => !name.startsWith("stent.db")),
+      [],
+    );
+  });
+
+  test("makes a database when it is told to", () => {
+    const made = stent("migrate -d made.db");
+    assert.equal(made.status, 0, made.stderr);
+    assert.equal(made.stdout, "");
+    assert.equal(stent("list -d made.db -o ids").stdout, "");
+    assert.ok(existsSync(join(folder, "made.db")));
+  });
+
+  test("retries the executions named on stdin, and tells which", () => {
+    assert.equal(stent("retry -", "order-boat\n").stdout, "order-boat\n");
+    const some = stent("cancel - nope --reason enough", "order-boat\n");
+    assert.equal(some.status, 1);
+    assert.equal(some.stdout, "order-boat\n");
+    assert.match(some.stderr, /"nope"/);
+  });
+
+  test("signals an execution, and a worker started from the command line finishes it", async () => {
+    assert.deepEqual(stent('signal order-book go {"by":"Ada"}'), {
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
+    const module = join(folder, "flows.ts");
+    writeFileSync(module, flows);
+    const worker = spawn(process.execPath, [...program, "worker", module, "--concurrency", "2"], {
+      cwd: folder,
+      env: environment,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const gone = once(worker, "exit");
+    try {
+      const lines = createInterface(worker.stderr)[Symbol.asyncIterator]();
+      while (!String((await lines.next()).value ?? "serving").startsWith("serving")); // or its end
+      await using engine = await Stent.open(join(folder, "stent.db"));
+      const result = await engine.waitFor("order-book", { timeout: "20s" });
+      assert.deepEqual(result.unwrap(), { by: "Ada" });
+      worker.kill("SIGTERM");
+      assert.deepEqual(await gone, [0, null]);
+    } finally {
+      worker.kill("SIGKILL");
+    }
+  });
+});
+
+const flows = `
+  import { activity, call, signal, workflow } from "stentjs";
+  const reserve = activity("cli.reserve", async (sku: string) => "hold-" + sku);
+  workflow("cli.order", function* (sku: string) {
+    yield* call(reserve, sku);
+    return yield* signal("go");
+  });
+`;
+
+interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const program = ["--import", import.meta.resolve("tsx"), join(root, "cli/main.ts")];
+// The folder's modules find the package as the repository's own do.
+const environment = {
+  ...process.env,
+  TSX_TSCONFIG_PATH: join(root, "tsconfig.json"),
+  STENT_DATABASE_URL: "",
+};
+
+function run(cwd: string, parameters: readonly string[], input: string): Run {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...parameters], {
+    cwd,
+    input,
+    encoding: "utf8",
+    env: environment,
+  });
+  return { status, stdout, stderr };
+}
