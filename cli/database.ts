@@ -22,7 +22,7 @@ export async function withStent<T>(
   if (path !== undefined && !existsSync(path)) {
     throw new DatabaseError(
       "DATABASE_MISSING",
-      `no database at ${path}${neighbours(path)}. Create one with: stent migrate -d ${path}`,
+      `no database at ${path}${neighbours(path)} Create one with: stent migrate -d ${path}`,
     );
   }
   await using stent = await Stent.open({ backend, migrate: false });
@@ -54,11 +54,11 @@ function pathOf(backend: string): string | undefined {
 /** The databases that stand in the same folder, for one that was mistyped. */
 function neighbours(path: string): string {
   const folder = dirname(path);
-  if (!existsSync(folder)) return "";
+  if (!existsSync(folder)) return ".";
   const names = readdirSync(folder)
     .filter((name) => name.endsWith(".db") && name !== basename(path))
     .slice(0, 3);
   return names.length === 0
-    ? ""
+    ? "."
     : ` — did you mean ${names.map((name) => join(folder, name)).join(", ")}?`;
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import { register } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UsageError } from "./usage-error.ts";
@@ -8,37 +8,26 @@ import { UsageError } from "./usage-error.ts";
 export async function importModules(paths: readonly string[]): Promise<void> {
   const missing = paths.find((path) => !existsSync(path));
   if (missing !== undefined) throw new UsageError(`no module at ${resolve(missing)}`);
-  for (const path of paths) await importModule(resolve(path));
+  const inTypeScript = paths.find((path) => /\.[cm]?tsx?$/.test(path));
+  if (inTypeScript !== undefined && !readsTypeScript()) registerTsx(resolve(inTypeScript));
+  for (const path of paths) await import(pathToFileURL(resolve(path)).href);
 }
 
-async function importModule(path: string): Promise<void> {
-  try {
-    await import(pathToFileURL(path).href);
-  } catch (error) {
-    if (!isUnknownExtension(error)) throw error;
-    await registerTsx(path);
-    // Its own address: the one that failed is not tried again.
-    await import(`${pathToFileURL(path).href}?tsx`);
-  }
-}
-
-function isUnknownExtension(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_UNKNOWN_FILE_EXTENSION";
+/** Whether this process was started so that it can. */
+function readsTypeScript(): boolean {
+  const options = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
+  return /\btsx\b/.test(options) || "typescript" in process.features;
 }
 
 /** TypeScript is read by tsx, where the project has it. */
-async function registerTsx(path: string): Promise<void> {
-  let api: string;
+function registerTsx(path: string): void {
   try {
-    api = createRequire(path).resolve("tsx/esm/api");
+    // tsx refuses to be loaded without data: it takes that for Node's old way to load it.
+    register("tsx/esm", pathToFileURL(path), { data: true });
   } catch (error) {
     throw new UsageError(
       `${path} is TypeScript: install tsx beside it (npm install tsx), or name the compiled module`,
       { cause: error },
     );
   }
-  const { register } = (await import(pathToFileURL(api).href)) as {
-    register: (this: void) => unknown;
-  };
-  register();
 }

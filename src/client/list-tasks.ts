@@ -1,3 +1,4 @@
+import { unqueued } from "../core/step-options.ts";
 import { knownOptions, nameOption, show, wordOption } from "../core/option.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, positionOf } from "./cursor.ts";
@@ -22,8 +23,6 @@ export interface TaskFilter {
 
 const states = ["pending", "running", "completed", "failed", "cancelled"] as const;
 const defaultLimit = 50;
-const unqueued = "default";
-
 /** Waiting and running tasks; of one execution also those that have ended. @throws TypeError, RangeError for a wrong filter */
 export async function listTasks(
   connection: Connection,

@@ -11,13 +11,10 @@ import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import { validate, type AnySchema } from "../core/schema.ts";
-import { unsupportedOptions } from "../core/step-options.ts";
+import { unqueued, unsupportedOptions } from "../core/step-options.ts";
 import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
 import type { ResolvedDispatch } from "./dispatch-options.ts";
-
-/** The name under which the unqueued can be asked for. */
-const unqueued = "default";
 
 /** @throws TypeError for what is no durable function; UnregisteredFunctionError; NotSupportedError for options that this version does not keep. */
 export function checkDispatchable(registry: FunctionRegistry, fn: AnyDurable): void {

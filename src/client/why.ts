@@ -1,3 +1,4 @@
+import { unqueued } from "../core/step-options.ts";
 import type { ExecutionRow, Lane, SessionRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { WaitReason } from "./execution-state.ts";
@@ -5,8 +6,6 @@ import { findExecution } from "./find-execution.ts";
 import { openWorkOf, type OpenWork } from "./open-work.ts";
 import { unweighed, waitingFor, weights, type Weighed } from "./waiting-for.ts";
 
-/** The name under which workers ask for the unqueued. */
-const unqueued = "default";
 /** Share of its lease after which a heartbeat is late. A worker renews at a third of it. */
 const lateShare = 2 / 3;
 

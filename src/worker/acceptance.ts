@@ -1,8 +1,6 @@
+import { unqueued } from "../core/step-options.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import type { Lane } from "../store/store.ts";
-
-/** The name under which work without a queue can be asked for. */
-const unqueued = "default";
 
 /** What a worker may take: what it has code for, in its queues, with its tags or none. */
 export class Acceptance {

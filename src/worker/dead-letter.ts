@@ -27,7 +27,7 @@ export function deadLetterOf(step: {
       id: task,
       executionId: execution.id,
       name: step.name,
-      kind: "activity",
+      kind: seq === -1 ? execution.kind : "activity",
       state: "failed",
       attempt: step.attempt,
       maxAttempts: step.maxAttempts,

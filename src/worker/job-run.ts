@@ -172,10 +172,9 @@ export class JobRun {
     if (this.#over) return;
     this.#stopTimers();
     const verdict = this.#judge(outcome);
+    const request = this.#request(verdict, outcome);
     failpoint("job.before-submit");
-    const answer = await this.#host.storing(() =>
-      this.#host.deps.committer.submit("turn", this.#request(verdict, outcome)),
-    );
+    const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", request));
     failpoint("job.after-commit");
     if (answer?.kind === "refused" && answer.reason === "cancelled") {
       await this.wake();
@@ -190,6 +189,7 @@ export class JobRun {
         this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0),
       );
     else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
+    if (answer?.kind === "stored" && request.next.kind === "end") this.#host.steps.deadLettered(request.next.end.deadLetter);
     this.#over = true;
     this.#host.slots.release();
     this.#host.runOver(this.execution.key);

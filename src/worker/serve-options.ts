@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { parseDuration, type Duration } from "../core/duration.ts";
 import { InvalidDurationError } from "../core/errors.ts";
+import { knownOptions } from "../core/option.ts";
 import { newUuid } from "../runtime/ids.ts";
 import { WorkerLifecycle } from "./lifecycle.ts";
 
@@ -83,8 +84,29 @@ const defaults = {
   deadLetterRetention: "30d",
 } as const;
 
+const known = [
+  "workerId",
+  "queues",
+  "tags",
+  "maxConcurrency",
+  "maxCachedWorkflows",
+  "leaseDuration",
+  "heartbeatInterval",
+  "maxClaims",
+  "pollInterval",
+  "pollIntervalMax",
+  "pollBackoffFactor",
+  "cleanupInterval",
+  "retentionPeriod",
+  "drainTimeout",
+  "cancelGrace",
+  "deadLetterRetention",
+  "lifecycle",
+];
+
 /** Every option decided, checked once. @throws RangeError, TypeError or InvalidDurationError naming the option and its value. */
 export function resolveServeOptions(options: ServeOptions = {}): ResolvedServeOptions {
+  knownOptions("serve", options, known);
   const leaseDurationMs = positiveMs(
     "leaseDuration",
     options.leaseDuration ?? defaults.leaseDuration,

@@ -6,6 +6,7 @@ import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/s
 import type { Logger } from "../observe/events.ts";
 import { childLogger } from "../observe/observer.ts";
 import { failpoint } from "../runtime/failpoint.ts";
+import type { NewDeadLetter } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { startAttempt, type Attempt } from "./perform.ts";
 import { reasonOf, type Verdict } from "./verdict.ts";
@@ -99,6 +100,20 @@ export class StepRunner {
       reason: reasonOf(verdict.error),
       retrying: verdict.kind === "again",
     });
+  }
+
+  /** Tells the observer of a dead letter, after the commit. */
+  deadLettered(letter: NewDeadLetter | undefined): void {
+    if (letter === undefined) return;
+    const { id, executionId, name, kind, queue } = JSON.parse(letter.record) as {
+      readonly id: string;
+      readonly executionId: string;
+      readonly name: string;
+      readonly kind: string;
+      readonly queue?: string;
+    };
+    const step = { step: name, kind, queue, workerId: this.#workerId, executionId, taskId: id };
+    this.#deps.observer.emit({ type: "deadLettered", ...step, reason: letter.reason });
   }
 
   #event(step: Step): {

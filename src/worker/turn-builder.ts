@@ -48,7 +48,7 @@ export class TurnBuilder {
   #told: Unwanted[] | undefined;
   #counters: Map<string, number> | undefined;
   #state: Map<string, Payload> | undefined;
-  readonly #scheduled = new Map<string, TurnEntry>();
+  #scheduled: readonly TurnEntry[] = none;
   #nextSeq: number;
   #step: number;
 
@@ -79,13 +79,13 @@ export class TurnBuilder {
   }
 
   /** Entries that wait for the host and are new in this commit. */
-  scheduled(): IterableIterator<TurnEntry> {
-    return this.#scheduled.values();
+  scheduled(): readonly TurnEntry[] {
+    return this.#scheduled.filter((entry) => this.#inserted.has(entry.path));
   }
 
   /** First reached in this commit, and waiting for the host. */
   isNew(path: string): boolean {
-    return this.#scheduled.has(path);
+    return this.#inserted.has(path);
   }
 
   entry(path: string): OpenEntry | undefined {
@@ -93,10 +93,20 @@ export class TurnBuilder {
   }
 
   add(turn: Turn, waiting: (path: string) => boolean): void {
-    for (const entry of turn.entries) this.#insert(entry);
-    for (const entry of turn.scheduled) this.#scheduled.set(entry.path, entry);
+    let changed = 0;
+    for (let index = 0; index <= turn.entries.length; index += 1) {
+      for (; turn.positions[changed] === index; changed += 1) {
+        const change = turn.changes[changed];
+        if (change !== undefined) this.#record(change);
+      }
+      const entry = turn.entries[index];
+      if (entry !== undefined) this.#insert(entry);
+    }
+    if (turn.scheduled.length > 0) {
+      this.#scheduled =
+        this.#scheduled.length === 0 ? turn.scheduled : [...this.#scheduled, ...turn.scheduled];
+    }
     for (const entry of turn.delivered) this.#deliver(entry);
-    for (const change of turn.changes) this.#record(change);
     for (const path of turn.cancelled) this.#stop(path, waiting(path));
   }
 
@@ -225,7 +235,6 @@ export class TurnBuilder {
     }
     Object.assign(inserted, outcome);
     this.#inserted.delete(entry.path);
-    this.#scheduled.delete(entry.path);
   }
 
   #record(change: Change): void {
@@ -302,7 +311,6 @@ export class TurnBuilder {
   #stop(path: string, stillWaiting: boolean): void {
     const open = this.#open.get(path);
     const inserted = this.#inserted.get(path);
-    this.#scheduled.delete(path);
     if (stillWaiting) {
       if (open !== undefined) (this.#told ??= []).push({ seq: open.seq, kind: open.kind });
       return;

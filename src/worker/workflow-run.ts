@@ -279,7 +279,7 @@ export class WorkflowRun {
     const next =
       turn.done === undefined
         ? this.#next(replica, turn.outbound)
-        : this.#ending().next(turn.done, replica.failedSteps);
+        : this.#ending().next(turn.done, replica.coroutine.failedByOutcome ? replica.failedSteps : noSteps);
     const { outbound } = turn;
     const rows = turn.builder.rows();
     const { claim, key, run, marks } = this.#execution;
@@ -379,6 +379,7 @@ export class WorkflowRun {
     if (this.#execution.marks > 0) this.#execution = { ...this.#execution, marks: 0 };
     this.#begun = true;
     if (outbound.takenItems.length > 0) this.#beginItems(replica, outbound, answer);
+    if (next.kind === "end") this.#host.steps.deadLettered(next.end.deadLetter);
     if (next.kind === "end" || next.kind === "again") {
       this.#letGo();
       this.#local.lose();
@@ -621,11 +622,9 @@ export class WorkflowRun {
       error,
       payload,
     };
-    await this.#storeOnly({
-      kind: "block",
-      reason,
-      deadLetter: kind === "poison" ? deadLetterOf(letter) : undefined,
-    });
+    const deadLetter = kind === "poison" ? deadLetterOf(letter) : undefined;
+    await this.#storeOnly({ kind: "block", reason, deadLetter });
+    this.#host.steps.deadLettered(deadLetter);
     observer.emit({
       type: "executionBlocked",
       executionId: execution.id,
@@ -704,6 +703,7 @@ const afterCommit = {
   again: "again.after-commit",
 } as const;
 const noRows: readonly never[] = [];
+const noSteps: Replica["failedSteps"] = new Map();
 const unmarked: ReadonlyMap<number, number> = new Map();
 
 function isLate(coroutine: Coroutine): boolean {

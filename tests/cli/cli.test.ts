@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  symlinkSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -21,10 +31,15 @@ const order = workflow("cli.order", function* (sku: string) {
 });
 
 describe("the command line", () => {
-  const folder = mkdtempSync(join(tmpdir(), "stent-cli-"));
-  const stent = (parameters: string, input = ""): Run => run(folder, parameters.split(" "), input);
+  const place = mkdtempSync(join(tmpdir(), "stent-cli-"));
+  const folder = join(place, "project");
+  const program = join(place, "dist/cli/main.js");
+  const stent = (parameters: string, input = ""): Run =>
+    run(program, folder, parameters.split(" "), input);
 
   before(async () => {
+    buildInto(place);
+    mkdirSync(folder);
     await using engine = await Stent.bootstrap(join(folder, "stent.db"), { serve: true });
     const failing = await engine.dispatch(order, ["boat"], { id: "order-boat" });
     await failing.wait({ timeout: "20s" });
@@ -32,7 +47,7 @@ describe("the command line", () => {
     while ((await waiting.state()).waitingFor[0]?.kind !== "signal")
       await new Promise(setImmediate);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(place, { recursive: true }));
 
   test("tells its version and its commands", () => {
     assert.deepEqual(stent("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
@@ -125,6 +140,7 @@ describe("the command line", () => {
     };
     for (const [parameters, [status, message]] of Object.entries(refused)) {
       const result = run(
+        program,
         folder,
         parameters.split(" ").filter((each) => each !== ""),
         "",
@@ -178,7 +194,7 @@ describe("the command line", () => {
     });
     const module = join(folder, "flows.ts");
     writeFileSync(module, flows);
-    const worker = spawn(process.execPath, [...program, "worker", module, "--concurrency", "2"], {
+    const worker = spawn(process.execPath, [program, "worker", module, "--concurrency", "2"], {
       cwd: folder,
       env: environment,
       stdio: ["ignore", "ignore", "pipe"],
@@ -186,7 +202,9 @@ describe("the command line", () => {
     const gone = once(worker, "exit");
     try {
       const lines = createInterface(worker.stderr)[Symbol.asyncIterator]();
-      while (!String((await lines.next()).value ?? "serving").startsWith("serving")); // or its end
+      for (let line = await lines.next(); line.value !== serving; line = await lines.next()) {
+        assert.ok(line.done !== true, "the worker has ended");
+      }
       await using engine = await Stent.open(join(folder, "stent.db"));
       const result = await engine.waitFor("order-book", { timeout: "20s" });
       assert.deepEqual(result.unwrap(), { by: "Ada" });
@@ -198,6 +216,7 @@ describe("the command line", () => {
   });
 });
 
+const serving = "serving cli.reserve, cli.order";
 const flows = `
   import { activity, call, signal, workflow } from "stentjs";
   const reserve = activity("cli.reserve", async (sku: string) => "hold-" + sku);
@@ -213,20 +232,31 @@ interface Run {
   readonly stderr: string;
 }
 
-const program = ["--import", import.meta.resolve("tsx"), join(root, "cli/main.ts")];
-// The folder's modules find the package as the repository's own do.
-const environment = {
-  ...process.env,
-  TSX_TSCONFIG_PATH: join(root, "tsconfig.json"),
-  STENT_DATABASE_URL: "",
-};
+const environment = { ...process.env, STENT_DATABASE_URL: "" };
 
-function run(cwd: string, parameters: readonly string[], input: string): Run {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...parameters], {
+function run(program: string, cwd: string, parameters: readonly string[], input: string): Run {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...parameters], {
     cwd,
     input,
     encoding: "utf8",
     env: environment,
   });
   return { status, stdout, stderr };
+}
+
+/** The package, built, as the command line of a project beside it finds it. */
+function buildInto(place: string): void {
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const project = [
+    "--project",
+    join(root, "src/tsconfig.build.json"),
+    "--outDir",
+    join(place, "dist"),
+  ];
+  const { status, stdout } = spawnSync(process.execPath, [compiler, ...project], {
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stdout);
+  copyFileSync(join(root, "package.json"), join(place, "package.json"));
+  symlinkSync(join(root, "node_modules"), join(place, "node_modules"));
 }

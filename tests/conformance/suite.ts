@@ -1,7 +1,12 @@
 import type { ConformanceBackend } from "./backend.ts";
+import { cancelConformance } from "./cancel.ts";
 import { claimConformance } from "./claims.ts";
 import { dispatchConformance } from "./dispatch.ts";
 import { mapConformance } from "./maps.ts";
+import { readingConformance } from "./reading.ts";
+import { retryConformance } from "./retries.ts";
+import { sessionConformance } from "./sessions.ts";
+import { signalConformance } from "./signals.ts";
 import { turnConformance } from "./turns.ts";
 
 /** Everything that the storage port promises, for one backend. */
@@ -10,4 +15,9 @@ export function storeConformance(backend: ConformanceBackend): void {
   turnConformance(backend);
   claimConformance(backend);
   mapConformance(backend);
+  signalConformance(backend);
+  cancelConformance(backend);
+  retryConformance(backend);
+  sessionConformance(backend);
+  readingConformance(backend);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { assertPart } from "../support/assert-part.ts";
 import type { ConformanceBackend } from "./backend.ts";
-import { change, completed, ended, entry, hold, newChild, newTask, park, scene } from "./scene.ts";
+import { change, completed, ended, entry, hold, newChild, newTask, park, scene, turnOf } from "./scene.ts";
 
 /** What a holder stores, and what becomes of the execution. */
 export function turnConformance(backend: ConformanceBackend): void {
@@ -101,12 +101,11 @@ export function turnConformance(backend: ConformanceBackend): void {
     scene(backend, "fails if what arrives stands in the same commit before it, and is undone by what stands after it", async (one) => {
       const session = await one.register();
       const [a, b] = [await one.start(session, { id: "a" }), await one.start(session, { id: "b" })];
-      const request = (held: typeof a, seq: number): Parameters<typeof one.turn>[1] => ({ entries: [entry(seq, { kind: "signal" })] });
-      const { turnOf } = await import("./scene.ts");
+      const waiting = { entries: [entry(1, { kind: "signal" })] };
       const [, first, second] = await one.commit(
         { kind: "signal", request: { executionId: "a", name: "go", payload: "1", dedupe: undefined } },
-        { kind: "turn", request: turnOf(a, request(a, 1), park()) },
-        { kind: "turn", request: turnOf(b, request(b, 1), park()) },
+        { kind: "turn", request: turnOf(a, waiting, park()) },
+        { kind: "turn", request: turnOf(b, waiting, park()) },
         { kind: "signal", request: { executionId: "b", name: "go", payload: "1", dedupe: undefined } },
       );
       assertPart([first, second], [{ answer: { released: false } }, { answer: { released: true } }]);

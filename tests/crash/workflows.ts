@@ -55,8 +55,9 @@ const flaky = told("flaky", { retry: { maxAttempts: 4, ...soon } }, async (n: nu
   if (context().attempt <= 2) throw new Error("not yet");
   return n;
 });
+/** Takes long enough to be running when its process is killed. */
 const once = told("once", { retry: { maxAttempts: 1 } }, async (n: number) => {
-  await pause(5);
+  await pause(60);
   return n;
 });
 /** Ends early when it is told to. */

@@ -70,6 +70,7 @@ export class Coroutine implements Parent {
   #closingAll: Closing | undefined;
   #deliveries = 0;
   #lastOutcome = 0;
+  #failedByOutcome = false;
   #unwaited = 0;
   #order = 0;
   #facts: Facts = noFacts;
@@ -108,6 +109,11 @@ export class Coroutine implements Parent {
   /** How the run ended; undefined while it goes on. */
   get done(): Done | undefined {
     return this.#done;
+  }
+
+  /** Whether the run failed by an error that was delivered to it, and not by one of its own. */
+  get failedByOutcome(): boolean {
+    return this.#failedByOutcome;
   }
 
   /** Effects that wait for the host, in the order in which they were reached. */
@@ -581,7 +587,10 @@ export class Coroutine implements Parent {
       typeof current === "object" && current !== null && !seen.has(current);
     ) {
       const number = this.#thrown?.get(current);
-      if (number !== undefined) return number;
+      if (number !== undefined) {
+        this.#failedByOutcome = true;
+        return number;
+      }
       seen.add(current);
       current = "cause" in current ? current.cause : undefined;
     }

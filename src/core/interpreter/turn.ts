@@ -84,6 +84,8 @@ export interface Turn {
   /** Entries of earlier turns that have been given their outcome. */
   readonly delivered: readonly TurnEntry[];
   readonly changes: readonly Change[];
+  /** How many of `entries` were reached before each of `changes`. */
+  readonly positions: readonly number[];
   /** Paths whose work is to be stopped. */
   readonly cancelled: readonly string[];
   /** Deliveries that nobody waits for any more. */

@@ -4,12 +4,12 @@ import { Timers } from "./timers.ts";
 /** The effects of one workflow that wait for the host, in the order in which they were reached. */
 export class Waiting {
   readonly #leaves = new Map<string, Leaf>();
-  readonly #signals = new Map<string, Set<string>>();
+  #signals: Map<string, Set<string>> | undefined;
   readonly #timers = new Timers<Leaf>();
 
   /** Paths that wait for messages, by the signal's name, first come first served. */
   get signals(): ReadonlyMap<string, ReadonlySet<string>> {
-    return this.#signals;
+    return this.#signals ?? none;
   }
 
   at(path: string): Leaf | undefined {
@@ -33,6 +33,7 @@ export class Waiting {
     this.#leaves.set(leaf.path, leaf);
     if (leaf.effect.kind === "signal") {
       const { name } = leaf.effect;
+      this.#signals ??= new Map();
       const paths = this.#signals.get(name);
       if (paths === undefined) this.#signals.set(name, new Set([leaf.path]));
       else paths.add(leaf.path);
@@ -46,9 +47,9 @@ export class Waiting {
     this.#leaves.delete(leaf.path);
     if (leaf.dueAt !== Infinity) this.#timers.noteUnwanted(this.#isTimed);
     if (leaf.effect.kind !== "signal") return;
-    const paths = this.#signals.get(leaf.effect.name);
+    const paths = this.#signals?.get(leaf.effect.name);
     paths?.delete(leaf.path);
-    if (paths?.size === 0) this.#signals.delete(leaf.effect.name);
+    if (paths?.size === 0) this.#signals?.delete(leaf.effect.name);
   }
 
   /** Takes the next one that ends by itself at `now`; it will not be named again. */
@@ -63,3 +64,5 @@ export class Waiting {
 
   readonly #isTimed = (leaf: Leaf): boolean => !leaf.late && this.has(leaf);
 }
+
+const none: ReadonlyMap<string, ReadonlySet<string>> = new Map();

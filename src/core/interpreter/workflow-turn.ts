@@ -10,6 +10,7 @@ export class WorkflowTurn {
   #entries: Writable<TurnEntry>[] | undefined;
   #delivered: TurnEntry[] | undefined;
   #changes: Change[] | undefined;
+  #positions: number[] | undefined;
   #refused: Delivery[] | undefined;
   #unheard: unknown[] | undefined;
   #scheduled: Map<string, Writable<TurnEntry>> | undefined;
@@ -23,6 +24,7 @@ export class WorkflowTurn {
   /** Something was changed in counters, state or progress. */
   change(change: Change): void {
     (this.#changes ??= []).push(change);
+    (this.#positions ??= []).push(this.#entries?.length ?? 0);
   }
 
   /** Nobody waits for it any more. */
@@ -75,6 +77,7 @@ export class WorkflowTurn {
       scheduled: this.#scheduled === undefined ? none : [...this.#scheduled.values()],
       delivered: this.#delivered ?? none,
       changes: this.#changes ?? none,
+      positions: this.#positions ?? none,
       cancelled: this.#cancelled ?? none,
       refused: this.#refused ?? none,
       unheard: this.#unheard ?? none,

@@ -83,12 +83,12 @@ export const sessionStatements = {
       where m.execution = ${given("execution")} and m.run = ${given("run")} and m.item = -1 and (m.seq = -1 or exists (
         select 1 from stent_journal j where j.execution = m.execution and j.run = m.run and j.seq = m.seq and j.status = 0))
       group by m.seq)`,
-  /** Items of a range that are suspects, in order. */
-  suspectItems: sql<{ item: number; count: number }>`
+  /** How many sessions died while an item of a range was running; or a call, whose item is -1. */
+  itemMarks: sql<{ item: number; count: number }>`
     select item, count(*) as count from stent_marks
     where execution = ${given("execution")} and run = ${given("run")} and seq = ${given("seq")}
     and item >= ${given("from")} and item < ${given("to")}
-    group by item having count(*) >= ${given("suspect")}`,
+    group by item`,
   /** How many suspects there are, at the most. */
   countSuspects: sql<{ count: number }>`
     select count(*) as count from (

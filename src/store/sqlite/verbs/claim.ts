@@ -170,12 +170,8 @@ function takeExecution(
   }
   const row = batch.sql.executions.take.get({ key, session, now: batch.now });
   if (row === undefined) return 0;
-  taken.executions.push({
-    ...claimedExecution(row),
-    fresh: of === "unbegun",
-    blocked: row.blocked !== null,
-    marks,
-  });
+  const own = { fresh: of === "unbegun", blocked: row.blocked !== null, marks };
+  taken.executions.push(Object.assign(claimedExecution(row), own));
   return 1;
 }
 
@@ -271,7 +267,7 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
   return Math.min(count, items.length);
 }
 
-/** How many of the items may be taken together, and how many sessions died while the first was running. */
+/** How many of the items may be taken together, and the most sessions that died while one of these was running. */
 function unsuspicious(
   batch: Batch,
   task: TaskRow,
@@ -281,17 +277,12 @@ function unsuspicious(
   const { execution, run, seq, item_from, item_to } = task;
   const range =
     item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
-  const suspects = batch.sql.sessions.suspectItems.all({
-    execution,
-    run,
-    seq,
-    ...range,
-    suspect: suspectMarks,
-  });
-  const marksOf = new Map(suspects.map((suspect) => [suspect.item, suspect.count]));
-  const before = items.findIndex(({ item }) => marksOf.has(item ?? -1));
-  if (before === 0) return { marks: marksOf.get(items[0]?.item ?? -1) ?? 0, count: 1 };
-  return { marks: 0, count: Math.min(room, before === -1 ? items.length : before) };
+  const rows = batch.sql.sessions.itemMarks.all({ execution, run, seq, ...range });
+  const byItem = new Map(rows.map((row) => [row.item, row.count]));
+  const marks = items.map(({ item }) => byItem.get(item ?? -1) ?? 0);
+  const suspect = marks.findIndex((count) => count >= suspectMarks);
+  const count = suspect === 0 ? 1 : Math.min(room, suspect === -1 ? items.length : suspect);
+  return { marks: Math.max(...marks.slice(0, count)), count };
 }
 
 type EntryRow = NonNullable<ReturnType<Statements["journal"]["one"]["get"]>>;

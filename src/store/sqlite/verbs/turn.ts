@@ -46,7 +46,7 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
   for (const unwanted of request.told) tell(batch, request, unwanted);
   writeRecords(batch, request);
   writeFanouts(batch, request);
-  const taken = request.tasks.flatMap((task) => writeTask(batch, request, row, task));
+  const taken = request.tasks.flatMap((task) => writeTask(batch, request, task));
   const strangers = request.children.flatMap((child) =>
     startChild(batch, row, child) ? [] : [child.seq],
   );
@@ -146,7 +146,6 @@ function writeFanouts(batch: Batch, request: TurnRequest): void {
 function writeTask(
   batch: Batch,
   request: TurnRequest,
-  row: Row,
   task: NewTask,
 ): { key: number; claim: number }[] {
   const { here, delayMs, priority, ...columns } = task;
