@@ -53,6 +53,8 @@ export interface ExecutionTable {
   /** Why it is blocked, as JSON; null if it is not. */
   blocked: string | null;
   cancel_reason: string | null;
+  /** Of a job: what the last attempt told in its last heartbeat. */
+  heartbeat: Payload | null;
 }
 
 /** One entry of a run's journal, in the order in which entries were reached. */
@@ -139,6 +141,8 @@ export interface TaskTable {
   started_at: number | null;
   /** The failure of the last attempt, for those who look. */
   error: Payload | null;
+  /** What the last attempt told in its last heartbeat. */
+  heartbeat: Payload | null;
   cancelled: Generated<number>;
 }
 

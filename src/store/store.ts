@@ -109,6 +109,8 @@ export interface NewTask {
   readonly error: Payload | undefined;
   readonly itemFrom: number | undefined;
   readonly itemTo: number | undefined;
+  /** What the last attempt told in its last heartbeat. */
+  readonly heartbeat?: Payload | undefined;
   /** Taken by this session at once. */
   readonly here: boolean;
 }
@@ -171,6 +173,8 @@ export type Next =
       readonly failures: number;
       readonly result: Payload | undefined;
       readonly newRun: boolean;
+      /** Of a job: what its attempt told in its last heartbeat. */
+      readonly heartbeat?: Payload | undefined;
     }
   /** It cannot go on with this code or journal; `reason` is JSON. */
   | {
@@ -278,6 +282,8 @@ export interface ClaimedExecution {
   readonly deadline: number | undefined;
   readonly dueAt: number | undefined;
   readonly cancelReason: Json | undefined;
+  /** Of a job: what its last attempt told in its last heartbeat. */
+  readonly heartbeat?: Payload | undefined;
   /** Its run has no journal yet. */
   readonly fresh: boolean;
   readonly blocked: boolean;
@@ -302,6 +308,8 @@ export interface ClaimedTask {
   readonly options: Json | undefined;
   /** How often it has been claimed by sessions that then died or let go. */
   readonly marks: number;
+  /** What the last attempt told in its last heartbeat. */
+  readonly heartbeat?: Payload | undefined;
   /** One item of a map that waits for its retry: `path` is the item's. */
   readonly apart: boolean;
   readonly items: readonly { readonly item: number | undefined; readonly input: Payload }[];
@@ -319,7 +327,13 @@ export interface TaskOutcome extends Holder {
     | { readonly kind: "completed"; readonly value: Payload; readonly records: Payload | undefined }
     | { readonly kind: "failed"; readonly value: Payload }
     /** It waits for its next attempt. */
-    | { readonly kind: "again"; readonly delayMs: number; readonly error: Payload | undefined };
+    | {
+        readonly kind: "again";
+        readonly delayMs: number;
+        readonly error: Payload | undefined;
+        /** What the attempt told in its last heartbeat. */
+        readonly heartbeat?: Payload | undefined;
+      };
   readonly attempt: number;
   readonly failures: number;
   readonly startedAt: number;

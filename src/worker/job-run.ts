@@ -47,6 +47,7 @@ export class JobRun {
       input: execution.input,
       place: inputPlace(execution.id),
       options: this.#options,
+      heartbeat: execution.heartbeat,
       attempt: execution.attempt,
       dueAt: Math.max(execution.notBefore, execution.createdAt),
     };
@@ -174,7 +175,9 @@ export class JobRun {
     const verdict = this.#judge(outcome);
     const request = this.#request(verdict, outcome);
     failpoint("job.before-submit");
-    const answer = await this.#host.storing(() => this.#host.deps.committer.submit("turn", request));
+    const answer = await this.#host.storing(() =>
+      this.#host.deps.committer.submit("turn", request),
+    );
     failpoint("job.after-commit");
     if (answer?.kind === "refused" && answer.reason === "cancelled") {
       await this.wake();
@@ -189,7 +192,8 @@ export class JobRun {
         this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0),
       );
     else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
-    if (answer?.kind === "stored" && request.next.kind === "end") this.#host.steps.deadLettered(request.next.end.deadLetter);
+    if (answer?.kind === "stored" && request.next.kind === "end")
+      this.#host.steps.deadLettered(request.next.end.deadLetter);
     this.#over = true;
     this.#host.slots.release();
     this.#host.runOver(this.execution.key);
@@ -291,6 +295,10 @@ export class JobRun {
       failures: this.execution.failures + (counted ? 1 : 0),
       result: verdict.payload,
       newRun: false,
+      heartbeat:
+        this.#attempt === undefined
+          ? undefined
+          : this.#host.steps.heartbeatOf(this.#step, this.#attempt),
     };
   }
 }

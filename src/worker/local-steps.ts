@@ -21,6 +21,8 @@ export interface LocalStep {
   readonly attempt: number;
   readonly failures: number;
   readonly scheduledAt: number;
+  /** What the last attempt told in its last heartbeat, as it is stored. */
+  readonly heartbeat?: Payload | undefined;
 }
 
 /** A step that has its outcome, which is not in the journal yet. */
@@ -36,6 +38,7 @@ export interface RetriedStep {
   readonly step: LocalStep;
   readonly payload: Payload;
   readonly delayMs: number;
+  readonly heartbeat: Payload | undefined;
   /** It counts as a failure; one that a drain cut short does not. */
   readonly counted: boolean;
   readonly report: () => void;
@@ -256,6 +259,7 @@ export class LocalSteps {
         step,
         payload: verdict.payload,
         delayMs: verdict.delayMs,
+        heartbeat: this.#host.steps.heartbeatOf(begun, attempt),
         counted: !drained,
         report,
       });
@@ -317,6 +321,7 @@ export class LocalSteps {
       input: step.input,
       place: entryPlace(this.#run.id, this.#run.run, step.path),
       options: step.options,
+      heartbeat: step.heartbeat,
       attempt: step.attempt,
       dueAt: step.scheduledAt,
     };

@@ -15,7 +15,7 @@ import {
 } from "../core/step-options.ts";
 import type { ClaimedExecution, NewChild, NewFanout, NewTask, Send } from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
-import type { LocalStep } from "./local-steps.ts";
+import type { LocalStep, RetriedStep } from "./local-steps.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
@@ -138,10 +138,7 @@ export class Outgoing {
 
   /** A failed activity waits for its next attempt in the queue, where everybody can see it. */
   retryLater(
-    step: LocalStep,
-    payload: Payload,
-    delayMs: number,
-    counted: boolean,
+    { step, payload, delayMs, counted, heartbeat }: RetriedStep,
     builder: TurnBuilder,
     outbound: Outbound,
   ): void {
@@ -171,6 +168,7 @@ export class Outgoing {
       }),
       delayMs,
       error: payload,
+      heartbeat,
     });
   }
 

@@ -38,6 +38,8 @@ export interface Attempt {
   readonly done: Promise<AttemptOutcome>;
   /** Why it was told to stop; undefined if it was not. */
   readonly aborted: Error | undefined;
+  /** What it told in its last heartbeat; undefined if it told nothing. */
+  readonly lastDetails: unknown;
   /** Fires the AbortSignal; `done` still waits for the function. The first reason stands. */
   abort(reason: Error): void;
   /** Gives it up: fires the AbortSignal and fails `done` at once, both with the first reason given. No effect once it has ended. */
@@ -54,6 +56,7 @@ class RunningAttempt implements Attempt, HeartbeatListener {
   readonly done: Promise<AttemptOutcome>;
   readonly #request: AttemptRequest;
   readonly #scope: AttemptScope;
+  #lastDetails: unknown;
   #settle: (outcome: AttemptOutcome) => void = nothing;
   #endTimeout: () => void = nothing;
   #endSilence: () => void = nothing;
@@ -75,6 +78,10 @@ class RunningAttempt implements Attempt, HeartbeatListener {
     void this.#perform();
   }
 
+  get lastDetails(): unknown {
+    return this.#lastDetails;
+  }
+
   get aborted(): Error | undefined {
     return this.#scope.abortReason;
   }
@@ -90,6 +97,7 @@ class RunningAttempt implements Attempt, HeartbeatListener {
   heartbeat(details: unknown): void {
     this.#listenForHeartbeats();
     try {
+      this.#lastDetails = details;
       this.#request.onHeartbeat?.(details);
     } catch (error) {
       this.#scope.log.error("a heartbeat could not be noted; the attempt goes on", { error });

@@ -1,4 +1,5 @@
 import type { Workflow } from "../core/durable.ts";
+import { NonDeterminismError } from "../core/errors.ts";
 import { Coroutine } from "../core/interpreter/coroutine.ts";
 import { cancelPath } from "../core/journal.ts";
 import { inputPlace } from "../core/places.ts";
@@ -27,16 +28,17 @@ export class Replica {
     this.coroutine = coroutine;
   }
 
-  /** Of a run that has no journal yet. @throws SerializationError, and what the workflow throws before it is a generator */
+  /** Of a run that has no journal yet. @throws SerializationError, NoGeneratorError */
   static fresh(
     deps: WorkerDeps,
     execution: ClaimedExecution,
     fn: Workflow<unknown[], unknown>,
   ): Replica {
-    return new Replica(Coroutine.start(fn, argsOf(deps, execution)));
+    const args = argsOf(deps, execution);
+    return new Replica(begun(false, () => Coroutine.start(fn, args)));
   }
 
-  /** Of a run that may have one. @throws SerializationError, NonDeterminismError, DatabaseError */
+  /** Of a run that may have one. @throws SerializationError, NonDeterminismError, NoGeneratorError, DatabaseError */
   static async load(
     deps: WorkerDeps,
     execution: ClaimedExecution,
@@ -46,8 +48,9 @@ export class Replica {
     const args = argsOf(deps, execution);
     const { entries, rows } = await loadJournal(deps.store, deps.codec, execution);
     const records = await loadRecords(deps.store, deps.codec, execution);
-    if (rows.length === 0) return new Replica(Coroutine.start(fn, args, records));
-    const replica = new Replica(Coroutine.resume(fn, args, entries, records));
+    if (rows.length === 0)
+      return new Replica(begun(false, () => Coroutine.start(fn, args, records)));
+    const replica = new Replica(begun(true, () => Coroutine.resume(fn, args, entries, records)));
     await replica.#takeUp(deps, execution, rows, local);
     return replica;
   }
@@ -111,6 +114,25 @@ export class Replica {
     const tasks = await store.tasks({ execution: execution.key, limit: Number.MAX_SAFE_INTEGER });
     const arrivals = await store.arrivals(execution.key);
     return new Set([...tasks.map((task) => task.seq), ...arrivals.map((arrival) => arrival.seq)]);
+  }
+}
+
+/** The workflow's code threw before it was a generator, or is no generator function at all. `hadBegun`: this run was under way already. */
+export class NoGeneratorError extends Error {
+  readonly hadBegun: boolean;
+
+  constructor(hadBegun: boolean, thrown: unknown) {
+    super("the workflow gave no generator", { cause: thrown });
+    this.hadBegun = hadBegun;
+  }
+}
+
+/** What replay finds wrong is told as it is. */
+function begun(hadBegun: boolean, begin: () => Coroutine): Coroutine {
+  try {
+    return begin();
+  } catch (error) {
+    throw error instanceof NonDeterminismError ? error : new NoGeneratorError(hadBegun, error);
   }
 }
 

@@ -20,6 +20,8 @@ export interface Step {
   readonly input: Payload;
   readonly place: Place;
   readonly options: StoredOptions;
+  /** What the last attempt told in its last heartbeat, as it is stored. */
+  readonly heartbeat: Payload | undefined;
   /** Which start this is, from 1. */
   readonly attempt: number;
   /** When it became due, in milliseconds since 1970. */
@@ -76,7 +78,8 @@ export class StepRunner {
       idempotencyKey: step.taskId,
       functionName: step.name,
       attempt: step.attempt,
-      lastHeartbeat: undefined,
+      lastHeartbeat:
+        step.heartbeat === undefined ? undefined : codec.decode(step.heartbeat, step.place),
       run: fn as Activity<readonly unknown[], unknown>,
       args,
       timeoutMs: policy.timeoutMs,
@@ -84,6 +87,20 @@ export class StepRunner {
       logger: this.#logger,
       clock,
     });
+  }
+
+  /** What the next attempt will find as `lastHeartbeat`: what this one told last, else what it has found. */
+  heartbeatOf(step: Step, attempt: Attempt): Payload | undefined {
+    if (attempt.lastDetails === undefined) return step.heartbeat;
+    try {
+      return this.#deps.codec.encode(attempt.lastDetails, step.place, "heartbeat details");
+    } catch (error) {
+      this.#logger.warn(
+        "the details of a heartbeat cannot be stored; the next attempt will not find them",
+        { taskId: step.taskId, error },
+      );
+      return step.heartbeat;
+    }
   }
 
   /** Tells the observer how an attempt ended, after the commit. */

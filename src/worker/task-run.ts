@@ -131,13 +131,8 @@ export class TaskRun {
   #beginItem(item: number | undefined, input: Payload): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
-      void this.#end(
-        item,
-        { ok: false, error: refusal, gaveUp: false },
-        this.#stepOf(item, input),
-        true,
-        0,
-      );
+      const step = this.#stepOf(item, input);
+      void this.#end(item, { ok: false, error: refusal, gaveUp: false }, step, undefined);
       return;
     }
     const step = this.#stepOf(item, input);
@@ -146,16 +141,10 @@ export class TaskRun {
       this.#running.set(item, { attempt, step });
       void attempt.done.then((outcome) => {
         this.#running.delete(item);
-        return this.#end(
-          item,
-          outcome,
-          step,
-          this.#isFinal(attempt),
-          this.#host.deps.clock.now() - attempt.startedAt,
-        );
+        return this.#end(item, outcome, step, attempt);
       });
     } catch (error) {
-      void this.#end(item, { ok: false, error, gaveUp: false }, step, true, 0);
+      void this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
     }
   }
 
@@ -197,6 +186,7 @@ export class TaskRun {
         task.apart ? task.path.slice(0, task.path.lastIndexOf(".")) : task.path,
       ),
       options: this.#options,
+      heartbeat: task.heartbeat,
       attempt: task.attempt,
       dueAt: task.dueAt,
     };
@@ -206,9 +196,14 @@ export class TaskRun {
     item: number | undefined,
     outcome: AttemptOutcome,
     step: Step,
-    final: boolean,
-    durationMs: number,
+    attempt: Attempt | undefined,
   ): Promise<void> {
+    const { steps, deps } = this.#host;
+    // What could not even be begun is not tried again.
+    const final = attempt === undefined || this.#isFinal(attempt);
+    const startedAt = attempt?.startedAt ?? deps.clock.now();
+    const durationMs = deps.clock.now() - startedAt;
+    const heartbeat = attempt === undefined ? undefined : steps.heartbeatOf(step, attempt);
     const drained = !outcome.ok && outcome.error instanceof DrainError && !final;
     const { codec } = this.#host.deps;
     const verdict: Verdict = drained
@@ -226,7 +221,7 @@ export class TaskRun {
       const stored = await this.#host.storing(() =>
         this.#host.deps.committer.submit(
           "task",
-          this.#outcomeOf(item, verdict, step, last, drained),
+          this.#outcomeOf({ item, verdict, step, last, drained, startedAt, heartbeat }),
         ),
       );
       failpoint("task.after-commit");
@@ -250,13 +245,8 @@ export class TaskRun {
     });
   }
 
-  #outcomeOf(
-    item: number | undefined,
-    verdict: Verdict,
-    step: Step,
-    last: boolean,
-    drained: boolean,
-  ): TaskOutcome {
+  #outcomeOf(ended: EndedItem): TaskOutcome {
+    const { item, verdict, step, last, drained, startedAt, heartbeat } = ended;
     const { codec } = this.#host.deps;
     return {
       session: this.#session,
@@ -266,7 +256,7 @@ export class TaskRun {
       last,
       attempt: this.task.attempt,
       failures: this.task.failures + (verdict.kind === "completed" || drained ? 0 : 1),
-      startedAt: step.dueAt,
+      startedAt,
       outcome:
         verdict.kind === "completed"
           ? {
@@ -279,9 +269,20 @@ export class TaskRun {
             }
           : verdict.kind === "failed"
             ? { kind: "failed", value: verdict.payload }
-            : { kind: "again", delayMs: verdict.delayMs, error: verdict.payload },
+            : { kind: "again", delayMs: verdict.delayMs, error: verdict.payload, heartbeat },
     };
   }
+}
+
+/** How an item ended, and what has to be stored of it. */
+interface EndedItem {
+  readonly item: number | undefined;
+  readonly verdict: Verdict;
+  readonly step: Step;
+  readonly last: boolean;
+  readonly drained: boolean;
+  readonly startedAt: number;
+  readonly heartbeat: Payload | undefined;
 }
 
 function nothing(): void {

@@ -61,14 +61,7 @@ export class Turn {
     for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
-      outgoing.retryLater(
-        step.step,
-        step.payload,
-        step.delayMs,
-        step.counted,
-        this.builder,
-        this.outbound,
-      );
+      outgoing.retryLater(step, this.builder, this.outbound);
     }
   }
 

@@ -33,10 +33,11 @@ import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
 import { Outgoing, type Outbound } from "./outbound.ts";
-import { Replica } from "./replica.ts";
+import { NoGeneratorError, Replica } from "./replica.ts";
 import { RunFacts } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { Turn } from "./turn.ts";
+import { reasonOf } from "./verdict.ts";
 
 /** Held while attempts of it run here; else let go, with its coroutine kept in memory as long as there is room. */
 export class WorkflowRun {
@@ -174,6 +175,7 @@ export class WorkflowRun {
       if (!this.#held) return;
       if (error instanceof NonDeterminismError) await this.#block("non-determinism", error);
       else if (error instanceof SerializationError) await this.#block("unreadable", error);
+      else if (error instanceof NoGeneratorError) await this.#endWithoutGenerator(error);
       else {
         observer.log.error("a turn could not be run; it is tried again", {
           executionId: this.#execution.id,
@@ -279,7 +281,10 @@ export class WorkflowRun {
     const next =
       turn.done === undefined
         ? this.#next(replica, turn.outbound)
-        : this.#ending().next(turn.done, replica.coroutine.failedByOutcome ? replica.failedSteps : noSteps);
+        : this.#ending().next(
+            turn.done,
+            replica.coroutine.failedByOutcome ? replica.failedSteps : noSteps,
+          );
     const { outbound } = turn;
     const rows = turn.builder.rows();
     const { claim, key, run, marks } = this.#execution;
@@ -599,6 +604,18 @@ export class WorkflowRun {
     if (begun.length > 0) return false;
     await this.#storeOnly(this.#ending().next({ kind: "closed", reason, errors: [] }, new Map()));
     return true;
+  }
+
+  /** What cannot begin has failed; what had begun waits for code that can go on. */
+  async #endWithoutGenerator({ hadBegun, cause }: NoGeneratorError): Promise<void> {
+    if (!hadBegun) {
+      await this.#storeOnly(
+        this.#ending().next({ kind: "failed", error: cause, failedBy: 0 }, noSteps),
+      );
+      return;
+    }
+    const message = `the code of workflow "${this.#execution.name}" threw before its first effect, which it did not when this run began: ${reasonOf(cause)}. The execution is blocked, nothing is lost; put the code right`;
+    await this.#block("non-determinism", new Error(message, { cause }));
   }
 
   /** It stays where it is until the code or the journal has been put right: nothing is lost, and others go on. */

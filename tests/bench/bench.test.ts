@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { commandLine, UsageError } from "../../bench/command-line.ts";
 
 const root = join(import.meta.dirname, "../..");
 const temporary = mkdtempSync(join(tmpdir(), "stent-bench-test-"));
@@ -92,13 +93,23 @@ describe("what cannot be measured is refused with exit code 2", () => {
   };
   for (const [what, [parameters, message]] of Object.entries(refused)) {
     test(what, () => {
-      const { status, stdout, stderr } = bench(...parameters);
-      assert.equal(status, 2);
-      assert.equal(stdout, "");
-      assert.match(stderr, message);
-      assert.doesNotMatch(stderr, /secret|\n\s+at /);
+      assert.throws(
+        () => commandLine(parameters),
+        (error) => {
+          assert.ok(error instanceof UsageError);
+          assert.match(error.message, message);
+          assert.doesNotMatch(error.message, /secret/);
+          return true;
+        },
+      );
     });
   }
+
+  test("with the message alone on stderr", () => {
+    const { status, stdout, stderr } = bench("nope");
+    assert.deepEqual([status, stdout], [2, ""]);
+    assert.match(stderr, /^error: no workload "nope"; .*\n$/);
+  });
 });
 
 function bench(...parameters: string[]): { status: number | null; stdout: string; stderr: string } {

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Chance } from "./chance.ts";
-import { checkAfterKill, checkKept, checkMoment, checkNothingTwice, checkResults, checkWorld } from "./invariants.ts";
+import {
+  checkAfterKill,
+  checkKept,
+  checkMoment,
+  checkNothingTwice,
+  checkResults,
+  checkWorld,
+} from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
 import { read, snapshotOf } from "./snapshot.ts";
@@ -20,14 +27,22 @@ test(`a drained worker gives everything back, and the next one goes on at once (
   const deaths: { left: ReturnType<typeof read>; lines: ReturnType<typeof scene.lines> }[] = [];
   for (let round = 0; round < 6; round++) {
     const worker = scene.start({ serve });
-    await scene.until("it serves", (lines) => lines.some((line) => line.what === "note" && line.text === "ready" && line.pid === worker.pid));
+    await scene.until("it serves", (lines) =>
+      lines.some(
+        (line) => line.what === "note" && line.text === "ready" && line.pid === worker.pid,
+      ),
+    );
     await pause(chance.upTo(40));
     worker.kill("SIGTERM");
     const { code, stderr } = await worker.ended;
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const left = read(scene.database);
     checkMoment(left);
-    assert.deepEqual(left.workers.filter((row) => row.state === "live"), [], "its session has ended");
+    assert.deepEqual(
+      left.workers.filter((row) => row.state === "live"),
+      [],
+      "its session has ended",
+    );
     assert.deepEqual(left.marks, [], "drain gives no marks");
     deaths.push({ left, lines: [] });
   }
@@ -49,7 +64,10 @@ test(`a drained worker gives everything back, and the next one goes on at once (
 
 test("an activity that runs longer than the drain waits is told by a DrainError, and what it returns is stored", async (t) => {
   const scene = sceneOf(t, "told");
-  const worker = scene.start({ serve: { drainTimeout: "50ms" }, dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }] });
+  const worker = scene.start({
+    serve: { drainTimeout: "50ms" },
+    dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }],
+  });
   await scene.until("it runs", (lines) => lines.find((line) => line.what === "start"));
   worker.kill("SIGTERM");
   assert.equal((await worker.ended).code, 0);
@@ -63,10 +81,16 @@ test("an execution that is being cancelled does not wait for attempts that were 
   const scene = sceneOf(t, "listless");
   const narrow = { maxConcurrency: 1, cancelGrace: "1h" };
   const workers = [
-    scene.start({ serve: narrow, dispatch: [{ shape: "listless", id: "listless", args: [600_000] }] }),
+    scene.start({
+      serve: narrow,
+      dispatch: [{ shape: "listless", id: "listless", args: [600_000] }],
+    }),
     scene.start({ serve: narrow }),
   ];
-  await scene.until("both attempts run, one beside its workflow and one from the queue", (lines) => lines.filter((line) => line.what === "start").length === 2);
+  await scene.until(
+    "both attempts run, one beside its workflow and one from the queue",
+    (lines) => lines.filter((line) => line.what === "start").length === 2,
+  );
   const client = scene.start({ serve: false, cancel: ["listless"] });
   assert.equal((await client.ended).code, 0);
   await pause(100);
@@ -74,8 +98,16 @@ test("an execution that is being cancelled does not wait for attempts that were 
   await Promise.all(workers.map(({ ended }) => ended));
   assert.equal(read(scene.database).executions[0]?.state, "cancelling");
   const successor = scene.start({ serve: narrow });
-  await scene.until("it is cancelled", () => read(scene.database).executions[0]?.state === "cancelled", 5_000);
-  assert.equal(scene.lines().filter((line) => line.what === "start").length, 2, "nothing is started anew");
+  await scene.until(
+    "it is cancelled",
+    () => read(scene.database).executions[0]?.state === "cancelled",
+    5_000,
+  );
+  assert.equal(
+    scene.lines().filter((line) => line.what === "start").length,
+    2,
+    "nothing is started anew",
+  );
   successor.kill("SIGKILL");
   await successor.ended;
 });

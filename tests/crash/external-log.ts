@@ -10,10 +10,20 @@ export type Line =
   /** A client's request was answered. */
   | (Told & { readonly what: "acknowledged"; readonly request: string })
   /** A client knows how an execution ended. */
-  | (Told & { readonly what: "result"; readonly id: string; readonly ok: boolean; readonly value: unknown })
+  | (Told & {
+      readonly what: "result";
+      readonly id: string;
+      readonly ok: boolean;
+      readonly value: unknown;
+    })
   /** Anything else that a test wants to know. */
   | (Told & { readonly what: "note"; readonly text: string; readonly value?: unknown })
-  | (Told & { readonly what: "log"; readonly level: string; readonly message: string; readonly error: string | undefined });
+  | (Told & {
+      readonly what: "log";
+      readonly level: string;
+      readonly message: string;
+      readonly error: string | undefined;
+    });
 
 interface Told {
   readonly at: number;

@@ -21,21 +21,28 @@ const task: Omit<ProcessTask, "database"> = {
 /** A successor goes on at once: no lease, and no grace of a cancel, is waited for. */
 const patienceMs = 10_000;
 
-test(`killed at every failpoint, everything goes on (${chance.told})`, { concurrency: 2 }, async (t) => {
-  await Promise.all(
-    failpoints.flatMap((point) =>
-      [1, 1 + chance.upTo(latest(point))].map((count, index) =>
-        t.test(`${point}, time ${count}`, (t) => killedAt(t, point, count, index === 0)),
+test(
+  `killed at every failpoint, everything goes on (${chance.told})`,
+  { concurrency: 2 },
+  async (t) => {
+    await Promise.all(
+      failpoints.flatMap((point) =>
+        [1, 1 + chance.upTo(latest(point))].map((count, index) =>
+          t.test(`${point}, time ${count}`, (t) => killedAt(t, point, count, index === 0)),
+        ),
       ),
-    ),
-  );
-});
+    );
+  },
+);
 
 /** How often a point is reached in a load, roughly. */
 function latest(point: Failpoint): number {
-  if (point.startsWith("turn.") || point.startsWith("perform.") || point.startsWith("commit.")) return 60;
-  if (point.startsWith("reap.") || point.startsWith("register.") || point.startsWith("retry.")) return 2;
-  if (point.startsWith("drain.") || point.startsWith("cancel.") || point.startsWith("again.")) return 2;
+  if (point.startsWith("turn.") || point.startsWith("perform.") || point.startsWith("commit."))
+    return 60;
+  if (point.startsWith("reap.") || point.startsWith("register.") || point.startsWith("retry."))
+    return 2;
+  if (point.startsWith("drain.") || point.startsWith("cancel.") || point.startsWith("again."))
+    return 2;
   return 15;
 }
 
@@ -50,14 +57,17 @@ async function killedAt(
   const deaths: { left: ReturnType<typeof snapshotOf>; lines: ReturnType<Scene["lines"]> }[] = [];
   const disturbances = [
     // Somebody has to be dead before anybody can be buried.
-    ...(point.startsWith("reap.") ? [{ point: "perform.before-start", action: "kill", count: 12 } as const] : []),
+    ...(point.startsWith("reap.")
+      ? [{ point: "perform.before-start", action: "kill", count: 12 } as const]
+      : []),
     { point, action: "kill", count } as const,
   ];
   for (const [index, disturbance] of disturbances.entries()) {
     const child = scene.start({ ...task, drainAfterMs: 60 }, disturbance);
     const { signal, code, stderr } = await child.ended;
     assert.equal(stderr, "");
-    if (mustBeHit || index < disturbances.length - 1) assert.equal(signal, "SIGKILL", `${disturbance.point} was never reached`);
+    if (mustBeHit || index < disturbances.length - 1)
+      assert.equal(signal, "SIGKILL", `${disturbance.point} was never reached`);
     else if (signal === null) assert.equal(code, 0);
     const left = snapshotOf(scene.database);
     checkMoment(left);

@@ -9,18 +9,28 @@ import { stage } from "./stage.ts";
 
 const sceneOf = stage();
 const size = 30;
-const serve = { leaseDuration: "2s", pollInterval: "50ms", pollIntervalMax: "200ms", maxConcurrency: 5 } as const;
+const serve = {
+  leaseDuration: "2s",
+  pollInterval: "50ms",
+  pollIntervalMax: "200ms",
+  maxConcurrency: 5,
+} as const;
 const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
 
 test("two worker processes share one file, and one of them is killed in the middle", async (t) => {
   const scene = sceneOf(t, "shared");
   const [first, second] = [scene.start({ serve }), scene.start({ serve })];
   const ready = await scene.until("both serve", (lines) => {
-    const pids = new Set(lines.flatMap((line) => (line.what === "note" && line.text === "ready" ? [line.pid] : [])));
+    const pids = new Set(
+      lines.flatMap((line) => (line.what === "note" && line.text === "ready" ? [line.pid] : [])),
+    );
     return pids.size === 2 && pids;
   });
   const client = scene.start({ serve: false, load: size });
-  await scene.until("they are in the middle of it", (lines) => lines.filter((line) => line.what === "start").length > 8 * size);
+  await scene.until(
+    "they are in the middle of it",
+    (lines) => lines.filter((line) => line.what === "start").length > 8 * size,
+  );
   first.kill("SIGKILL");
   await first.ended;
   // Its process is seen to be gone at the next look, well before its lease is over.
@@ -33,7 +43,11 @@ test("two worker processes share one file, and one of them is killed in the midd
   checkWorld(lines, end, reopened);
   checkResults(lines, planOf(size), end);
   checkNothingTwice(lines, new Set([first.pid]));
-  for (const pid of ready) assert.ok(lines.filter((line) => line.what === "start" && line.pid === pid).length > size, "both make progress");
+  for (const pid of ready)
+    assert.ok(
+      lines.filter((line) => line.what === "start" && line.pid === pid).length > size,
+      "both make progress",
+    );
 });
 
 test("4,000 executions with children beside each other end with five workers of one slot each", async (t) => {
@@ -43,7 +57,10 @@ test("4,000 executions with children beside each other end with five workers of 
   const startedAt = performance.now();
   scene.start({ serve: narrow, workers: 3, trees });
   scene.start({ serve: narrow, workers: 2 });
-  await scene.until("they serve", (lines) => lines.filter((line) => line.what === "note" && line.text === "ready").length === 2);
+  await scene.until(
+    "they serve",
+    (lines) => lines.filter((line) => line.what === "note" && line.text === "ready").length === 2,
+  );
   for (let left = unfinished(scene.database); left > 0; left = unfinished(scene.database)) {
     assert.ok(performance.now() - startedAt < 90_000, `${left} executions have not ended`);
     await pause(250);

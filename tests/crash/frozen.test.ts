@@ -22,64 +22,97 @@ const frozenAt: readonly { readonly point: Failpoint; readonly count: number }[]
   { point: "heartbeat.before-submit", count: 1 },
 ];
 
-test("I3: a worker that was stopped for longer than its lease writes nothing, and serves again", { concurrency: 2 }, async (t) => {
-  await Promise.all(
-    frozenAt.map(({ point, count }) =>
-      t.test(`stopped at ${point}, time ${count}`, async (t) => {
-        const scene = sceneOf(t, `frozen-${point}-${count}`);
-        const frozen = scene.start({ serve: { ...serve, maxConcurrency: 3 } }, { point, action: "stop", count });
-        await scene.until("it serves", (lines) => lines.find((line) => line.what === "note" && line.text === "ready"));
-        const client = scene.start({ serve: false, load: size });
-        await stopped(scene, frozen);
-        const second = scene.start({ serve });
-        await endedWell(client, 15_000, scene);
-        await scene.until("it is buried", () => liveSessions(read(scene.database), frozen.pid) === 0);
-        const ended = read(scene.database);
-        checkMoment(ended);
-        checkResults(scene.lines(), planOf(size), ended);
+test(
+  "I3: a worker that was stopped for longer than its lease writes nothing, and serves again",
+  { concurrency: 2 },
+  async (t) => {
+    await Promise.all(
+      frozenAt.map(({ point, count }) =>
+        t.test(`stopped at ${point}, time ${count}`, async (t) => {
+          const scene = sceneOf(t, `frozen-${point}-${count}`);
+          const frozen = scene.start(
+            { serve: { ...serve, maxConcurrency: 3 } },
+            { point, action: "stop", count },
+          );
+          await scene.until("it serves", (lines) =>
+            lines.find((line) => line.what === "note" && line.text === "ready"),
+          );
+          const client = scene.start({ serve: false, load: size });
+          await stopped(scene, frozen);
+          const second = scene.start({ serve });
+          await endedWell(client, 15_000, scene);
+          await scene.until(
+            "it is buried",
+            () => liveSessions(read(scene.database), frozen.pid) === 0,
+          );
+          const ended = read(scene.database);
+          checkMoment(ended);
+          checkResults(scene.lines(), planOf(size), ended);
 
-        frozen.kill("SIGCONT");
-        await scene.until("it registers anew", () => liveSessions(read(scene.database), frozen.pid) === 1);
-        const dead = read(scene.database).workers.filter((row) => row.pid === frozen.pid && row.state === "dead");
-        assert.equal(dead.length, 1, "one session of it was buried");
-        assert.deepEqual(
-          read(scene.database).marks.filter((mark) => mark.session === dead[0]?.key),
-          [],
-          "the marks that its former session left are removed",
-        );
-        const after = read(scene.database);
-        assert.deepEqual(
-          { executions: after.executions, journal: after.journal, signals: after.signals },
-          { executions: ended.executions, journal: ended.journal, signals: ended.signals },
-          "I3: it has written nothing",
-        );
+          frozen.kill("SIGCONT");
+          await scene.until(
+            "it registers anew",
+            () => liveSessions(read(scene.database), frozen.pid) === 1,
+          );
+          const dead = read(scene.database).workers.filter(
+            (row) => row.pid === frozen.pid && row.state === "dead",
+          );
+          assert.equal(dead.length, 1, "one session of it was buried");
+          assert.deepEqual(
+            read(scene.database).marks.filter((mark) => mark.session === dead[0]?.key),
+            [],
+            "the marks that its former session left are removed",
+          );
+          const after = read(scene.database);
+          assert.deepEqual(
+            { executions: after.executions, journal: after.journal, signals: after.signals },
+            { executions: ended.executions, journal: ended.journal, signals: ended.signals },
+            "I3: it has written nothing",
+          );
 
-        second.kill("SIGTERM");
-        assert.equal((await second.ended).code, 0);
-        const later = scene.start({ serve: false, load: laterSize });
-        await endedWell(later, 15_000, scene);
-        const lines = scene.lines();
-        const served = lines.some((line) => line.what === "start" && line.pid === frozen.pid && line.execution.endsWith(`-${laterSize - 1}`));
-        assert.ok(served, "it serves again");
-        checkResults(lines, planOf(laterSize), read(scene.database));
-        checkWorld(lines, read(scene.database), new Set(planOf(laterSize).filter((id) => id.startsWith("mended"))));
-        frozen.kill("SIGTERM");
-        assert.equal((await frozen.ended).code, 0);
-      }),
-    ),
-  );
-});
+          second.kill("SIGTERM");
+          assert.equal((await second.ended).code, 0);
+          const later = scene.start({ serve: false, load: laterSize });
+          await endedWell(later, 15_000, scene);
+          const lines = scene.lines();
+          const served = lines.some(
+            (line) =>
+              line.what === "start" &&
+              line.pid === frozen.pid &&
+              line.execution.endsWith(`-${laterSize - 1}`),
+          );
+          assert.ok(served, "it serves again");
+          checkResults(lines, planOf(laterSize), read(scene.database));
+          checkWorld(
+            lines,
+            read(scene.database),
+            new Set(planOf(laterSize).filter((id) => id.startsWith("mended"))),
+          );
+          frozen.kill("SIGTERM");
+          assert.equal((await frozen.ended).code, 0);
+        }),
+      ),
+    );
+  },
+);
 
 test("an activity that runs in a worker which loses its lease is told by a LeaseLostError", async (t) => {
   const scene = sceneOf(t, "interrupted");
-  const frozen = scene.start({ serve, dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }] });
+  const frozen = scene.start({
+    serve,
+    dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }],
+  });
   await scene.until("it runs", (lines) => lines.find((line) => line.what === "start"));
   frozen.kill("SIGSTOP");
   await stopped(scene, frozen);
   const second = scene.start({ serve });
-  await scene.until("the other one has ended it", () => read(scene.database).executions.every((row) => row.state === "completed"));
+  await scene.until("the other one has ended it", () =>
+    read(scene.database).executions.every((row) => row.state === "completed"),
+  );
   frozen.kill("SIGCONT");
-  const told = await scene.until("it is told", (lines) => lines.find((line) => line.what === "note" && line.text === "aborted"));
+  const told = await scene.until("it is told", (lines) =>
+    lines.find((line) => line.what === "note" && line.text === "aborted"),
+  );
   assert.equal(told.what === "note" && told.value, "LeaseLostError");
   const [execution] = read(scene.database).executions;
   assert.match(execution?.result ?? "", /again/);
@@ -89,11 +122,18 @@ test("an activity that runs in a worker which loses its lease is told by a Lease
 
 test("a worker whose event loop was blocked for longer than its lease is warned, loses its session and goes on", async (t) => {
   const scene = sceneOf(t, "blocked");
-  const busy = scene.start({ serve, dispatch: [{ shape: "blocking", id: "blocking", args: [4_000] }] });
+  const busy = scene.start({
+    serve,
+    dispatch: [{ shape: "blocking", id: "blocking", args: [4_000] }],
+  });
   await scene.until("it runs", (lines) => lines.find((line) => line.what === "start"));
   const second = scene.start({ serve });
-  await scene.until("the other one has ended it", () => read(scene.database).executions.every((row) => row.state === "completed"));
-  const warning = await scene.until("it is warned", (lines) => lines.find((line) => line.what === "log" && line.level === "warn" && line.pid === busy.pid));
+  await scene.until("the other one has ended it", () =>
+    read(scene.database).executions.every((row) => row.state === "completed"),
+  );
+  const warning = await scene.until("it is warned", (lines) =>
+    lines.find((line) => line.what === "log" && line.level === "warn" && line.pid === busy.pid),
+  );
   assert.match(warning.what === "log" ? warning.message : "", /event loop was blocked/);
   await scene.until("it registers anew", () => liveSessions(read(scene.database), busy.pid) === 1);
   assert.match(read(scene.database).executions[0]?.result ?? "", /again/);
@@ -102,7 +142,9 @@ test("a worker whose event loop was blocked for longer than its lease is warned,
 });
 
 async function stopped(scene: Scene, child: Child): Promise<void> {
-  await scene.until("it is stopped", () => readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.startsWith("T"));
+  await scene.until("it is stopped", () =>
+    readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.startsWith("T"),
+  );
 }
 
 function liveSessions({ workers }: Snapshot, pid: number): number {

@@ -15,7 +15,8 @@ export function checkKept(before: Snapshot, after: Snapshot, reopened: ReadonlyS
   for (const row of before.executions) {
     const later = executions.get(row.id);
     assert.ok(later, `I14: ${row.id} is still there`);
-    if (row.ended_at !== null && !reopened.has(row.id)) assert.deepEqual(later, row, `I2: ${row.id} had ended`);
+    if (row.ended_at !== null && !reopened.has(row.id))
+      assert.deepEqual(later, row, `I2: ${row.id} had ended`);
   }
   const names = new Map(before.executions.map((row) => [row.key, row.id]));
   const entries = new Map(after.journal.map((row) => [place(row), row]));
@@ -24,19 +25,34 @@ export function checkKept(before: Snapshot, after: Snapshot, reopened: ReadonlyS
     const { status, value, delivery, path, kind } = entries.get(place(entry)) ?? {};
     assert.deepEqual(
       { status, value, delivery, path, kind },
-      { status: entry.status, value: entry.value, delivery: entry.delivery, path: entry.path, kind: entry.kind },
+      {
+        status: entry.status,
+        value: entry.value,
+        delivery: entry.delivery,
+        path: entry.path,
+        kind: entry.kind,
+      },
       `I1: ${names.get(entry.execution)} ${entry.path} was delivered`,
     );
   }
   const items = new Map(after.items.map((row) => [`${place(row)}.${row.item}`, row]));
   for (const item of before.items) {
     if (item.status === entryStatus.pending) continue;
-    assert.deepEqual(items.get(`${place(item)}.${item.item}`)?.value, item.value, `I1: item ${item.item} of ${place(item)} had ended`);
+    assert.deepEqual(
+      items.get(`${place(item)}.${item.item}`)?.value,
+      item.value,
+      `I1: item ${item.item} of ${place(item)} had ended`,
+    );
   }
 }
 
 /** I4 and I14, for what a killed process left: `lines` the log at that moment, `later` what was written after it. */
-export function checkAfterKill(left: Snapshot, lines: readonly Line[], later: readonly Line[], reopened: ReadonlySet<string>): void {
+export function checkAfterKill(
+  left: Snapshot,
+  lines: readonly Line[],
+  later: readonly Line[],
+  reopened: ReadonlySet<string>,
+): void {
   const ended = endedSteps(left);
   for (const line of later) {
     if (line.what !== "start" || reopened.has(line.execution)) continue;
@@ -44,16 +60,23 @@ export function checkAfterKill(left: Snapshot, lines: readonly Line[], later: re
   }
   const executions = new Map(left.executions.map((row) => [row.id, row]));
   for (const line of lines) {
-    if (line.what === "completed") assert.ok(ended.has(line.key), `I14: ${line.key} was said to be stored`);
+    if (line.what === "completed")
+      assert.ok(ended.has(line.key), `I14: ${line.key} was said to be stored`);
     if (line.what !== "acknowledged") continue;
     const [request, id = "", message] = line.request.split(" ");
     const execution = executions.get(id);
     assert.ok(execution, `I14: "${line.request}" was acknowledged`);
     if (request === "signal") {
-      const sent = left.signals.some((row) => row.execution === execution.key && row.payload === message);
+      const sent = left.signals.some(
+        (row) => row.execution === execution.key && row.payload === message,
+      );
       assert.ok(sent, `I14: "${line.request}" was acknowledged`);
     }
-    if (request === "cancel") assert.ok(["cancelling", "cancelled"].includes(execution.state), `I10: "${line.request}" was acknowledged`);
+    if (request === "cancel")
+      assert.ok(
+        ["cancelling", "cancelled"].includes(execution.state),
+        `I10: "${line.request}" was acknowledged`,
+      );
   }
 }
 
@@ -65,7 +88,11 @@ const policies: Readonly<Record<string, { readonly attempts: number; readonly ga
 };
 
 /** I4, I5, I7 and I11, over everything that has happened once all has ended. */
-export function checkWorld(lines: readonly Line[], end: Snapshot, reopened: ReadonlySet<string> = new Set()): void {
+export function checkWorld(
+  lines: readonly Line[],
+  end: Snapshot,
+  reopened: ReadonlySet<string> = new Set(),
+): void {
   const starts = new Map<string, { fn: string; execution: string; count: number }>();
   const stored = new Set<string>();
   const failures = new Map<string, number>();
@@ -75,12 +102,22 @@ export function checkWorld(lines: readonly Line[], end: Snapshot, reopened: Read
   for (const line of lines) {
     switch (line.what) {
       case "start": {
-        assert.ok(!stored.has(line.key) || reopened.has(line.execution), `I4: ${line.fn} ${line.key} was stored, and was started again`);
+        assert.ok(
+          !stored.has(line.key) || reopened.has(line.execution),
+          `I4: ${line.fn} ${line.key} was stored, and was started again`,
+        );
         const known = starts.get(line.key) ?? { fn: line.fn, execution: line.execution, count: 0 };
-        assert.deepEqual([known.fn, known.execution], [line.fn, line.execution], `I11: two steps share the key ${line.key}`);
+        assert.deepEqual(
+          [known.fn, known.execution],
+          [line.fn, line.execution],
+          `I11: two steps share the key ${line.key}`,
+        );
         starts.set(line.key, { ...known, count: known.count + 1 });
         const due = notBefore.get(line.key) ?? 0;
-        assert.ok(line.at >= due, `I5: ${line.fn} ${line.key} was tried again ${due - line.at} ms too early`);
+        assert.ok(
+          line.at >= due,
+          `I5: ${line.fn} ${line.key} was tried again ${due - line.at} ms too early`,
+        );
         break;
       }
       case "end":
@@ -103,21 +140,46 @@ export function checkWorld(lines: readonly Line[], end: Snapshot, reopened: Read
   for (const [key, { fn, count, execution }] of starts) {
     const attempts = policies[fn]?.attempts ?? 3;
     if (attempts === 1) assert.equal(count, 1, `I5: ${fn} ${key} may be started once at most`);
-    if (!reopened.has(execution)) assert.ok((failures.get(key) ?? 0) <= attempts, `I5: ${fn} ${key} failed more often than its policy allows`);
+    if (!reopened.has(execution))
+      assert.ok(
+        (failures.get(key) ?? 0) <= attempts,
+        `I5: ${fn} ${key} failed more often than its policy allows`,
+      );
   }
   const executions = new Map(end.executions.map((row) => [row.key, row]));
   for (const entry of end.journal) {
     const execution = executions.get(entry.execution);
-    if (entry.kind === "call" && entry.status === entryStatus.completed && execution !== undefined) {
+    if (
+      entry.kind === "call" &&
+      entry.status === entryStatus.completed &&
+      execution !== undefined
+    ) {
       const cut = entry.cut === 0 ? "" : `.${entry.cut}`;
-      assert.ok(succeeded.has(`${execution.id}/${entry.run}${cut}/${entry.path}`), `I5: ${execution.id} ${entry.path} is completed, and never ran`);
+      assert.ok(
+        succeeded.has(`${execution.id}/${entry.run}${cut}/${entry.path}`),
+        `I5: ${execution.id} ${entry.path} is completed, and never ran`,
+      );
     }
-    if (entry.kind === "sleep" && entry.delivery !== null && entry.status === entryStatus.completed) {
-      assert.ok((entry.ended_at ?? 0) >= (entry.due_at ?? Infinity), `I7: ${execution?.id} ${entry.path} woke too early`);
+    if (
+      entry.kind === "sleep" &&
+      entry.delivery !== null &&
+      entry.status === entryStatus.completed
+    ) {
+      assert.ok(
+        (entry.ended_at ?? 0) >= (entry.due_at ?? Infinity),
+        `I7: ${execution?.id} ${entry.path} woke too early`,
+      );
     }
   }
   for (const row of end.executions) {
-    assert.ok(row.started_at === null || row.kind === "activity" || row.started_at >= row.not_before || row.run > 1 || reopened.has(row.id), `I7: ${row.id} was started too early`);
+    assert.ok(
+      row.started_at === null ||
+        row.kind === "activity" ||
+        row.started_at >= row.not_before ||
+        row.run > 1 ||
+        reopened.has(row.id),
+      `I7: ${row.id} was started too early`,
+    );
   }
   for (const row of end.tasks) assert.fail(`a task is left: ${place(row)}`);
   for (const row of end.arrivals) assert.fail(`an arrival is left: ${place(row)}`);
@@ -130,22 +192,33 @@ export function checkNothingTwice(lines: readonly Line[], killed: ReadonlySet<nu
     // The loser of a race is told to stop, and its outcome is nobody's.
     if (line.what === "start" && line.fn !== "slow") {
       const runner = open.get(line.key);
-      assert.ok(runner === undefined || killed.has(runner), `${line.fn} ${line.key} was started beside an attempt that was running`);
+      assert.ok(
+        runner === undefined || killed.has(runner),
+        `${line.fn} ${line.key} was started beside an attempt that was running`,
+      );
       open.set(line.key, line.pid);
     }
-    if (line.what === "completed" || line.what === "retried" || line.what === "gave-up") open.delete(line.key);
+    if (line.what === "completed" || line.what === "retried" || line.what === "gave-up")
+      open.delete(line.key);
   }
 }
 
 /** What every execution of the load comes to, whoever was killed meanwhile. */
 export function checkResults(lines: readonly Line[], ids: readonly string[], end: Snapshot): void {
-  const results = new Map(lines.flatMap((line) => (line.what === "result" ? [[line.id, line]] : [])));
+  const results = new Map(
+    lines.flatMap((line) => (line.what === "result" ? [[line.id, line]] : [])),
+  );
   for (const id of ids) {
     const [shape = "", n = "0"] = id.split("-");
     const result = results.get(id);
     assert.ok(result, `${id} has no result`);
     const shown = JSON.stringify(result.value);
-    assert.ok(expected(shape, Number(n)).map((value) => JSON.stringify(value)).includes(shown), `${id} came to ${shown}`);
+    assert.ok(
+      expected(shape, Number(n))
+        .map((value) => JSON.stringify(value))
+        .includes(shown),
+      `${id} came to ${shown}`,
+    );
     const row = end.executions.find((execution) => execution.id === id);
     assert.ok(row?.ended_at, `${id} has ended`);
     if (shape === "cancellable") checkReleased(row.key, end);
@@ -154,8 +227,10 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
 
 /** What was acquired before the cancel is released. */
 function checkReleased(execution: number, end: Snapshot): void {
-  const status = (name: string): number | undefined => end.journal.find((entry) => entry.execution === execution && entry.name === name)?.status;
-  if (status("acquire") === entryStatus.completed) assert.equal(status("release"), entryStatus.completed, "a finally block was run");
+  const status = (name: string): number | undefined =>
+    end.journal.find((entry) => entry.execution === execution && entry.name === name)?.status;
+  if (status("acquire") === entryStatus.completed)
+    assert.equal(status("release"), entryStatus.completed, "a finally block was run");
 }
 
 function expected(shape: string, n: number): readonly unknown[] {

@@ -22,7 +22,11 @@ interface Planned {
 /** Executions of every shape, `size` of each. */
 export function planOf(size: number): Planned[] {
   return Array.from({ length: size }, (_, n): Planned[] => {
-    const planned = (fn: Planned["fn"], args: readonly unknown[] = [n], options?: DispatchOptions): Planned => ({
+    const planned = (
+      fn: Planned["fn"],
+      args: readonly unknown[] = [n],
+      options?: DispatchOptions,
+    ): Planned => ({
       id: `${fn.functionName}-${n}`,
       fn,
       args,
@@ -57,8 +61,11 @@ export async function drive(stent: Stent, size: number): Promise<void> {
   await Promise.all(
     plan.map(async ({ id, fn, args, options }) => {
       // A sender is refused by a receiver that is not there yet.
-      if (fn === shapes.sender) await ask(`dispatch receiver${id.slice("sender".length)}`, () => Promise.resolve(), true);
-      await ask(`dispatch ${id}`, () => stent.dispatch(fn, args, { id, ifExists: "join", ...options }));
+      if (fn === shapes.sender)
+        await ask(`dispatch receiver${id.slice("sender".length)}`, () => Promise.resolve(), true);
+      await ask(`dispatch ${id}`, () =>
+        stent.dispatch(fn, args, { id, ifExists: "join", ...options }),
+      );
       if (fn === shapes.collector && id.startsWith("collector")) await sendAll(id);
       if (fn === shapes.cancellable) await ask(`cancel ${id}`, () => stent.cancel(id));
       if (fn === shapes.mended) await retryOnce(id);
@@ -69,7 +76,9 @@ export async function drive(stent: Stent, size: number): Promise<void> {
 
   async function sendAll(id: string): Promise<void> {
     for (let i = 0; i < messages; i++) {
-      await ask(`signal ${id} ${i}`, () => stent.sendSignal(id, "item", i, { dedupeKey: String(i) }));
+      await ask(`signal ${id} ${i}`, () =>
+        stent.sendSignal(id, "item", i, { dedupeKey: String(i) }),
+      );
     }
   }
 
@@ -83,12 +92,17 @@ export async function drive(stent: Stent, size: number): Promise<void> {
         await stent.retry(id);
       } catch (error) {
         // Stored by a client that was killed before it was told.
-        if (!(error instanceof ExecutionRunningError || error instanceof ExecutionFinishedError)) throw error;
+        if (!(error instanceof ExecutionRunningError || error instanceof ExecutionFinishedError))
+          throw error;
       }
     });
   }
 
-  async function ask(request: string, act: () => Promise<unknown>, byAnother = false): Promise<void> {
+  async function ask(
+    request: string,
+    act: () => Promise<unknown>,
+    byAnother = false,
+  ): Promise<void> {
     if (acknowledged.has(request)) return;
     if (byAnother) {
       while (!acknowledged.has(request)) await new Promise((done) => setTimeout(done, 2));

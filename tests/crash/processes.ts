@@ -20,9 +20,9 @@ export interface Ending {
 /** A script of this folder, made into one file of JavaScript: a plain node runs it, which starts in a third of the time. */
 export async function built(script: string, directory: string): Promise<string> {
   const requireOfTsx = createRequire(createRequire(import.meta.url).resolve("tsx"));
-  const { build } = requireOfTsx("esbuild") as { build(options: object): Promise<unknown> };
+  const esbuild = requireOfTsx("esbuild") as { build(options: object): Promise<unknown> };
   const outfile = join(directory, script.replace(/\.ts$/, ".mjs"));
-  await build({
+  await esbuild.build({
     entryPoints: [join(import.meta.dirname, script)],
     outfile,
     bundle: true,
@@ -50,7 +50,11 @@ export interface Child {
   readonly pid: number;
   readonly startedAt: number;
   /** How it ended, with what it wrote to its standard error. */
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stderr: string }>;
+  readonly ended: Promise<{
+    readonly code: number | null;
+    readonly signal: NodeJS.Signals | null;
+    readonly stderr: string;
+  }>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -61,7 +65,10 @@ export class Scene {
   readonly #script: string;
   readonly #children = new Set<ChildProcess>();
 
-  constructor(t: Ending, place: { readonly directory: string; readonly name: string; readonly script: string }) {
+  constructor(
+    t: Ending,
+    place: { readonly directory: string; readonly name: string; readonly script: string },
+  ) {
     this.database = join(place.directory, `${place.name}.db`);
     this.log = join(place.directory, `${place.name}.log`);
     this.#script = place.script;
@@ -70,19 +77,24 @@ export class Scene {
 
   start(
     task: Omit<ProcessTask, "database">,
-    disturbed: { readonly point: Failpoint; readonly action: FailpointAction; readonly count: number } | undefined = undefined,
-    environment: Record<string, string> = {},
+    disturbed?: {
+      readonly point: Failpoint;
+      readonly action: FailpointAction;
+      readonly count: number;
+    },
   ): Child {
     const child = spawn(process.execPath, ["--enable-source-maps", this.#script], {
       stdio: ["ignore", "ignore", "pipe"],
       env: {
         ...process.env,
-        ...environment,
         NODE_OPTIONS: "",
         NODE_TEST_CONTEXT: undefined,
         STENT_CRASH_LOG: this.log,
         STENT_CRASH_TASK: JSON.stringify({ database: this.database, ...task }),
-        STENT_FAILPOINT: disturbed === undefined ? "" : `${disturbed.point}:${disturbed.action}:${disturbed.count}`,
+        STENT_FAILPOINT:
+          disturbed === undefined
+            ? ""
+            : `${disturbed.point}:${disturbed.action}:${disturbed.count}`,
       },
     });
     this.#children.add(child);
@@ -94,7 +106,13 @@ export class Scene {
       this.#children.delete(child);
       return { code: code as number | null, signal: signal as NodeJS.Signals | null, stderr };
     });
-    return { process: child, pid: child.pid ?? -1, startedAt: Date.now(), ended, kill: (signal) => void child.kill(signal) };
+    return {
+      process: child,
+      pid: child.pid ?? -1,
+      startedAt: Date.now(),
+      ended,
+      kill: (signal) => void child.kill(signal),
+    };
   }
 
   lines(): Line[] {
@@ -102,12 +120,19 @@ export class Scene {
   }
 
   /** Waits until the log says so. */
-  async until<T>(what: string, look: (lines: readonly Line[]) => T | undefined | false, timeoutMs = 20_000): Promise<T> {
+  async until<T>(
+    what: string,
+    look: (lines: readonly Line[]) => T | undefined | false,
+    timeoutMs = 20_000,
+  ): Promise<T> {
     const giveUpAt = performance.now() + timeoutMs;
     for (;;) {
       const found = look(this.lines());
       if (found !== undefined && found !== false) return found;
-      if (performance.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms in vain until ${what}; the log ends with ${JSON.stringify(this.lines().slice(-5)).slice(0, 2_000)}`);
+      if (performance.now() > giveUpAt)
+        throw new Error(
+          `waited ${timeoutMs} ms in vain until ${what}; the log ends with ${JSON.stringify(this.lines().slice(-5)).slice(0, 2_000)}`,
+        );
       await pause(10);
     }
   }
@@ -123,7 +148,9 @@ export async function endedWell(child: Child, patienceMs: number, scene: Scene):
   const { code, signal, stderr } = await child.ended;
   clearTimeout(timer);
   if (code === 0) return;
-  const results = new Set(scene.lines().flatMap((line) => (line.what === "result" ? [line.id] : [])));
+  const results = new Set(
+    scene.lines().flatMap((line) => (line.what === "result" ? [line.id] : [])),
+  );
   const complaints = scene.lines().filter((line) => line.what === "log" && line.pid === child.pid);
   throw new Error(
     signal === "SIGKILL"

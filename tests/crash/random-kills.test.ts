@@ -24,7 +24,14 @@ test(`killed ${kills} times at random, everything goes on (${chance.told})`, asy
     const client = scene.start({ serve, load: size, drainAfterMs: 200 });
     const helper = chance.upTo(2) === 1 ? scene.start({ serve }) : undefined;
     // Between the first of what it does and the middle of the load.
-    await Promise.race([client.ended, scene.until("it serves", (lines) => lines.some((line) => line.what === "note" && line.text === "ready" && line.pid === client.pid))]);
+    await Promise.race([
+      client.ended,
+      scene.until("it serves", (lines) =>
+        lines.some(
+          (line) => line.what === "note" && line.text === "ready" && line.pid === client.pid,
+        ),
+      ),
+    ]);
     await Promise.race([client.ended, pause(chance.upTo(300))]);
     client.kill("SIGKILL");
     helper?.kill("SIGKILL");
@@ -44,7 +51,14 @@ test(`killed ${kills} times at random, everything goes on (${chance.told})`, asy
   }
   checkWorld(lines, end, reopened);
   checkResults(lines, planOf(size), end);
-  const finished = deaths.map(({ left }) => left.executions.filter((row) => row.ended_at !== null).length);
-  t.diagnostic(`${chance.told}; executions that had ended at each kill: ${finished.join(", ")} of ${end.executions.length}`);
-  assert.deepEqual(lines.filter((line) => line.what === "log" && line.level === "error"), []);
+  const finished = deaths.map(
+    ({ left }) => left.executions.filter((row) => row.ended_at !== null).length,
+  );
+  t.diagnostic(
+    `${chance.told}; executions that had ended at each kill: ${finished.join(", ")} of ${end.executions.length}`,
+  );
+  assert.deepEqual(
+    lines.filter((line) => line.what === "log" && line.level === "error"),
+    [],
+  );
 });

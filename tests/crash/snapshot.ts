@@ -58,9 +58,20 @@ export interface Snapshot {
   readonly items: readonly ItemRow[];
   readonly tasks: readonly WorkRow[];
   readonly arrivals: readonly WorkRow[];
-  readonly signals: readonly { execution: number; name: string; payload: string; consumed_run: number | null }[];
+  readonly signals: readonly {
+    execution: number;
+    name: string;
+    payload: string;
+    consumed_run: number | null;
+  }[];
   readonly workers: readonly { key: number; state: "live" | "dead"; pid: number }[];
-  readonly marks: readonly { execution: number; run: number; seq: number; item: number; session: number }[];
+  readonly marks: readonly {
+    execution: number;
+    run: number;
+    seq: number;
+    item: number;
+    session: number;
+  }[];
   readonly deadLetters: readonly { task: string; execution: number; reason: string }[];
   /** What the database itself shows of broken invariants. */
   readonly violations: readonly string[];
@@ -83,7 +94,9 @@ export function read(path: string): Snapshot {
     const known = "select 1 from sqlite_master where name = ?";
     database.exec("begin");
     const all = <T>(table: string): T[] => {
-      return database.prepare(known).get(table) === undefined ? [] : database.prepare<[], T>(`select * from ${table}`).all();
+      return database.prepare(known).get(table) === undefined
+        ? []
+        : database.prepare<[], T>(`select * from ${table}`).all();
     };
     return {
       executions: all("stent_executions"),
@@ -95,7 +108,12 @@ export function read(path: string): Snapshot {
       workers: all("stent_workers"),
       marks: all("stent_marks"),
       deadLetters: all("stent_dead_letters"),
-      violations: [...brokenPages(database), ...(database.prepare(known).get("stent_dead_letters") === undefined ? [] : checkInvariants(database))],
+      violations: [
+        ...brokenPages(database),
+        ...(database.prepare(known).get("stent_dead_letters") === undefined
+          ? []
+          : checkInvariants(database)),
+      ],
     };
   } finally {
     database.close();
@@ -127,7 +145,8 @@ export function endedSteps(snapshot: Snapshot): Set<string> {
     if (entry?.kind === "call") add(entry, ({ path }) => path);
   }
   for (const item of snapshot.items) {
-    if (ended.includes(item.status)) add(entries.get(place(item)), ({ path }) => itemPath(path, item.item));
+    if (ended.includes(item.status))
+      add(entries.get(place(item)), ({ path }) => itemPath(path, item.item));
   }
   for (const row of snapshot.executions) {
     if (row.kind === "activity" && row.ended_at !== null) keys.add(stepId(row, "1"));
@@ -139,13 +158,22 @@ export function endedSteps(snapshot: Snapshot): Set<string> {
 export function unfinished(path: string): number {
   const database = new Database(path, { timeout: 5_000 });
   try {
-    return Number(database.prepare("select count(*) from stent_executions where ended_at is null").pluck().get());
+    return Number(
+      database
+        .prepare("select count(*) from stent_executions where ended_at is null")
+        .pluck()
+        .get(),
+    );
   } finally {
     database.close();
   }
 }
 
 /** Names an entry. */
-export function place(row: { readonly execution: number; readonly run: number; readonly seq: number }): string {
+export function place(row: {
+  readonly execution: number;
+  readonly run: number;
+  readonly seq: number;
+}): string {
   return `${row.execution}/${row.run}/${row.seq}`;
 }

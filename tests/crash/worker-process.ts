@@ -1,8 +1,7 @@
 /** A process of its own: a worker, and if it is asked to, a client. Told by its environment what to do. */
 import { Stent, type Durable, type Logger, type ServeOptions } from "stentjs";
 import { drive } from "./load.ts";
-import * as shapes from "./workflows.ts";
-import { log } from "./workflows.ts";
+import { dispatchable, log, tree } from "./workflows.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- functions of every kind
 type AnyDurable = Durable<any, any>;
@@ -14,7 +13,11 @@ export interface ProcessTask {
   /** How many executions of every shape it starts and waits for; undefined: it serves until it is told to stop. */
   readonly load?: number;
   /** Executions that it starts before anything else, and does not wait for: name of the shape, id, arguments. */
-  readonly dispatch?: readonly { readonly shape: keyof typeof shapes; readonly id: string; readonly args: readonly unknown[] }[];
+  readonly dispatch?: readonly {
+    readonly shape: keyof typeof dispatchable;
+    readonly id: string;
+    readonly args: readonly unknown[];
+  }[];
   /** Executions that it cancels then. */
   readonly cancel?: readonly string[];
   /** So many trees of executions, started in one transaction. */
@@ -36,7 +39,11 @@ const logger: Logger = {
 };
 
 function stored(fields: object = {}): void {
-  const { type, taskId: key, retrying } = fields as { type?: string; taskId?: string; retrying?: boolean };
+  const {
+    type,
+    taskId: key,
+    retrying,
+  } = fields as { type?: string; taskId?: string; retrying?: boolean };
   if (key === undefined) return;
   if (type === "taskCompleted") log.write({ what: "completed", key });
   if (type === "taskFailed") log.write({ what: retrying === true ? "retried" : "gave-up", key });
@@ -44,7 +51,12 @@ function stored(fields: object = {}): void {
 
 function complaint(level: string, message: string, fields: object = {}): void {
   const { error } = fields as { error?: Error };
-  log.write({ what: "log", level, message, error: error?.stack ?? (error === undefined ? undefined : String(error)) });
+  log.write({
+    what: "log",
+    level,
+    message,
+    error: error?.stack ?? (error === undefined ? undefined : String(error)),
+  });
 }
 
 const stent = await Stent.open({ backend: `sqlite:${task.database}`, logger });
@@ -54,7 +66,7 @@ process.once("SIGTERM", () => {
 });
 
 for (const { shape, id, args } of task.dispatch ?? []) {
-  await stent.dispatch(shapes[shape] as AnyDurable, args, { id, ifExists: "join" });
+  await stent.dispatch(dispatchable[shape] as AnyDurable, args, { id, ifExists: "join" });
   log.write({ what: "acknowledged", request: `dispatch ${id}` });
 }
 for (const id of task.cancel ?? []) {
@@ -62,7 +74,10 @@ for (const id of task.cancel ?? []) {
   log.write({ what: "acknowledged", request: `cancel ${id}` });
 }
 if (task.trees !== undefined) {
-  await stent.dispatchMany(shapes.tree, Array.from({ length: task.trees }, (_, n): [number] => [n]));
+  await stent.dispatchMany(
+    tree,
+    Array.from({ length: task.trees }, (_, n): [number] => [n]),
+  );
 }
 if (task.serve !== false) {
   for (let more = (task.workers ?? 1) - 1; more > 0; more--) void stent.serve(task.serve);

@@ -208,10 +208,14 @@ const endless = told("endless", { retry: { maxAttempts: 2 } }, async (limitMs: n
   const { signal } = context();
   await pause(limitMs, undefined, { signal }).catch(() => undefined);
   const reason: unknown = signal.reason;
-  log.write({ what: "note", text: "aborted", value: reason instanceof Error ? reason.name : undefined });
+  log.write({
+    what: "note",
+    text: "aborted",
+    value: reason instanceof Error ? reason.name : undefined,
+  });
   return "once";
 });
-export const interrupted = workflow("interrupted", function* (limitMs: number): Flow<string> {
+const interrupted = workflow("interrupted", function* (limitMs: number): Flow<string> {
   return yield* call(endless, limitMs);
 });
 
@@ -222,7 +226,7 @@ const busy = told("busy", { retry: { maxAttempts: 2 } }, (ms: number) => {
   while (performance.now() < endAt);
   return "once";
 });
-export const blocking = workflow("blocking", function* (ms: number): Flow<string> {
+const blocking = workflow("blocking", function* (ms: number): Flow<string> {
   return yield* call(busy, ms);
 });
 
@@ -231,7 +235,7 @@ const deaf = told("deaf", {}, async (ms: number) => {
   await pause(ms);
 });
 /** The first runs beside its workflow, the others come from the queue where there is one slot. */
-export const listless = workflow("listless", function* (ms: number): Flow<void> {
+const listless = workflow("listless", function* (ms: number): Flow<void> {
   yield* all([call(deaf, ms), call(deaf, ms)]);
 });
 
@@ -245,7 +249,7 @@ function die(): never {
   process.kill(process.pid, "SIGKILL");
   throw new Error("still alive");
 }
-export const deadlyCall = workflow("deadlyCall", function* (): Flow<string> {
+const deadlyCall = workflow("deadlyCall", function* (): Flow<string> {
   try {
     yield* call(deadly);
     return "survived";
@@ -253,12 +257,14 @@ export const deadlyCall = workflow("deadlyCall", function* (): Flow<string> {
     return error instanceof Error ? error.name : String(error);
   }
 });
-export const deadlyMap = workflow("deadlyMap", function* (): Flow<unknown> {
+const deadlyMap = workflow("deadlyMap", function* (): Flow<unknown> {
   const items = Array.from({ length: 10 }, (_, n) => n);
   const settled = yield* map(deadlyItem, items, { onError: "settle" });
-  return settled.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error).name));
+  return settled.map((one) =>
+    one.status === "fulfilled" ? one.value : (one.reason as Error).name,
+  );
 });
-export const deadlyClosure = workflow("deadlyClosure", function* (): Flow<string> {
+const deadlyClosure = workflow("deadlyClosure", function* (): Flow<string> {
   try {
     yield* run("die", die);
     return "survived";
@@ -266,14 +272,13 @@ export const deadlyClosure = workflow("deadlyClosure", function* (): Flow<string
     return error instanceof Error ? error.name : String(error);
   }
 });
-export const deadlyTurn = workflow("deadlyTurn", function* (): Flow<void> {
+const deadlyTurn = workflow("deadlyTurn", function* (): Flow<void> {
   die();
 });
-export const deadlyTurnAfterCall = workflow("deadlyTurnAfterCall", function* (): Flow<void> {
+const deadlyTurnAfterCall = workflow("deadlyTurnAfterCall", function* (): Flow<void> {
   yield* call(plus, 1, 1);
   die();
 });
-export const deadlyJob = deadly;
 
 /** Children beside each other, each with children beside each other. */
 const leaf = activity("leaf", async (n: number) => n);
@@ -288,4 +293,17 @@ export const tree = workflow("tree", function* (n: number): Flow<number> {
 
 export const job = flaky;
 export const onceJob = once;
+/** What a process can be asked by name to dispatch. */
+export const dispatchable = {
+  sequence,
+  interrupted,
+  blocking,
+  listless,
+  deadlyCall,
+  deadlyMap,
+  deadlyClosure,
+  deadlyTurn,
+  deadlyTurnAfterCall,
+  deadlyJob: deadly,
+};
 export { log };

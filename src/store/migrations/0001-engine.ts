@@ -41,6 +41,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("failed_by", integer)
         .addColumn("blocked", "text")
         .addColumn("cancel_reason", "text")
+        .addColumn("heartbeat", payload)
         .execute();
       // Due and not held: the only queue of executions, in two parts, since one of them needs no slot. They match WHERE and ORDER BY of the
       // claim column for column.
@@ -153,6 +154,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("scheduled_at", integer, (c) => c.notNull())
         .addColumn("started_at", integer)
         .addColumn("error", payload)
+        .addColumn("heartbeat", payload)
         .addColumn("cancelled", integer, (c) => c.notNull().defaultTo(0))
         .execute();
       await sql`create index stent_tasks_ready on stent_tasks (lane, rank, due_at) where worker is null`.execute(

@@ -149,6 +149,7 @@ export const executionStatements = {
       failures: given<number>("failures"),
       run: given<number>("run"),
       result: given("result"),
+      heartbeat: given("heartbeat"),
       blocked: null,
     })
     .where("key", "=", given<number>("key")),

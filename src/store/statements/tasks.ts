@@ -24,6 +24,7 @@ export const taskStatements = {
     scheduled_at: given("now"),
     started_at: given("startedAt"),
     error: given("error"),
+    heartbeat: given("heartbeat"),
   }),
   list: build
     .selectFrom("stent_tasks")
@@ -90,6 +91,7 @@ export const taskStatements = {
       failures: given<number>("failures"),
       started_at: null,
       error: given("error"),
+      heartbeat: given("heartbeat"),
     })
     .where("key", "=", given<number>("key")),
   tell: build

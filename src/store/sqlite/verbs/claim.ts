@@ -210,6 +210,7 @@ export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "bl
     deadline: row.deadline ?? undefined,
     dueAt: row.due_at ?? undefined,
     cancelReason: row.cancel_reason ?? undefined,
+    heartbeat: row.heartbeat ?? undefined,
   };
 }
 
@@ -260,6 +261,7 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
     scheduledAt: row.scheduled_at,
     dueAt: row.due_at,
     options: entry.options ?? undefined,
+    heartbeat: row.heartbeat ?? undefined,
     marks,
     apart: row.item_from !== null && row.path !== entry.path,
     items: rest === undefined ? items : items.slice(0, count),
@@ -333,6 +335,7 @@ function splitRange(
     failures: waiting.failures,
     startedAt: batch.now,
     error: waiting.error,
+    heartbeat: waiting.heartbeat,
     now: waiting.scheduled_at,
   });
   return batch.sql.tasks.byKey.get({ key });

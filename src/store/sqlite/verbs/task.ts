@@ -55,6 +55,7 @@ function again(
     attempt: request.attempt,
     failures: request.failures,
     error: outcome.error,
+    heartbeat: outcome.heartbeat,
   });
   batch.hintReady();
 }
@@ -122,6 +123,7 @@ function setApart(
     attempt: request.attempt,
     failures: request.failures,
     error: outcome.error,
+    heartbeat: outcome.heartbeat,
     now: row.scheduled_at,
   });
   batch.hintReady();

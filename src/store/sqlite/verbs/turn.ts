@@ -254,6 +254,7 @@ function settle(batch: Batch, request: TurnRequest, row: Row, answered: boolean)
         dueAt: batch.now + next.delayMs,
         failures: next.failures,
         result: next.result,
+        heartbeat: next.heartbeat,
         run: next.newRun ? row.run + 1 : row.run,
       });
       batch.hintReady();
