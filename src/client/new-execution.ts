@@ -53,6 +53,7 @@ export async function newExecution(
   const queue = options.queue ?? fn.options.queue;
   return {
     id,
+    ownId: options.id === undefined,
     kind: fn.kind,
     name: fn.functionName,
     version: fn.kind === "workflow" ? fn.options.version : undefined,

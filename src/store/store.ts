@@ -16,6 +16,8 @@ export type Json = string;
 /** What a new execution is. Times in milliseconds; `priority` higher first. */
 export interface NewExecution {
   readonly id: string;
+  /** The id was made for it just now: nobody else can have it. */
+  readonly ownId?: boolean;
   readonly kind: "workflow" | "activity";
   readonly name: string;
   readonly version: string | undefined;

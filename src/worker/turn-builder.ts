@@ -1,8 +1,10 @@
+import { SerializationError } from "../core/errors.ts";
 import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
 import { isRecord, isStep } from "../core/journal.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
+import type { Place } from "../core/serializer.ts";
 import { entryStatus, type EntryStatus } from "../core/status.ts";
 import type { EntryChange, NewEntry, Unwanted } from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
@@ -275,6 +277,18 @@ export class TurnBuilder {
     };
   }
 
+  /** What `progress` tells is for people: of a text that is too long to be stored the beginning is kept, and nothing fails by it. */
+  #encodedProgress(detail: unknown, place: Place): Payload {
+    const text = String(detail);
+    for (let length = text.length; ; length = Math.floor(length / 2)) {
+      try {
+        return this.#codec.encode(length === text.length ? text : `${text.slice(0, length)}…`, place);
+      } catch (error) {
+        if (!(error instanceof SerializationError) || length === 0) throw error;
+      }
+    }
+  }
+
   #encodedChange(change: Change): {
     readonly input: Payload | undefined;
     readonly value: Payload | undefined;
@@ -283,10 +297,7 @@ export class TurnBuilder {
     if (name === undefined) {
       return {
         input: undefined,
-        value: this.#codec.encode(
-          change.change,
-          entryPlace(this.#run.id, this.#run.run, change.path),
-        ),
+        value: this.#encodedProgress(change.change, entryPlace(this.#run.id, this.#run.run, change.path)),
       };
     }
     if (change.kind === "counters.add") {

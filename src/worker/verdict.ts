@@ -43,14 +43,23 @@ export function judge(
   if (!outcome.ok) return judgeFailure(codec, place, outcome.error, counting);
   try {
     const { payload, value } = codec.roundTrip(outcome.value, place, "result");
-    const records =
-      outcome.records === undefined
-        ? undefined
-        : (codec.roundTrip(outcome.records, place, "records").value as Records);
+    const records = outcome.records === undefined ? undefined : storable(codec, place, outcome.records);
     return { kind: "completed", payload, value, records };
   } catch (error) {
     if (!(error instanceof SerializationError)) throw error;
     return failed(codec, place, error);
+  }
+}
+
+/** What an attempt left behind, as replay will see it. Nothing fails by its progress, which is for people: of too much the newest is kept. */
+function storable(codec: PayloadCodec, place: Place, { progress = [], ...rest }: Records): Records {
+  for (let kept = progress; ; kept = kept.slice(Math.ceil(kept.length / 2))) {
+    try {
+      const records = kept.length === 0 ? rest : { ...rest, progress: kept };
+      return codec.roundTrip(records, place, "records").value as Records;
+    } catch (error) {
+      if (!(error instanceof SerializationError) || kept.length === 0) throw error;
+    }
   }
 }
 

@@ -20,7 +20,7 @@ interface Planned {
 }
 
 /** Executions of every shape, `size` of each. */
-export function planOf(size: number): Planned[] {
+function planOf(size: number): Planned[] {
   return Array.from({ length: size }, (_, n): Planned[] => {
     const planned = (
       fn: Planned["fn"],

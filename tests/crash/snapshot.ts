@@ -4,7 +4,7 @@ import { itemPath, stepId } from "../../src/core/places.ts";
 import { entryStatus } from "../../src/core/status.ts";
 import { checkInvariants } from "../support/invariants.ts";
 
-export interface ExecutionRow {
+interface ExecutionRow {
   readonly key: number;
   readonly id: string;
   readonly kind: "workflow" | "activity";
@@ -19,7 +19,7 @@ export interface ExecutionRow {
   readonly worker: number | null;
   readonly blocked: string | null;
 }
-export interface EntryRow {
+interface EntryRow {
   readonly execution: number;
   readonly run: number;
   readonly cut: number;
@@ -154,16 +154,16 @@ export function endedSteps(snapshot: Snapshot): Set<string> {
   return keys;
 }
 
-/** How many executions have not ended. */
-export function unfinished(path: string): number {
+/** How many executions have not ended, and how many steps have. */
+export function howFar(path: string): { readonly unfinished: number; readonly steps: number } {
   const database = new Database(path, { timeout: 5_000 });
   try {
-    return Number(
-      database
-        .prepare("select count(*) from stent_executions where ended_at is null")
-        .pluck()
-        .get(),
-    );
+    const count = (what: string): number =>
+      Number(database.prepare(`select count(*) from ${what}`).pluck().get());
+    return {
+      unfinished: count("stent_executions where ended_at is null"),
+      steps: count("stent_journal where status = 1"),
+    };
   } finally {
     database.close();
   }

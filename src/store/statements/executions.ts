@@ -87,6 +87,27 @@ export const executionStatements = {
     ])
     .where("key", "=", given<number>("key")),
 
+  /** What a turn has to know of its execution, and no more: it is read for every one. */
+  fence: build
+    .selectFrom("stent_executions")
+    .select([
+      "key",
+      "id",
+      "state",
+      "worker",
+      "claim",
+      "wake_seq",
+      "run",
+      "cut",
+      "parent",
+      "parent_run",
+      "parent_seq",
+      "root",
+      "deadline",
+      "blocked",
+    ])
+    .where("key", "=", given<number>("key")),
+
   /** I7: a wake never starts an execution before its time; a cancel does. */
   wake: build
     .updateTable("stent_executions")

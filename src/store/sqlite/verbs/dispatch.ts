@@ -12,6 +12,11 @@ export interface Lineage {
 
 /** Starts executions; if one of them may not be started, none is. */
 export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer {
+  if (request.executions.every((execution) => execution.ownId === true)) {
+    return request.executions.map((execution, index) =>
+      create(batch, execution, request.adopt[index]),
+    );
+  }
   const standing = request.executions.map((execution) =>
     batch.sql.executions.byId.get({ id: execution.id }),
   );
@@ -39,12 +44,16 @@ export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer
   return request.executions.map((execution, index): Dispatched => {
     const answer = answers[index];
     if (answer !== undefined) return answer;
-    const adopter = adopterOf(batch, execution, request.adopt[index]);
     const row = standing[index];
-    if (row !== undefined) return restart(batch, row.key, execution, adopter);
-    const key = insertExecution(batch, execution, undefined, adopter);
-    return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
+    if (row === undefined) return create(batch, execution, request.adopt[index]);
+    return restart(batch, row.key, execution, adopterOf(batch, execution, request.adopt[index]));
   });
+}
+
+function create(batch: Batch, execution: NewExecution, session: number | undefined): Dispatched {
+  const adopter = adopterOf(batch, execution, session);
+  const key = insertExecution(batch, execution, undefined, adopter);
+  return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
 }
 
 function sameIdTwice(executions: readonly NewExecution[]): string | undefined {
@@ -65,12 +74,11 @@ export function insertExecution(
   adopter: number | undefined,
 ): number {
   if (adopter === undefined) batch.hintReady();
-  return batch.sql.executions.insert.run({
-    ...columnsOf(batch, execution, adopter),
-    ...lineage,
-    claim: adopter === undefined ? 0 : 1,
-  }).key;
+  return batch.sql.executions.insert.run(columnsOf(batch, execution, adopter), lineage ?? noLineage)
+    .key;
 }
+
+const noLineage = {};
 
 function restart(
   batch: Batch,
@@ -117,6 +125,7 @@ function columnsOf(
     deadline: execution.maxDurationMs === undefined ? null : notBefore + execution.maxDurationMs,
     dueAt: notBefore,
     worker: adopter,
+    claim: adopter === undefined ? 0 : 1,
   };
 }
 

@@ -8,12 +8,12 @@ import { send } from "./message.ts";
 import { forgetRun, removeTasks } from "./removal.ts";
 import { tellTasks } from "./told.ts";
 
-type Row = NonNullable<ReturnType<Statements["executions"]["standing"]["get"]>>;
+type Row = NonNullable<ReturnType<Statements["executions"]["fence"]["get"]>>;
 
 /** Stores one turn of an execution: all of it, or nothing if its holder does not hold it any more. */
 export function turn(batch: Batch, request: TurnRequest): TurnAnswer {
   if (!batch.isLive(request.session)) return { kind: "refused", reason: "session" };
-  const row = batch.sql.executions.standing.get({ key: request.execution });
+  const row = batch.sql.executions.fence.get({ key: request.execution });
   if (
     row === undefined ||
     row.worker !== request.session ||
