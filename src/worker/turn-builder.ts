@@ -282,7 +282,10 @@ export class TurnBuilder {
     const text = String(detail);
     for (let length = text.length; ; length = Math.floor(length / 2)) {
       try {
-        return this.#codec.encode(length === text.length ? text : `${text.slice(0, length)}…`, place);
+        return this.#codec.encode(
+          length === text.length ? text : `${text.slice(0, length)}…`,
+          place,
+        );
       } catch (error) {
         if (!(error instanceof SerializationError) || length === 0) throw error;
       }
@@ -297,7 +300,10 @@ export class TurnBuilder {
     if (name === undefined) {
       return {
         input: undefined,
-        value: this.#encodedProgress(change.change, entryPlace(this.#run.id, this.#run.run, change.path)),
+        value: this.#encodedProgress(
+          change.change,
+          entryPlace(this.#run.id, this.#run.run, change.path),
+        ),
       };
     }
     if (change.kind === "counters.add") {

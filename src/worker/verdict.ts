@@ -43,7 +43,8 @@ export function judge(
   if (!outcome.ok) return judgeFailure(codec, place, outcome.error, counting);
   try {
     const { payload, value } = codec.roundTrip(outcome.value, place, "result");
-    const records = outcome.records === undefined ? undefined : storable(codec, place, outcome.records);
+    const records =
+      outcome.records === undefined ? undefined : storable(codec, place, outcome.records);
     return { kind: "completed", payload, value, records };
   } catch (error) {
     if (!(error instanceof SerializationError)) throw error;

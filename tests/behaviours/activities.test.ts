@@ -3,7 +3,21 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { activity, all, call, context, counters, ExpiryError, map, NoContextError, NotSupportedError, sleep, workflow, type ActivityContext, type Flow } from "stentjs";
+import {
+  activity,
+  all,
+  call,
+  context,
+  counters,
+  ExpiryError,
+  map,
+  NoContextError,
+  NotSupportedError,
+  sleep,
+  workflow,
+  type ActivityContext,
+  type Flow,
+} from "stentjs";
 import { aborted, rejection, serving, until } from "../support/serving.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 
@@ -19,36 +33,59 @@ const reasons = new Map<string, unknown>();
 
 // ── time ──
 
-const slow = activity("activities.slow", { timeout: 50, retry: { maxAttempts: 2, initialDelay: 1 } }, async (key: string) => {
-  start(key);
-  reasons.set(key, await aborted(context().signal));
-  throw new Error("I heard it, and say something else");
-});
-const endless = activity("activities.endless", { timeout: 50, retry: { maxAttempts: 1 } }, async (key: string) => {
-  start(key);
-  await new Promise(() => undefined);
-});
-const total = activity("activities.total", { totalTimeout: 120, retry: { maxAttempts: 100, initialDelay: 30, backoffFactor: 1, jitter: 0 } }, async (key: string) => {
-  start(key);
-  throw new Error("again");
-});
-const totalHangs = activity("activities.totalHangs", { totalTimeout: 60, retry: { maxAttempts: 5 } }, async (key: string) => {
-  start(key);
-  reasons.set(key, await aborted(context().signal));
-});
-const silent = activity("activities.silent", { heartbeatTimeout: 60, retry: { maxAttempts: 1 } }, async (key: string) => {
-  start(key);
-  for (let i = 0; i < 4; i += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    context().heartbeat(i);
-  }
-  reasons.set(key, await aborted(context().signal));
-});
+const slow = activity(
+  "activities.slow",
+  { timeout: 50, retry: { maxAttempts: 2, initialDelay: 1 } },
+  async (key: string) => {
+    start(key);
+    reasons.set(key, await aborted(context().signal));
+    throw new Error("I heard it, and say something else");
+  },
+);
+const endless = activity(
+  "activities.endless",
+  { timeout: 50, retry: { maxAttempts: 1 } },
+  async (key: string) => {
+    start(key);
+    await new Promise(() => undefined);
+  },
+);
+const total = activity(
+  "activities.total",
+  { totalTimeout: 120, retry: { maxAttempts: 100, initialDelay: 30, backoffFactor: 1, jitter: 0 } },
+  async (key: string) => {
+    start(key);
+    throw new Error("again");
+  },
+);
+const totalHangs = activity(
+  "activities.totalHangs",
+  { totalTimeout: 60, retry: { maxAttempts: 5 } },
+  async (key: string) => {
+    start(key);
+    reasons.set(key, await aborted(context().signal));
+  },
+);
+const silent = activity(
+  "activities.silent",
+  { heartbeatTimeout: 60, retry: { maxAttempts: 1 } },
+  async (key: string) => {
+    start(key);
+    for (let i = 0; i < 4; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      context().heartbeat(i);
+    }
+    reasons.set(key, await aborted(context().signal));
+  },
+);
 const times = { slow, endless, total, totalHangs, silent } as const;
-const timed = workflow("activities.timed", function* (which: keyof typeof times, key: string, queue?: string): Flow<unknown> {
-  const fn = times[which];
-  return yield* call(queue === undefined ? fn : fn.with({ queue }), key);
-});
+const timed = workflow(
+  "activities.timed",
+  function* (which: keyof typeof times, key: string, queue?: string): Flow<unknown> {
+    const fn = times[which];
+    return yield* call(queue === undefined ? fn : fn.with({ queue }), key);
+  },
+);
 
 for (const queue of [undefined, "q"]) {
   const where = queue === undefined ? "here" : "from the queue";
@@ -78,7 +115,10 @@ for (const queue of [undefined, "q"]) {
     assert.ok(took < 600, `${took}`);
     const n = starts.get(key) ?? 0;
     assert.ok(n >= 2 && n <= 5, `${n} starts`);
-    assert.ok((error instanceof ExpiryError && error.code === "ATTEMPT_TIMED_OUT") || error.message === "again");
+    assert.ok(
+      (error instanceof ExpiryError && error.code === "ATTEMPT_TIMED_OUT") ||
+        error.message === "again",
+    );
     assert.equal((await handle.state()).state, "failed");
   });
 }
@@ -95,7 +135,9 @@ test("jobs know timeout, totalTimeout and heartbeatTimeout too", async (t) => {
 
 const itemHangs = workflow("activities.itemHangs", function* (): Flow<unknown> {
   const settled = yield* map(endless, ["item 1", "item 2"], { onError: "settle" });
-  return settled.map((each) => (each.status === "rejected" ? (each.reason as ExpiryError).code : "?"));
+  return settled.map((each) =>
+    each.status === "rejected" ? (each.reason as ExpiryError).code : "?",
+  );
 });
 
 test("items of a map time out by themselves", async (t) => {
@@ -111,9 +153,12 @@ const beats = activity("activities.beats", { retry: { initialDelay: 1 } }, async
   return attempt;
 });
 const seen = new Map<string, unknown>();
-const beating = workflow("activities.beating", function* (queue: string | undefined): Flow<unknown> {
-  return yield* call(queue === undefined ? beats : beats.with({ queue }), queue ?? "here");
-});
+const beating = workflow(
+  "activities.beating",
+  function* (queue: string | undefined): Flow<unknown> {
+    return yield* call(queue === undefined ? beats : beats.with({ queue }), queue ?? "here");
+  },
+);
 
 test("the next attempt finds what the last one told in its heartbeat", async (t) => {
   const stent = await serving(t);
@@ -128,7 +173,10 @@ test("the next attempt finds what the last one told in its heartbeat", async (t)
 const tells = activity("activities.tells", { retry: { initialDelay: 1 } }, async (key: string) => {
   const { executionId, taskId, functionName, attempt, idempotencyKey, signal } = context();
   const told = contexts.get(key) ?? [];
-  contexts.set(key, [...told, { executionId, taskId, functionName, attempt, idempotencyKey, aborted: signal.aborted }]);
+  contexts.set(key, [
+    ...told,
+    { executionId, taskId, functionName, attempt, idempotencyKey, aborted: signal.aborted },
+  ]);
   context().log.info("told", { key });
   if (attempt < 2) throw new Error("again");
 });
@@ -160,7 +208,10 @@ test("context tells who runs; the idempotency key is that of the step, over all 
   assert.equal((line?.fields as { executionId?: string }).executionId, handle.id);
   const other = await stent.dispatch(telling, ["two"]);
   await other.result(limit);
-  assert.notEqual(contexts.get("two a")?.[0]?.idempotencyKey, contexts.get("one a")?.[0]?.idempotencyKey);
+  assert.notEqual(
+    contexts.get("two a")?.[0]?.idempotencyKey,
+    contexts.get("one a")?.[0]?.idempotencyKey,
+  );
 });
 
 test("another run of the same execution has another idempotency key", async (t) => {
@@ -173,10 +224,13 @@ test("another run of the same execution has another idempotency key", async (t) 
   await handle.wait(limit);
   assert.notEqual(contexts.get("runs")?.[0]?.idempotencyKey, before);
 });
-const failsAfterTelling = workflow("activities.failsAfterTelling", function* (key: string): Flow<void> {
-  yield* call(tells, key);
-  throw new Error("after");
-});
+const failsAfterTelling = workflow(
+  "activities.failsAfterTelling",
+  function* (key: string): Flow<void> {
+    yield* call(tells, key);
+    throw new Error("after");
+  },
+);
 
 test("context outside an activity is a NoContextError, in a workflow too", async (t) => {
   assert.throws(() => context(), NoContextError);
@@ -193,19 +247,26 @@ const asks = workflow("activities.asks", function* (): Flow<string> {
   }
 });
 
-const counts = activity("activities.counts", { retry: { initialDelay: 1 } }, async (queue: string) => {
-  const { counters: own, state, progress, attempt } = context();
-  own.add("n");
-  own.add("half", 0.5);
-  state.set("attempt", { attempt, queue });
-  progress(`attempt ${attempt}`);
-  if (attempt < 3) throw new Error("again");
-});
-const counting = workflow("activities.counting", function* (queue: string | undefined): Flow<unknown> {
-  yield* counters.add("n", 10);
-  yield* call(queue === undefined ? counts : counts.with({ queue }), queue ?? "here");
-  return [yield* counters.get("n"), yield* counters.get("never")];
-});
+const counts = activity(
+  "activities.counts",
+  { retry: { initialDelay: 1 } },
+  async (queue: string) => {
+    const { counters: own, state, progress, attempt } = context();
+    own.add("n");
+    own.add("half", 0.5);
+    state.set("attempt", { attempt, queue });
+    progress(`attempt ${attempt}`);
+    if (attempt < 3) throw new Error("again");
+  },
+);
+const counting = workflow(
+  "activities.counting",
+  function* (queue: string | undefined): Flow<unknown> {
+    yield* counters.add("n", 10);
+    yield* call(queue === undefined ? counts : counts.with({ queue }), queue ?? "here");
+    return [yield* counters.get("n"), yield* counters.get("never")];
+  },
+);
 
 test("counters, state and progress count once over all attempts, here and from the queue", async (t) => {
   const stent = await serving(t);
@@ -215,7 +276,10 @@ test("counters, state and progress count once over all attempts, here and from t
     const ended = await handle.state();
     assert.deepEqual(ended.counters, { n: 11, half: 0.5 });
     assert.deepEqual(ended.customState, { attempt: { attempt: 3, queue: queue ?? "here" } });
-    assert.deepEqual(ended.progress.filter((each) => each.step === "progress").map((each) => each.detail), ["attempt 3"]);
+    assert.deepEqual(
+      ended.progress.filter((each) => each.step === "progress").map((each) => each.detail),
+      ["attempt 3"],
+    );
   }
 });
 
@@ -239,7 +303,12 @@ const copies = workflow("activities.copies", function* (): Flow<unknown> {
 
 test("an activity gets its own copy of its arguments, and its result is what it was when it was returned", async (t) => {
   const stent = await serving(t);
-  assert.deepEqual(await stent.run(copies, []), { mine: { list: [1] }, theirs: { list: [1, 99] }, before: `{"list":[1]}`, after: `{"list":[1]}` });
+  assert.deepEqual(await stent.run(copies, []), {
+    mine: { list: [1] },
+    theirs: { list: [1, 99] },
+    before: `{"list":[1]}`,
+    after: `{"list":[1]}`,
+  });
 });
 
 test("an argument that is changed after dispatch is stored as it was", async (t) => {
@@ -270,25 +339,38 @@ test("what a sibling changes after the yield does not change the arguments", asy
 
 // ── what misbehaves ──
 
-const throwsString = activity("activities.throwsString", { retry: { maxAttempts: 1 } }, async () => {
-  // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
-  throw "a string";
-});
-const throwsNothing = activity("activities.throwsNothing", { retry: { maxAttempts: 1 } }, async () => {
-  // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
-  throw undefined;
-});
+const throwsString = activity(
+  "activities.throwsString",
+  { retry: { maxAttempts: 1 } },
+  async () => {
+    // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
+    throw "a string";
+  },
+);
+const throwsNothing = activity(
+  "activities.throwsNothing",
+  { retry: { maxAttempts: 1 } },
+  async () => {
+    // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error
+    throw undefined;
+  },
+);
 const throwsSync = activity("activities.throwsSync", { retry: { maxAttempts: 1 } }, () => {
   throw new RangeError("sync");
 });
 const misbehaving = { throwsString, throwsNothing, throwsSync } as const;
-const misbehaves = workflow("activities.misbehaves", function* (which: keyof typeof misbehaving): Flow<unknown> {
-  try {
-    return yield* call(misbehaving[which]);
-  } catch (error) {
-    return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
-  }
-});
+const misbehaves = workflow(
+  "activities.misbehaves",
+  function* (which: keyof typeof misbehaving): Flow<unknown> {
+    try {
+      return yield* call(misbehaving[which]);
+    } catch (error) {
+      return error instanceof Error
+        ? `${error.name}: ${error.message}`
+        : `thrown: ${String(error)}`;
+    }
+  },
+);
 
 test("an activity may throw anything, in any way", async (t) => {
   const stent = await serving(t);
@@ -317,7 +399,11 @@ test("a rejection that an activity leaves behind ends nobody", async () => {
     while (lines.length < 4) await new Promise((resolve) => setTimeout(resolve, 3));
     await stent.close();
   `;
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], { cwd: root, timeout: 20_000 });
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "-e", program],
+    { cwd: root, timeout: 20_000 },
+  );
   assert.equal(stdout, "fine\nfine true\n", stderr);
 });
 const root = join(import.meta.dirname, "../..");

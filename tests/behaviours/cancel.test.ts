@@ -18,7 +18,15 @@ import {
   type ExecutionHandle,
   type Flow,
 } from "stentjs";
-import { aborted, databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  aborted,
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+} from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
 
@@ -63,7 +71,12 @@ const stands = workflow("cancel.stands", function* (where: string, key: string):
       case "child":
         return yield* call(child, key);
       case "all":
-        return yield* all([sleep("1h"), call(listens, key), signal("never"), call(child, `${key} child`)]);
+        return yield* all([
+          sleep("1h"),
+          call(listens, key),
+          signal("never"),
+          call(child, `${key} child`),
+        ]);
       case "race":
         return yield* race({ a: sleep("1h"), b: call(listens, key) });
       case "run":
@@ -84,10 +97,14 @@ const stands = workflow("cancel.stands", function* (where: string, key: string):
     yield* state.set("reason", reason?.message);
   }
 });
-const failsSlowly = activity("cancel.failsSlowly", { retry: { initialDelay: "1h", maxDelay: "1h" } }, async () => {
-  begun.add("retrying");
-  throw new Error("once");
-});
+const failsSlowly = activity(
+  "cancel.failsSlowly",
+  { retry: { initialDelay: "1h", maxDelay: "1h" } },
+  async () => {
+    begun.add("retrying");
+    throw new Error("once");
+  },
+);
 const child = workflow("cancel.child", function* (key: string): Flow<unknown> {
   try {
     return yield* call(listens, key);
@@ -103,7 +120,17 @@ async function isCancelled(handle: ExecutionHandle<unknown>, message: string): P
   assert.equal((await handle.state()).state, "cancelled");
 }
 
-for (const where of ["sleep", "signal", "listening", "queued", "retrying", "map", "child", "all", "race"]) {
+for (const where of [
+  "sleep",
+  "signal",
+  "listening",
+  "queued",
+  "retrying",
+  "map",
+  "child",
+  "all",
+  "race",
+]) {
   test(`a cancel closes what stands at ${where}: finally runs, catch does not see it`, async (t) => {
     const stent = await serving(t);
     const handle = await stent.dispatch(stands, [where, `at ${where}`]);
@@ -111,7 +138,11 @@ for (const where of ["sleep", "signal", "listening", "queued", "retrying", "map"
       const { waitingFor } = await handle.state();
       if (waitingFor.length === 0) return false;
       if (where === "retrying") return waitingFor.some((reason) => reason.until !== undefined);
-      return ["sleep", "signal", "queued"].includes(where) || begun.has(`at ${where}`) || begun.has(`at ${where} 2`);
+      return (
+        ["sleep", "signal", "queued"].includes(where) ||
+        begun.has(`at ${where}`) ||
+        begun.has(`at ${where} 2`)
+      );
     });
     const before = performance.now();
     await handle.cancel("enough");
@@ -120,10 +151,17 @@ for (const where of ["sleep", "signal", "listening", "queued", "retrying", "map"
     const ended = await handle.state();
     assert.deepEqual(ended.counters, { closed: 1 });
     assert.deepEqual(ended.customState, { reason: "enough" });
-    for (const [key, reason] of told) if (key.startsWith(`at ${where}`)) assert.ok(reason instanceof CancelledError, key);
+    for (const [key, reason] of told)
+      if (key.startsWith(`at ${where}`)) assert.ok(reason instanceof CancelledError, key);
     if (where === "listening" || where === "race") assert.ok(told.has(`at ${where}`));
-    assert.equal((await stent.listTasks({ execution: handle.id, state: "pending" })).items.length, 0);
-    assert.equal((await stent.listTasks({ execution: handle.id, state: "running" })).items.length, 0);
+    assert.equal(
+      (await stent.listTasks({ execution: handle.id, state: "pending" })).items.length,
+      0,
+    );
+    assert.equal(
+      (await stent.listTasks({ execution: handle.id, state: "running" })).items.length,
+      0,
+    );
   });
 }
 
@@ -134,7 +172,10 @@ test("children are cancelled with their parent, and close before it ends", async
   await handle.cancel();
   await isCancelled(handle, "Execution cancelled");
   const { items } = await stent.listExecutions({ parent: handle.id });
-  assert.deepEqual(items.map((each) => each.state), ["cancelled"]);
+  assert.deepEqual(
+    items.map((each) => each.state),
+    ["cancelled"],
+  );
   assert.deepEqual((await stent.stateOf(items[0]?.id ?? "")).counters, { "child closed": 1 });
   assert.ok((items[0]?.completedAt ?? 0) <= ((await handle.state()).completedAt ?? 0));
 });
@@ -262,7 +303,10 @@ test("a finally block that returns or throws changes neither the end nor the rea
   const error = await rejection(other.result(limit));
   assert.ok(error instanceof CancelledError);
   assert.equal(error.message, "because");
-  assert.deepEqual((error["errors"] as Error[]).map((each) => each.message), ["clean-up failed"]);
+  assert.deepEqual(
+    (error["errors"] as Error[]).map((each) => each.message),
+    ["clean-up failed"],
+  );
 });
 const throwsInFinally = workflow("cancel.throwsInFinally", function* (): Flow<void> {
   try {
@@ -318,7 +362,10 @@ test("force ends an execution and its children at once and runs none of their co
   await isCancelled(handle, "forced");
   assert.deepEqual((await handle.state()).counters, {});
   const { items } = await stent.listExecutions({ parent: handle.id });
-  assert.deepEqual(items.map((each) => each.state), ["cancelled"]);
+  assert.deepEqual(
+    items.map((each) => each.state),
+    ["cancelled"],
+  );
   await until("the attempt was told", () => told.has("forced"));
 });
 
@@ -350,7 +397,11 @@ test("a cancel that comes while the worker is away is carried out by the next on
 
 test("a slot that an activity did not give back within the grace is free again", async (t) => {
   const stent = await serving(t, { serve: { maxConcurrency: 1, cancelGrace: 50 } });
-  for (const [where, key] of [["deaf", "slot 1"], ["mapDeaf", "slot 2"], ["raceDeaf", "slot 3"]] as const) {
+  for (const [where, key] of [
+    ["deaf", "slot 1"],
+    ["mapDeaf", "slot 2"],
+    ["raceDeaf", "slot 3"],
+  ] as const) {
     const handle = await stent.dispatch(takesSlot, [where, key]);
     await until("it runs", () => begun.has(key));
     if (where !== "raceDeaf") await handle.cancel();
@@ -359,11 +410,14 @@ test("a slot that an activity did not give back within the grace is free again",
     assert.equal(await other.result({ timeout: "2s" }), key, where);
   }
 });
-const takesSlot = workflow("cancel.takesSlot", function* (where: string, key: string): Flow<unknown> {
-  if (where === "deaf") return yield* call(deaf, key);
-  if (where === "mapDeaf") return yield* map(deaf, [key]);
-  return yield* race({ deaf: call(deaf, key), sleep: sleep(300) });
-});
+const takesSlot = workflow(
+  "cancel.takesSlot",
+  function* (where: string, key: string): Flow<unknown> {
+    if (where === "deaf") return yield* call(deaf, key);
+    if (where === "mapDeaf") return yield* map(deaf, [key]);
+    return yield* race({ deaf: call(deaf, key), sleep: sleep(300) });
+  },
+);
 
 const parentWithJob = workflow("cancel.twice", function* (): Flow<unknown> {
   yield* sleep(1);
@@ -377,7 +431,10 @@ test("several children are cancelled together", async (t) => {
   await handle.cancel("all of you");
   await isCancelled(handle, "all of you");
   const { items } = await stent.listExecutions({ parent: handle.id });
-  assert.deepEqual(items.map((each) => each.state), ["cancelled", "cancelled", "cancelled"]);
+  assert.deepEqual(
+    items.map((each) => each.state),
+    ["cancelled", "cancelled", "cancelled"],
+  );
 });
 
 test("a cancel that races with the end leaves one or the other, never both", async (t) => {
@@ -386,7 +443,10 @@ test("a cancel that races with the end leaves one or the other, never both", asy
     const handle = await stent.dispatch(short, []);
     await Promise.all([handle.cancel(), handle.wait(limit)]);
     const { state: how, result } = await handle.state();
-    assert.ok(how === "completed" ? result?.ok === true : how === "cancelled" && result?.ok === false, how);
+    assert.ok(
+      how === "completed" ? result?.ok === true : how === "cancelled" && result?.ok === false,
+      how,
+    );
   }
 });
 const short = workflow("cancel.short", function* (): Flow<unknown> {

@@ -24,7 +24,15 @@ import {
   type Flow,
   type Stent,
 } from "stentjs";
-import { aborted, databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  aborted,
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+} from "../support/serving.ts";
 
 const limit = { timeout: "15s" };
 
@@ -45,10 +53,14 @@ const listens = activity("corners.listens", async (key: string) => {
 const waits = workflow("corners.waits", function* (): Flow<unknown> {
   return yield* signal("go");
 });
-const failsSlowly = activity("corners.failsSlowly", { retry: { initialDelay: "1h", maxDelay: "1h" } }, async (key: string) => {
-  start(key);
-  throw new Error("once");
-});
+const failsSlowly = activity(
+  "corners.failsSlowly",
+  { retry: { initialDelay: "1h", maxDelay: "1h" } },
+  async (key: string) => {
+    start(key);
+    throw new Error("once");
+  },
+);
 
 // ── maxDuration ──
 
@@ -65,16 +77,22 @@ test("maxDuration ends a job that waits for its next attempt", async (t) => {
 test("a job that waits for its next attempt is cancelled at once", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(failsSlowly, ["cancelled"]);
-  await until("it waits", async () => (await handle.state()).waitingFor.some((reason) => reason.until !== undefined));
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some((reason) => reason.until !== undefined),
+  );
   await handle.cancel("no more");
   assert.equal((await handle.state()).state, "cancelled");
 });
 
-const retriesForEver = workflow("corners.retriesForEver", { retry: { maxAttempts: 1_000, initialDelay: 20, backoffFactor: 1 }, maxDuration: 200 }, function* (key: string): Flow<void> {
-  start(key);
-  yield* sleep(5);
-  throw new Error("again");
-});
+const retriesForEver = workflow(
+  "corners.retriesForEver",
+  { retry: { maxAttempts: 1_000, initialDelay: 20, backoffFactor: 1 }, maxDuration: 200 },
+  function* (key: string): Flow<void> {
+    start(key);
+    yield* sleep(5);
+    throw new Error("again");
+  },
+);
 
 test("maxDuration counts over all runs of a workflow that is retried, and is not retried itself", async (t) => {
   const stent = await serving(t);
@@ -95,9 +113,13 @@ test("a cancel is not retried by the workflow's policy", async (t) => {
   assert.ok((await rejection(handle.result(limit))) instanceof CancelledError);
   assert.equal((await handle.state()).retries, 0);
 });
-const retriedWaits = workflow("corners.retriedWaits", { retry: { maxAttempts: 5, initialDelay: 1 } }, function* (): Flow<unknown> {
-  return yield* signal("go");
-});
+const retriedWaits = workflow(
+  "corners.retriedWaits",
+  { retry: { maxAttempts: 5, initialDelay: 1 } },
+  function* (): Flow<unknown> {
+    return yield* signal("go");
+  },
+);
 
 test("maxDuration counts from the scheduled start of a delayed execution", async (t) => {
   const stent = await serving(t);
@@ -119,7 +141,10 @@ test("a child that passes its own maxDuration throws EXECUTION_TIMED_OUT in its 
   const stent = await serving(t);
   const handle = await stent.dispatch(childTimesOut, []);
   assert.equal(await handle.result(limit), "EXECUTION_TIMED_OUT");
-  assert.deepEqual((await stent.listExecutions({ parent: handle.id })).items.map((each) => each.state), ["timed_out"]);
+  assert.deepEqual(
+    (await stent.listExecutions({ parent: handle.id })).items.map((each) => each.state),
+    ["timed_out"],
+  );
 });
 
 test("an activity hears EXECUTION_TIMED_OUT, here and from the queue", async (t) => {
@@ -134,9 +159,13 @@ test("an activity hears EXECUTION_TIMED_OUT, here and from the queue", async (t)
     assert.equal(reason.code, "EXECUTION_TIMED_OUT");
   }
 });
-const timesOut = workflow("corners.timesOut", { maxDuration: 100 }, function* (key: string, queue: string | undefined): Flow<unknown> {
-  return yield* call(queue === undefined ? listens : listens.with({ queue }), key);
-});
+const timesOut = workflow(
+  "corners.timesOut",
+  { maxDuration: 100 },
+  function* (key: string, queue: string | undefined): Flow<unknown> {
+    return yield* call(queue === undefined ? listens : listens.with({ queue }), key);
+  },
+);
 
 // ── losers ──
 
@@ -156,16 +185,25 @@ const childListens = workflow("corners.childListens", function* (key: string): F
 test("children, maps and queued tasks that lose a race are ended", async (t) => {
   const stent = await serving(t, { serve: { queues: ["default"], maxConcurrency: 3 } });
   const handle = await stent.dispatch(losers, ["loses"]);
-  await until("three run", () => [...starts.keys()].filter((key) => key.startsWith("loses")).length === 3);
+  await until(
+    "three run",
+    () => [...starts.keys()].filter((key) => key.startsWith("loses")).length === 3,
+  );
   await handle.signal("go", 1);
   assert.equal(await handle.result(limit), "signal");
   const [child] = (await stent.listExecutions({ parent: handle.id })).items;
-  await until("the child is cancelled", async () => (await stent.stateOf(child?.id ?? "")).state === "cancelled");
+  await until(
+    "the child is cancelled",
+    async () => (await stent.stateOf(child?.id ?? "")).state === "cancelled",
+  );
   assert.equal(await stent.run(echo, ["there is room"]), "there is room");
   assert.equal((await stent.listTasks()).items.length, 0);
   const begun = [...starts.keys()].filter((key) => key.startsWith("loses"));
   assert.equal(begun.length, 3);
-  assert.ok(begun.every((key) => told.get(key) instanceof CancelledError), String(begun.map((key) => told.get(key))));
+  assert.ok(
+    begun.every((key) => told.get(key) instanceof CancelledError),
+    String(begun.map((key) => told.get(key))),
+  );
 });
 
 const oneOfThree = workflow("corners.oneOfThree", function* (key: string): Flow<unknown> {
@@ -184,7 +222,10 @@ test("a sibling's failure cancels children", async (t) => {
   const handle = await stent.dispatch(oneOfThree, ["family"]);
   assert.ok((await rejection(handle.result(limit))) instanceof RangeError);
   const [child] = (await stent.listExecutions({ parent: handle.id })).items;
-  await until("the child is cancelled", async () => (await stent.stateOf(child?.id ?? "")).state === "cancelled");
+  await until(
+    "the child is cancelled",
+    async () => (await stent.stateOf(child?.id ?? "")).state === "cancelled",
+  );
   assert.ok(told.get("family child") instanceof CancelledError);
 });
 
@@ -218,7 +259,15 @@ test("wrong counters, progress and payloads are errors at the yield, never a stu
     ["big payload", /SerializationError/],
   ] as const) {
     const handle = await stent.dispatch(tells, [what]);
-    assert.match(String(await handle.result({ timeout: "3s" }).catch((error: unknown) => `${what}: ${String(error)}`)), name, what);
+    assert.match(
+      String(
+        await handle
+          .result({ timeout: "3s" })
+          .catch((error: unknown) => `${what}: ${String(error)}`),
+      ),
+      name,
+      what,
+    );
   }
 });
 
@@ -252,7 +301,11 @@ test("what an activity leaves and cannot be stored fails it, with no effect on o
     ] as const) {
       const text =
         how === "job"
-          ? await stent.dispatch(leaves, [what]).then((handle) => handle.result({ timeout: "3s" }).catch((error: Error) => error.name))
+          ? await stent
+              .dispatch(leaves, [what])
+              .then((handle) =>
+                handle.result({ timeout: "3s" }).catch((error: Error) => error.name),
+              )
           : await stent.run(leaving, [what, how]).catch((error: Error) => error.name);
       assert.match(String(text), name, `${how} ${what}`);
     }
@@ -413,7 +466,13 @@ test("wrong arguments of the client are TypeErrors that name them", async (t) =>
     [() => stent.stateOf(5 as never), /id/],
   ] as const) {
     const error = await rejection(ask() as Promise<unknown>);
-    assert.ok(error instanceof TypeError || error instanceof RangeError || error.name === "UnregisteredFunctionError" || error.name === "ExecutionNotFoundError", `${ask.toString()}: ${String(error.stack)}`);
+    assert.ok(
+      error instanceof TypeError ||
+        error instanceof RangeError ||
+        error.name === "UnregisteredFunctionError" ||
+        error.name === "ExecutionNotFoundError",
+      `${ask.toString()}: ${String(error.stack)}`,
+    );
     assert.match(error.message, text, ask.toString());
   }
 });
@@ -421,20 +480,33 @@ test("wrong arguments of the client are TypeErrors that name them", async (t) =>
 // ── all together ──
 
 const completed = new Map<string, number>();
-const stressed = activity("corners.stressed", { retry: { maxAttempts: 5, initialDelay: 1, maxDelay: 5 } }, async (key: string) => {
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
-  if (context().signal.aborted) throw new Error("told");
-  if (context().attempt === 1 && key.endsWith("3")) throw new Error("flaky");
-  context().counters.add("done");
-  completed.set(key, (completed.get(key) ?? 0) + 1);
-  return key;
-});
+const stressed = activity(
+  "corners.stressed",
+  { retry: { maxAttempts: 5, initialDelay: 1, maxDelay: 5 } },
+  async (key: string) => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+    if (context().signal.aborted) throw new Error("told");
+    if (context().attempt === 1 && key.endsWith("3")) throw new Error("flaky");
+    context().counters.add("done");
+    completed.set(key, (completed.get(key) ?? 0) + 1);
+    return key;
+  },
+);
 const stress = workflow("corners.stress", function* (n: number): Flow<unknown> {
   const got: unknown[] = [];
   for (let i = 0; i < 5; i += 1) {
     got.push(yield* call(stressed, `${n}/${i}`));
-    got.push(...(yield* all([call(stressed, `${n}/${i}/a`), call(stressed.with({ queue: "q" }), `${n}/${i}/b`)])));
-    got.push(...(yield* map(stressed, [`${n}/${i}/m1`, `${n}/${i}/m2`, `${n}/${i}/m3`], { concurrency: 2 })));
+    got.push(
+      ...(yield* all([
+        call(stressed, `${n}/${i}/a`),
+        call(stressed.with({ queue: "q" }), `${n}/${i}/b`),
+      ])),
+    );
+    got.push(
+      ...(yield* map(stressed, [`${n}/${i}/m1`, `${n}/${i}/m2`, `${n}/${i}/m3`], {
+        concurrency: 2,
+      })),
+    );
     yield* sleep(3);
     yield* counters.add("rounds");
     yield* state.set("round", i);
@@ -443,27 +515,39 @@ const stress = workflow("corners.stress", function* (n: number): Flow<unknown> {
   return got.length;
 });
 
-test("workers come and go in the middle of everything, and nothing is lost, doubled or left behind", { timeout: 120_000 }, async (t) => {
-  const file = databaseFile(t);
-  const client = await stentOn(t, file, { serve: false });
-  const handles = await client.dispatchMany(stress, Array.from({ length: 12 }, (_, n) => [n] as [number]));
-  for (const handle of handles) await handle.signal("end", "x");
-  let worker: Stent | undefined;
-  for (let i = 0; i < 6; i += 1) {
-    const next = await stentOn(t, file, { serve: { drainTimeout: i % 2 === 0 ? 1 : "5s", maxConcurrency: 4 } });
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    await worker?.close();
-    worker = next;
-  }
-  assert.deepEqual(await Promise.all(handles.map((handle) => handle.result({ timeout: "60s" }))), handles.map(() => 31));
-  for (const handle of handles) {
-    const ended = await handle.state();
-    assert.deepEqual(ended.counters, { done: 30, rounds: 5 });
-    assert.deepEqual(ended.customState, { round: 4 });
-  }
-  assert.equal((await client.listTasks()).items.length, 0);
-  assert.equal(completed.size, 12 * 30);
-});
+test(
+  "workers come and go in the middle of everything, and nothing is lost, doubled or left behind",
+  { timeout: 120_000 },
+  async (t) => {
+    const file = databaseFile(t);
+    const client = await stentOn(t, file, { serve: false });
+    const handles = await client.dispatchMany(
+      stress,
+      Array.from({ length: 12 }, (_, n) => [n] as [number]),
+    );
+    for (const handle of handles) await handle.signal("end", "x");
+    let worker: Stent | undefined;
+    for (let i = 0; i < 6; i += 1) {
+      const next = await stentOn(t, file, {
+        serve: { drainTimeout: i % 2 === 0 ? 1 : "5s", maxConcurrency: 4 },
+      });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await worker?.close();
+      worker = next;
+    }
+    assert.deepEqual(
+      await Promise.all(handles.map((handle) => handle.result({ timeout: "60s" }))),
+      handles.map(() => 31),
+    );
+    for (const handle of handles) {
+      const ended = await handle.state();
+      assert.deepEqual(ended.counters, { done: 30, rounds: 5 });
+      assert.deepEqual(ended.customState, { round: 4 });
+    }
+    assert.equal((await client.listTasks()).items.length, 0);
+    assert.equal(completed.size, 12 * 30);
+  },
+);
 
 test("an argument that is a SerializationError itself is ordinary data", async (t) => {
   const stent = await serving(t);

@@ -85,7 +85,14 @@ const passesOn = workflow("errors.passesOn", function* (kind: Kind): Flow<unknow
 function describe(error: unknown): object {
   if (!(error instanceof Error)) return { thrown: typeof error, text: String(error) };
   const { name, message, cause } = error;
-  return { ...error, is: error.constructor.name, name, message, cause: cause === undefined ? undefined : describe(cause), errors: undefined };
+  return {
+    ...error,
+    is: error.constructor.name,
+    name,
+    message,
+    cause: cause === undefined ? undefined : describe(cause),
+    errors: undefined,
+  };
 }
 
 for (const how of ["pass", "child", "own"] as const) {
@@ -132,7 +139,10 @@ for (const how of ["pass", "child", "own"] as const) {
       assert.equal(result.ok, false, kind);
       assert.equal((await handle.state()).state, "failed");
     }
-    assert.match(String((await rejection(stent.run(throwsOn, ["string", how]))).message), /a string/);
+    assert.match(
+      String((await rejection(stent.run(throwsOn, ["string", how]))).message),
+      /a string/,
+    );
   });
 }
 
@@ -140,24 +150,38 @@ test("a catch block sees the same error in the live run and in replay", async (t
   const stent = await serving(t);
   const replayed = await serving(t, { serve: { maxCachedWorkflows: 0 } });
   for (const kind of Object.keys(kinds) as Kind[]) {
-    const [live, again] = [await stent.run(throwsOn, [kind, "describe"]), await replayed.run(throwsOn, [kind, "describe"])];
+    const [live, again] = [
+      await stent.run(throwsOn, [kind, "describe"]),
+      await replayed.run(throwsOn, [kind, "describe"]),
+    ];
     assert.deepEqual(again, live, kind);
   }
 });
 
 // ── results as values ──
 
-const results = activity("errors.results", async (ok: boolean) => (ok ? Result.Ok({ n: 1 }) : Result.Error(new Known("no", 3))));
+const results = activity("errors.results", async (ok: boolean) =>
+  ok ? Result.Ok({ n: 1 }) : Result.Error(new Known("no", 3)),
+);
 const passes = workflow("errors.passes", function* (given: Result<number>): Flow<unknown> {
   const good = yield* call(results, true);
   const bad = yield* call(results, false);
   yield* sleep(1);
-  return [good instanceof Result, bad instanceof Result, good.unwrapOr(0), !bad.ok && bad.error instanceof Known, given.map((n) => n + 1), bad];
+  return [
+    good instanceof Result,
+    bad instanceof Result,
+    good.unwrapOr(0),
+    !bad.ok && bad.error instanceof Known,
+    given.map((n) => n + 1),
+    bad,
+  ];
 });
 
 test("a Result that is passed or returned is still a Result on the other side", async (t) => {
   const stent = await serving(t);
-  const [good, bad, value, known, given, returned] = (await stent.run(passes, [Result.Ok(4)])) as unknown[];
+  const [good, bad, value, known, given, returned] = (await stent.run(passes, [
+    Result.Ok(4),
+  ])) as unknown[];
   assert.deepEqual([good, bad, value, known], [true, true, { n: 1 }, true]);
   assert.ok(given instanceof Result && given.unwrap() === 5);
   assert.ok(returned instanceof Result);
@@ -166,7 +190,11 @@ test("a Result that is passed or returned is still a Result on the other side", 
 
 // ── what cannot be stored ──
 
-const echo = activity("errors.echo", { retry: { initialDelay: 1 } }, async (value: unknown) => value);
+const echo = activity(
+  "errors.echo",
+  { retry: { initialDelay: 1 } },
+  async (value: unknown) => value,
+);
 class Point {
   readonly x = 1;
 }
@@ -199,10 +227,14 @@ const takes = workflow("errors.takes", function* (value: unknown): Flow<unknown>
   return value;
 });
 let returns = 0;
-const returnsBad = activity("errors.returnsBad", { retry: { initialDelay: 1 } }, async (which: number) => {
-  returns += 1;
-  return (unstorable[which] as (typeof unstorable)[0])[1]();
-});
+const returnsBad = activity(
+  "errors.returnsBad",
+  { retry: { initialDelay: 1 } },
+  async (which: number) => {
+    returns += 1;
+    return (unstorable[which] as (typeof unstorable)[0])[1]();
+  },
+);
 
 for (const [which, [what, value, path]] of unstorable.entries()) {
   test(`${what} is a SerializationError that names its path, wherever it is given`, async (t) => {
@@ -237,7 +269,15 @@ const odd: [string, unknown][] = [
   ["-0, NaN and Infinity", [-0, NaN, Infinity]],
   ["undefined in places", { a: undefined, b: [undefined, 1] }],
   ["a sparse array", [1, , 3]], // oxlint-disable-line no-sparse-arrays
-  ["many types", { date: new Date(0), map: new Map([[{ a: 1 }, new Set([1n])]]), bytes: new Uint8Array([1, 2]), url: new URL("https://a.b/c") }],
+  [
+    "many types",
+    {
+      date: new Date(0),
+      map: new Map([[{ a: 1 }, new Set([1n])]]),
+      bytes: new Uint8Array([1, 2]),
+      url: new URL("https://a.b/c"),
+    },
+  ],
   ["null without a prototype", Object.assign(Object.create(null) as object, { a: 1 })],
 ];
 for (const [what, value] of odd) {
@@ -248,7 +288,9 @@ for (const [what, value] of odd) {
       assert.ok(dispatched instanceof SerializationError, String(dispatched.stack));
       return;
     }
-    const result = await (dispatched as { wait(options: object): Promise<Result<unknown>> }).wait(limit);
+    const result = await (dispatched as { wait(options: object): Promise<Result<unknown>> }).wait(
+      limit,
+    );
     if (result.ok) assert.deepEqual(result.value, value);
     else assert.ok(result.error instanceof SerializationError);
   });
@@ -293,13 +335,19 @@ const numbers: StandardSchema<[number], [string]> = {
     vendor: "test",
     validate: (value: unknown) => {
       const [text] = value as [string];
-      return /^\d+$/.test(text) ? { value: [Number(text)] } : { issues: [{ message: "no number", path: [0] }] };
+      return /^\d+$/.test(text)
+        ? { value: [Number(text)] }
+        : { issues: [{ message: "no number", path: [0] }] };
     },
   },
 };
-const checked = workflow("errors.checked", { input: numbers as never }, function* (n: unknown): Flow<unknown> {
-  return typeof n;
-});
+const checked = workflow(
+  "errors.checked",
+  { input: numbers as never },
+  function* (n: unknown): Flow<unknown> {
+    return typeof n;
+  },
+);
 const callsChecked = workflow("errors.callsChecked", function* (): Flow<unknown> {
   try {
     return yield* call(checked, "x");
@@ -318,7 +366,15 @@ test("arguments are checked by the sender, before anything is written, and store
 });
 
 const yieldsWrong = workflow("errors.yieldsWrong", function* (which: string): Flow<unknown> {
-  const wrong: Record<string, unknown> = { promise: which === "promise" ? Promise.reject(new Error("left")) : 0, number: 5, undefined, string: "x", activity: echo, array: [call(echo, 1)], generator: takes(1) };
+  const wrong: Record<string, unknown> = {
+    promise: which === "promise" ? Promise.reject(new Error("left")) : 0,
+    number: 5,
+    undefined,
+    string: "x",
+    activity: echo,
+    array: [call(echo, 1)],
+    generator: takes(1),
+  };
   try {
     yield wrong[which] as never;
     return "went on";
@@ -329,7 +385,15 @@ const yieldsWrong = workflow("errors.yieldsWrong", function* (which: string): Fl
 
 test("yielding what is no effect throws at that yield, and says what to write", async (t) => {
   const stent = await serving(t);
-  for (const which of ["promise", "number", "undefined", "string", "activity", "array", "generator"]) {
+  for (const which of [
+    "promise",
+    "number",
+    "undefined",
+    "string",
+    "activity",
+    "array",
+    "generator",
+  ]) {
     const text = String(await stent.run(yieldsWrong, [which]));
     assert.match(text, /^TypeError: /, which);
     assert.ok(text.length > 30);
@@ -350,10 +414,14 @@ const throwsEarly = workflow("errors.throwsEarly", (() => {
 
 test("a workflow that is no generator function fails clearly, and blocks nobody", async (t) => {
   const stent = await serving(t);
-  const error = await rejection(stent.dispatch(noGenerator, []).then((handle) => handle.result(limit)));
+  const error = await rejection(
+    stent.dispatch(noGenerator, []).then((handle) => handle.result(limit)),
+  );
   assert.ok(error instanceof TypeError, String(error));
   assert.match(error.message, /generator/);
-  const early = await rejection(stent.dispatch(throwsEarly, []).then((handle) => handle.result(limit)));
+  const early = await rejection(
+    stent.dispatch(throwsEarly, []).then((handle) => handle.result(limit)),
+  );
   assert.match(early.message, /before it is a generator/);
 });
 
@@ -386,30 +454,49 @@ test("a directory that is not there is a DatabaseError", async (t) => {
   assert.ok(["DATABASE_MISSING", "DATABASE_UNREACHABLE"].includes(error.code));
 });
 
-test("a read-only file is a DatabaseError", { skip: process.getuid?.() === 0 ? "root writes everywhere" : false }, async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), "stent-behaviours-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const file = join(directory, "x.db");
-  await (await Stent.open(file)).close();
-  chmodSync(file, 0o444);
-  chmodSync(directory, 0o555);
-  const error = await rejection(Stent.open(file).then((stent) => stent.dispatch(echo, [1])));
-  chmodSync(directory, 0o755);
-  assert.ok(error instanceof DatabaseError);
-  assert.equal(error.code, "DATABASE_READ_ONLY");
-});
+test(
+  "a read-only file is a DatabaseError",
+  { skip: process.getuid?.() === 0 ? "root writes everywhere" : false },
+  async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), "stent-behaviours-"));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const file = join(directory, "x.db");
+    await (await Stent.open(file)).close();
+    chmodSync(file, 0o444);
+    chmodSync(directory, 0o555);
+    const error = await rejection(Stent.open(file).then((stent) => stent.dispatch(echo, [1])));
+    chmodSync(directory, 0o755);
+    assert.ok(error instanceof DatabaseError);
+    assert.equal(error.code, "DATABASE_READ_ONLY");
+  },
+);
 
 test("a schema newer than the code is a SchemaMismatchError, and so is an old one without migrate", async (t) => {
   const file = databaseFile(t);
   const error = await rejection(Stent.open({ backend: file, migrate: false }));
-  assert.ok(error instanceof SchemaMismatchError || error instanceof DatabaseError, String(error.stack));
+  assert.ok(
+    error instanceof SchemaMismatchError || error instanceof DatabaseError,
+    String(error.stack),
+  );
   await (await Stent.open(file)).close();
   const database = new Database(file);
-  const table = database.prepare("select name from sqlite_master where name like 'stent%migration%'").get() as { name: string } | undefined;
+  const table = database
+    .prepare("select name from sqlite_master where name like 'stent%migration%'")
+    .get() as { name: string } | undefined;
   assert.ok(table !== undefined);
-  const columns = database.prepare(`select * from ${table.name} order by 1 desc limit 1`).get() as Record<string, unknown>;
-  const values = Object.entries(columns).map(([, value]) => (typeof value === "string" && /^\d{4}/.test(value) ? `9999${value.slice(4)}` : typeof value === "number" ? value + 1 : value));
-  database.prepare(`insert into ${table.name} values (${values.map(() => "?").join(",")})`).run(...values);
+  const columns = database
+    .prepare(`select * from ${table.name} order by 1 desc limit 1`)
+    .get() as Record<string, unknown>;
+  const values = Object.entries(columns).map(([, value]) =>
+    typeof value === "string" && /^\d{4}/.test(value)
+      ? `9999${value.slice(4)}`
+      : typeof value === "number"
+        ? value + 1
+        : value,
+  );
+  database
+    .prepare(`insert into ${table.name} values (${values.map(() => "?").join(",")})`)
+    .run(...values);
   database.close();
   const newer = await rejection(Stent.open(file));
   assert.ok(newer instanceof SchemaMismatchError, String(newer.stack));

@@ -97,15 +97,21 @@ test("an activity that is dispatched alone is an execution with one task", async
   assert.equal(ended.workflow, "executions.add");
   assert.equal(ended.progress.length, 1);
   assert.equal(ended.progress[0]?.status, "completed");
-  assert.ok(ended.progress[0]?.startedAt !== undefined && ended.progress[0].completedAt !== undefined);
+  assert.ok(
+    ended.progress[0]?.startedAt !== undefined && ended.progress[0].completedAt !== undefined,
+  );
 });
 
-const jobTwice = activity("executions.jobTwice", { retry: { initialDelay: 20, jitter: 0 } }, async () => {
-  if (context().attempt < 3) throw new Error("not yet");
-  context().counters.add("done");
-  context().state.set("how", "well");
-  return context().attempt;
-});
+const jobTwice = activity(
+  "executions.jobTwice",
+  { retry: { initialDelay: 20, jitter: 0 } },
+  async () => {
+    if (context().attempt < 3) throw new Error("not yet");
+    context().counters.add("done");
+    context().state.set("how", "well");
+    return context().attempt;
+  },
+);
 
 test("a job is retried by its policy, and what its attempts leave counts once", async (t) => {
   const stent = await serving(t);
@@ -117,9 +123,13 @@ test("a job is retried by its policy, and what its attempts leave counts once", 
   assert.deepEqual(ended.customState, { how: "well" });
 });
 
-const jobHangs = activity("executions.jobHangs", async () => new Promise((_, reject) => {
-  context().signal.addEventListener("abort", () => reject(context().signal.reason as Error));
-}));
+const jobHangs = activity(
+  "executions.jobHangs",
+  async () =>
+    new Promise((_, reject) => {
+      context().signal.addEventListener("abort", () => reject(context().signal.reason as Error));
+    }),
+);
 
 test("a job times out with its maxDuration", async (t) => {
   const stent = await serving(t);
@@ -152,7 +162,10 @@ test("a delayed execution starts no earlier, and a signal does not start it earl
   await handle.signal("go", "early");
   assert.equal(await handle.result(limit), "early");
   const { startedAt } = await handle.state();
-  assert.ok(startedAt !== undefined && startedAt.getTime() >= before + 250, `started after ${String(startedAt?.getTime())} - ${before}`);
+  assert.ok(
+    startedAt !== undefined && startedAt.getTime() >= before + 250,
+    `started after ${String(startedAt?.getTime())} - ${before}`,
+  );
   assert.ok(Date.now() - before < 2_000);
 });
 
@@ -207,7 +220,10 @@ test("maxDuration fires while no worker has begun it", async (t) => {
   assert.equal(ended.startedAt, undefined);
 });
 
-const blocksWorker = activity("executions.blocksWorker", async (gate: string) => gates.get(gate)?.passed);
+const blocksWorker = activity(
+  "executions.blocksWorker",
+  async (gate: string) => gates.get(gate)?.passed,
+);
 const gates = new Map<string, Gate<unknown>>();
 
 test("maxDuration fires while the worker is busy with something else", async (t) => {
@@ -223,17 +239,21 @@ test("maxDuration fires while the worker is busy with something else", async (t)
   assert.equal(await busy.result(limit), 1);
 });
 
-const returnsAnyway = workflow("executions.returnsAnyway", { maxDuration: 100 }, function* (): Flow<string> {
-  try {
-    yield* sleep("1h");
-    return "slept";
-  } finally {
-    yield* sleep(10);
-    yield* state.set("closed", true);
-    // eslint-disable-next-line no-unsafe-finally
-    return "whatever";
-  }
-});
+const returnsAnyway = workflow(
+  "executions.returnsAnyway",
+  { maxDuration: 100 },
+  function* (): Flow<string> {
+    try {
+      yield* sleep("1h");
+      return "slept";
+    } finally {
+      yield* sleep(10);
+      yield* state.set("closed", true);
+      // eslint-disable-next-line no-unsafe-finally
+      return "whatever";
+    }
+  },
+);
 
 test("maxDuration ends in timed_out whatever a finally block returns, which runs all the same", async (t) => {
   const stent = await serving(t);
@@ -316,7 +336,10 @@ test("a second dispatch under one id is refused, joined or restarted", async (t)
   assert.equal(await joined.result(limit), 3);
   assert.equal(await again.result(limit), 3);
   for (const ifExists of ["reject", "join", "restart-if-failed"] as const) {
-    await assert.rejects(stent.dispatch(sum, [1, 2], { id: "one", ifExists }), ExecutionExistsError);
+    await assert.rejects(
+      stent.dispatch(sum, [1, 2], { id: "one", ifExists }),
+      ExecutionExistsError,
+    );
   }
 });
 
@@ -343,8 +366,16 @@ test("restart-if-failed begins a new run with the new arguments, of what failed 
 
 test("dispatchMany starts all or none, and takes no id", async (t) => {
   const stent = await serving(t);
-  const handles = await stent.dispatchMany(sum, [[1, 2], [3, 4], [5, 6]]);
-  assert.deepEqual(await Promise.all(handles.map((handle) => handle.result(limit))), [{ c: 3 }, { c: 7 }, { c: 11 }]);
+  const handles = await stent.dispatchMany(sum, [
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ]);
+  assert.deepEqual(await Promise.all(handles.map((handle) => handle.result(limit))), [
+    { c: 3 },
+    { c: 7 },
+    { c: 11 },
+  ]);
   await assert.rejects(stent.dispatchMany(sum, [[1, 2]], { id: "x" }), TypeError);
   assert.deepEqual(await stent.dispatchMany(sum, []), []);
   await assert.rejects(stent.dispatchMany(sum, [[1, 2], [() => 1, 3] as never]));
@@ -405,19 +436,25 @@ test("an unregistered function is refused at dispatch, with its name and those t
 
 // ── stateOf ──
 
-const rich = workflow("executions.rich", { tags: ["a"], queue: undefined as never, version: "7" }, function* () {
-  yield* counters.add("n", 2);
-  yield* counters.add("n", 3);
-  yield* state.set("phase", { deep: [1, new Date(5)] });
-  yield* progress("half way");
-  yield* call(add, 1, 2);
-  yield* signal("end", { timeout: "1h" });
-});
+const rich = workflow(
+  "executions.rich",
+  { tags: ["a"], queue: undefined as never, version: "7" },
+  function* () {
+    yield* counters.add("n", 2);
+    yield* counters.add("n", 3);
+    yield* state.set("phase", { deep: [1, new Date(5)] });
+    yield* progress("half way");
+    yield* call(add, 1, 2);
+    yield* signal("end", { timeout: "1h" });
+  },
+);
 
 test("stateOf tells everything about an execution that waits", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(rich, [], { priority: 4 });
-  await until("it waits", async () => (await handle.state()).waitingFor.some((reason) => reason.kind === "signal"));
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some((reason) => reason.kind === "signal"),
+  );
   const now = await handle.state();
   assert.equal(now.id, handle.id);
   assert.equal(now.workflow, "executions.rich");
@@ -431,11 +468,14 @@ test("stateOf tells everything about an execution that waits", async (t) => {
   assert.equal(now.parentId, undefined);
   assert.deepEqual(now.counters, { n: 5 });
   assert.deepEqual(now.customState, { phase: { deep: [1, new Date(5)] } });
-  assert.deepEqual(now.progress.map((entry) => [entry.step, entry.status]), [
-    ["progress", "completed"],
-    ["executions.add", "completed"],
-    ["end", "running"],
-  ]);
+  assert.deepEqual(
+    now.progress.map((entry) => [entry.step, entry.status]),
+    [
+      ["progress", "completed"],
+      ["executions.add", "completed"],
+      ["end", "running"],
+    ],
+  );
   assert.equal(now.progressTotal, 3);
   assert.match(now.progressText, /half way > executions\.add\(\d+\.\ds\) > end/);
   const [waiting] = now.waitingFor;

@@ -166,7 +166,10 @@ test("a parent that caught the failure is left alone", async (t) => {
   const [child] = (await stent.listExecutions({ parent: handle.id })).items;
   broken.delete("caught b");
   await stent.retry(child?.id ?? "");
-  assert.deepEqual((await stent.waitFor(child?.id ?? "", limit)).unwrap(), ["caught a", "caught b"]);
+  assert.deepEqual((await stent.waitFor(child?.id ?? "", limit)).unwrap(), [
+    "caught a",
+    "caught b",
+  ]);
   assert.equal(await handle.result(limit), "caught");
 });
 
@@ -184,7 +187,11 @@ test("a job that failed goes on with new attempts", async (t) => {
 });
 
 const maps = workflow("goingOn.maps", function* (key: string): Flow<unknown> {
-  return yield* map(step, [0, 1, 2, 3].map((n) => `${key} ${n}`), { concurrency: 1 });
+  return yield* map(
+    step,
+    [0, 1, 2, 3].map((n) => `${key} ${n}`),
+    { concurrency: 1 },
+  );
 });
 
 test("a map goes on with the items that have no result", async (t) => {
@@ -195,7 +202,10 @@ test("a map goes on with the items that have no result", async (t) => {
   broken.delete("map 2");
   await stent.retry(handle.id);
   assert.deepEqual(await handle.result(limit), ["map 0", "map 1", "map 2", "map 3"]);
-  assert.deepEqual([0, 1, 2, 3].map((n) => starts.get(`map ${n}`)), [1, 1, 2, 1]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((n) => starts.get(`map ${n}`)),
+    [1, 1, 2, 1],
+  );
 });
 
 const siblings = workflow("goingOn.siblings", function* (key: string): Flow<unknown> {
@@ -249,7 +259,9 @@ test("what has not ended, completed or was cancelled cannot go on from a failure
   await waiting.wait(limit);
   await assert.rejects(stent.retry(waiting.id), ExecutionFinishedError);
   await stent.retry(waiting.id, { from: "start" });
-  await until("it waits again", async () => (await waiting.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  await until("it waits again", async () =>
+    (await waiting.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   await waiting.signal("go", 2);
   assert.equal(await waiting.result(limit), 2);
   await assert.rejects(stent.retry(waiting.id), ExecutionFinishedError);
@@ -285,16 +297,19 @@ const consumes = workflow("goingOn.consumes", function* (): Flow<unknown> {
 
 // ── dead letters ──
 
-const wraps = workflow("goingOn.wraps", function* (key: string, how: "pass" | "wrap" | "replace" | "catch"): Flow<unknown> {
-  try {
-    return yield* call(step, key);
-  } catch (error) {
-    if (how === "catch") return "caught";
-    if (how === "wrap") throw new Error("wrapped", { cause: error });
-    if (how === "replace") throw new Error("something of my own");
-    throw error;
-  }
-});
+const wraps = workflow(
+  "goingOn.wraps",
+  function* (key: string, how: "pass" | "wrap" | "replace" | "catch"): Flow<unknown> {
+    try {
+      return yield* call(step, key);
+    } catch (error) {
+      if (how === "catch") return "caught";
+      if (how === "wrap") throw new Error("wrapped", { cause: error });
+      if (how === "replace") throw new Error("something of my own");
+      throw error;
+    }
+  },
+);
 
 test("a task whose failure ended its execution is one dead letter, with reason, error and attempts", async (t) => {
   const stent = await serving(t);
@@ -338,7 +353,10 @@ test("a job that failed is a dead letter; so is a map by its item", async (t) =>
   await fails(await stent.dispatch(maps, ["of map"]));
   const { items } = await stent.listDeadLetters();
   assert.equal(items.length, 2);
-  assert.deepEqual(items.map((each) => each.task.name), ["goingOn.step", "goingOn.step"]);
+  assert.deepEqual(
+    items.map((each) => each.task.name),
+    ["goingOn.step", "goingOn.step"],
+  );
   assert.equal(items[1]?.executionId, handle.id);
 });
 
@@ -348,12 +366,22 @@ test("a task that was running in maxClaims sessions when they died fails its cal
   for (const queue of [undefined, "far"]) {
     const file = databaseFile(t);
     const key = `poison ${queue ?? "here"}`;
-    const first = await stentOn(t, file, { serve: { leaseDuration: 150, heartbeatInterval: null, pollInterval: "1h", pollIntervalMax: "1h" } });
+    const first = await stentOn(t, file, {
+      serve: {
+        leaseDuration: 150,
+        heartbeatInterval: null,
+        pollInterval: "1h",
+        pollIntervalMax: "1h",
+      },
+    });
     const handle = await first.dispatch(kills, [key, queue]);
     await until("it starts", () => starts.has(key));
     const second = await stentOn(t, file, { serve: { maxClaims: 1, leaseDuration: 150 } });
     const result = await second.waitFor(handle.id, limit);
-    assert.ok(!result.ok && result.error instanceof PoisonError, String(result.ok ? result.value : result.error.stack));
+    assert.ok(
+      !result.ok && result.error instanceof PoisonError,
+      String(result.ok ? result.value : result.error.stack),
+    );
     assert.equal(starts.get(key), 1);
     const { items } = await second.listDeadLetters();
     assert.equal(items.length, 1);
@@ -366,6 +394,9 @@ const held = activity("goingOn.held", async (key: string) => {
   start(key);
   await gate.passed;
 });
-const kills = workflow("goingOn.kills", function* (key: string, queue: string | undefined): Flow<unknown> {
-  return yield* call(queue === undefined ? held : held.with({ queue }), key);
-});
+const kills = workflow(
+  "goingOn.kills",
+  function* (key: string, queue: string | undefined): Flow<unknown> {
+    return yield* call(queue === undefined ? held : held.with({ queue }), key);
+  },
+);

@@ -1,20 +1,47 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activity, all, CancelledError, call, context, counters, map, progress, sleep, starmap, state, workflow, type Flow } from "stentjs";
-import { aborted, databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  activity,
+  all,
+  CancelledError,
+  call,
+  context,
+  counters,
+  map,
+  progress,
+  sleep,
+  starmap,
+  state,
+  workflow,
+  type Flow,
+} from "stentjs";
+import {
+  aborted,
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+} from "../support/serving.ts";
 
 const limit = { timeout: "30s" };
 const numbers = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 const double = activity("map.double", async (n: number) => n * 2);
-const doubles = workflow("map.doubles", function* (items: number[], concurrency?: number): Flow<number[]> {
+const doubles = workflow("map.doubles", function* (items: number[], concurrency?: number): Flow<
+  number[]
+> {
   return yield* map(double, items, concurrency === undefined ? {} : { concurrency });
 });
 
 test("results stand in the order of their items", async (t) => {
   const stent = await serving(t);
   assert.deepEqual(await stent.run(doubles, [[5, 1, 9]]), [10, 2, 18]);
-  assert.deepEqual(await stent.run(doubles, [numbers(57), 3]), numbers(57).map((n) => n * 2));
+  assert.deepEqual(
+    await stent.run(doubles, [numbers(57), 3]),
+    numbers(57).map((n) => n * 2),
+  );
 });
 
 test("nothing gives nothing", async (t) => {
@@ -25,7 +52,10 @@ test("nothing gives nothing", async (t) => {
 
 const joinText = activity("map.joinText", async (a: string, b: number) => `${a}${b}`);
 const pairs = workflow("map.pairs", function* () {
-  return yield* starmap(joinText, [["a", 1], ["b", 2]]);
+  return yield* starmap(joinText, [
+    ["a", 1],
+    ["b", 2],
+  ]);
 });
 
 test("starmap gives each item its own arguments", async (t) => {
@@ -36,7 +66,10 @@ test("starmap gives each item its own arguments", async (t) => {
 test("5,000 items are nothing special", async (t) => {
   const stent = await serving(t);
   const before = performance.now();
-  assert.deepEqual(await stent.run(doubles, [numbers(5_000)]), numbers(5_000).map((n) => n * 2));
+  assert.deepEqual(
+    await stent.run(doubles, [numbers(5_000)]),
+    numbers(5_000).map((n) => n * 2),
+  );
   assert.ok(performance.now() - before < 10_000, `${performance.now() - before}`);
 });
 
@@ -81,16 +114,23 @@ function start(key: string): number {
   return n;
 }
 const reasons: unknown[] = [];
-const runsOrFails = activity("map.runsOrFails", { retry: { maxAttempts: 1 } }, async (key: string, n: number) => {
-  start(`${key} ${n}`);
-  if (n === 0) {
-    await until("the others run", () => starts.has(`${key} 1`) && starts.has(`${key} 2`));
-    throw new RangeError("the first");
-  }
-  reasons.push(await aborted(context().signal));
-});
+const runsOrFails = activity(
+  "map.runsOrFails",
+  { retry: { maxAttempts: 1 } },
+  async (key: string, n: number) => {
+    start(`${key} ${n}`);
+    if (n === 0) {
+      await until("the others run", () => starts.has(`${key} 1`) && starts.has(`${key} 2`));
+      throw new RangeError("the first");
+    }
+    reasons.push(await aborted(context().signal));
+  },
+);
 const failFast = workflow("map.failFast", function* (key: string, n: number): Flow<unknown> {
-  return yield* starmap(runsOrFails, numbers(n).map((i) => [key, i] as const));
+  return yield* starmap(
+    runsOrFails,
+    numbers(n).map((i) => [key, i] as const),
+  );
 });
 
 test("the first failure is thrown, what runs is aborted, the rest never starts", async (t) => {
@@ -108,20 +148,38 @@ const odd = activity("map.odd", { retry: { maxAttempts: 1 } }, async (n: number)
   if (n % 2 === 1) throw new Error(`odd ${n}`);
   return n;
 });
-const settles = workflow("map.settles", function* (items: number[]): Flow<PromiseSettledResult<number>[]> {
+const settles = workflow("map.settles", function* (items: number[]): Flow<
+  PromiseSettledResult<number>[]
+> {
   return yield* map(odd, items, { onError: "settle" });
 });
-const tolerates = workflow("map.tolerates", function* (items: number[], tolerate: number | `${number}%`): Flow<PromiseSettledResult<number>[]> {
-  return yield* map(odd, items, { tolerate });
-});
+const tolerates = workflow(
+  "map.tolerates",
+  function* (
+    items: number[],
+    tolerate: number | `${number}%`,
+  ): Flow<PromiseSettledResult<number>[]> {
+    return yield* map(odd, items, { tolerate });
+  },
+);
 
 test("settled results tell of every item", async (t) => {
   const stent = await serving(t);
   const settled = await stent.run(settles, [[0, 1, 2, 3]]);
-  assert.deepEqual(settled.map((each) => each.status), ["fulfilled", "rejected", "fulfilled", "rejected"]);
-  assert.ok(settled[1]?.status === "rejected" && settled[1].reason instanceof Error && settled[1].reason.message === "odd 1");
+  assert.deepEqual(
+    settled.map((each) => each.status),
+    ["fulfilled", "rejected", "fulfilled", "rejected"],
+  );
+  assert.ok(
+    settled[1]?.status === "rejected" &&
+      settled[1].reason instanceof Error &&
+      settled[1].reason.message === "odd 1",
+  );
   assert.deepEqual(await stent.run(settles, [[]]), []);
-  assert.equal((await stent.run(settles, [[1, 3, 5]])).filter((each) => each.status === "rejected").length, 3);
+  assert.equal(
+    (await stent.run(settles, [[1, 3, 5]])).filter((each) => each.status === "rejected").length,
+    3,
+  );
 });
 
 test("so many failures are borne, and no more", async (t) => {
@@ -134,29 +192,50 @@ test("so many failures are borne, and no more", async (t) => {
   await assert.rejects(stent.run(tolerates, [[0, 1], 0]), /odd/);
 });
 
-const flaky = activity("map.flaky", { retry: { maxAttempts: 3, initialDelay: 5 } }, async (key: string, n: number) => {
-  context().counters.add("starts");
-  const attempt = start(`${key} ${n}`);
-  if (n % 3 === 0 && attempt < 3) throw new Error(`not yet ${n}`);
-  context().counters.add("ends");
-  return context().attempt;
-});
-const retries = workflow("map.retries", function* (key: string, n: number, concurrency: number): Flow<number[]> {
-  return yield* starmap(flaky, numbers(n).map((i) => [key, i] as const), { concurrency });
-});
+const flaky = activity(
+  "map.flaky",
+  { retry: { maxAttempts: 3, initialDelay: 5 } },
+  async (key: string, n: number) => {
+    context().counters.add("starts");
+    const attempt = start(`${key} ${n}`);
+    if (n % 3 === 0 && attempt < 3) throw new Error(`not yet ${n}`);
+    context().counters.add("ends");
+    return context().attempt;
+  },
+);
+const retries = workflow(
+  "map.retries",
+  function* (key: string, n: number, concurrency: number): Flow<number[]> {
+    return yield* starmap(
+      flaky,
+      numbers(n).map((i) => [key, i] as const),
+      { concurrency },
+    );
+  },
+);
 
 test("items have attempts of their own, and what they leave counts once", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(retries, ["flaky", 12, 4]);
-  assert.deepEqual(await handle.result(limit), numbers(12).map((n) => (n % 3 === 0 ? 3 : 1)));
+  assert.deepEqual(
+    await handle.result(limit),
+    numbers(12).map((n) => (n % 3 === 0 ? 3 : 1)),
+  );
   assert.deepEqual((await handle.state()).counters, { starts: 12, ends: 12 });
 });
 
-const alwaysFails = activity("map.alwaysFails", { retry: { maxAttempts: 4, initialDelay: 1 } }, async (key: string) => {
-  throw new Error(`attempt ${start(key)}`);
-});
+const alwaysFails = activity(
+  "map.alwaysFails",
+  { retry: { maxAttempts: 4, initialDelay: 1 } },
+  async (key: string) => {
+    throw new Error(`attempt ${start(key)}`);
+  },
+);
 const fails = workflow("map.fails", function* (key: string, maxAttempts?: number): Flow<unknown> {
-  return yield* map(maxAttempts === undefined ? alwaysFails : alwaysFails.with({ retry: { maxAttempts } }), [key]);
+  return yield* map(
+    maxAttempts === undefined ? alwaysFails : alwaysFails.with({ retry: { maxAttempts } }),
+    [key],
+  );
 });
 
 test("an item fails after its last attempt with the last error; the place of call may change how many", async (t) => {
@@ -182,8 +261,18 @@ test("counters, state and progress of items are there when the map is over", asy
   assert.equal(await handle.result(limit), 6);
   const ended = await handle.state();
   assert.deepEqual(ended.counters, { sum: 6 });
-  assert.deepEqual(ended.customState, { "item 1": { n: 1 }, "item 2": { n: 2 }, "item 3": { n: 3 } });
-  assert.deepEqual(ended.progress.filter((each) => each.step === "progress").map((each) => each.detail).toSorted(), ["did 1", "did 2", "did 3"]);
+  assert.deepEqual(ended.customState, {
+    "item 1": { n: 1 },
+    "item 2": { n: 2 },
+    "item 3": { n: 3 },
+  });
+  assert.deepEqual(
+    ended.progress
+      .filter((each) => each.step === "progress")
+      .map((each) => each.detail)
+      .toSorted(),
+    ["did 1", "did 2", "did 3"],
+  );
 });
 
 const gate = new Gate();
@@ -229,7 +318,11 @@ test("a map over a workflow starts a child an item, or says clearly that it cann
 const twoMaps = workflow("map.twoMaps", function* (): Flow<unknown> {
   yield* progress("begins");
   yield* state.set("x", 1);
-  return yield* all([map(double, [1, 2, 3]), map(double, numbers(20), { concurrency: 2 }), call(double, 4)]);
+  return yield* all([
+    map(double, [1, 2, 3]),
+    map(double, numbers(20), { concurrency: 2 }),
+    call(double, 4),
+  ]);
 });
 
 test("maps run beside each other", async (t) => {

@@ -1,6 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activity, all, allSettled, branch, call, CancelledError, context, counters, now, race, registerError, signal, sleep, workflow, type Flow } from "stentjs";
+import {
+  activity,
+  all,
+  allSettled,
+  branch,
+  call,
+  CancelledError,
+  context,
+  counters,
+  now,
+  race,
+  registerError,
+  signal,
+  sleep,
+  workflow,
+  type Flow,
+} from "stentjs";
 import { aborted, Gate, rejection, serving, until } from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
@@ -36,7 +52,12 @@ function* twice(text: string): Flow<string> {
 
 test("all gives every value, in its place or by its name", async (t) => {
   const stent = await serving(t);
-  assert.deepEqual(await stent.run(together, []), { list: [1, "xx", undefined, "y"], named: { a: 1, b: "zz" }, none: [], empty: {} });
+  assert.deepEqual(await stent.run(together, []), {
+    list: [1, "xx", undefined, "y"],
+    named: { a: 1, b: "zz" },
+    none: [],
+    empty: {},
+  });
 });
 
 const oneFails = workflow("parallel.oneFails", function* (): Flow<unknown> {
@@ -62,7 +83,10 @@ test("the first error of all is thrown, and running siblings are told", async (t
 
 const settled = workflow("parallel.settled", function* (): Flow<unknown> {
   const results = yield* allSettled([call(echo, 1), call(bad, "x"), sleep(3)]);
-  return [results.map((each) => each.status), (results[1] as PromiseRejectedResult).reason instanceof Bad];
+  return [
+    results.map((each) => each.status),
+    (results[1] as PromiseRejectedResult).reason instanceof Bad,
+  ];
 });
 
 test("allSettled waits for all and throws nothing", async (t) => {
@@ -79,7 +103,7 @@ const races = workflow("parallel.races", function* (): Flow<unknown> {
     sleeper: sleep("1h"),
     signal: signal("never"),
   });
-  return [won.winner, order, (yield* counters.get("closed"))];
+  return [won.winner, order, yield* counters.get("closed")];
 });
 function* loserBranch(order: string[]): Flow<void> {
   try {
@@ -151,7 +175,11 @@ const grandparent = workflow("parallel.grandparent", function* (): Flow<unknown>
 test("three children, and three children each, at concurrency 1", async (t) => {
   const stent = await serving(t, { serve: { maxConcurrency: 1 } });
   assert.deepEqual(await stent.run(parent, []), [10, 20, 30]);
-  assert.deepEqual(await stent.run(grandparent, []), [[10, 20, 30], [10, 20, 30], [10, 20, 30]]);
+  assert.deepEqual(await stent.run(grandparent, []), [
+    [10, 20, 30],
+    [10, 20, 30],
+    [10, 20, 30],
+  ]);
 });
 
 const failingChild = workflow("parallel.failingChild", function* (): Flow<void> {
@@ -192,8 +220,15 @@ const parentThatFalls = workflow("parallel.parentThatFalls", function* (): Flow<
 
 test("a child is an execution of its own, listed under its parent, and takes queue, priority and tags of it", async (t) => {
   const stent = await serving(t);
-  const handle = await stent.dispatch(parentOfOne, [], { queue: "q", priority: 7, tags: ["t", "u"] });
-  const child = await until("there is a child", async () => (await stent.listExecutions({ parent: handle.id })).items[0]);
+  const handle = await stent.dispatch(parentOfOne, [], {
+    queue: "q",
+    priority: 7,
+    tags: ["t", "u"],
+  });
+  const child = await until(
+    "there is a child",
+    async () => (await stent.listExecutions({ parent: handle.id })).items[0],
+  );
   assert.equal(child.workflow, "parallel.waitingChild");
   assert.equal(child.parentId, handle.id);
   assert.equal(child.queue, "q");
@@ -207,11 +242,17 @@ test("a child is an execution of its own, listed under its parent, and takes que
 test("a child that is cancelled by itself throws CancelledError in its parent, which may catch it", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(parentOfOne, []);
-  const child = await until("there is a child", async () => (await stent.listExecutions({ parent: handle.id })).items[0]);
+  const child = await until(
+    "there is a child",
+    async () => (await stent.listExecutions({ parent: handle.id })).items[0],
+  );
   await stent.cancel(child.id, { reason: "not you" });
   assert.deepEqual(await handle.result(limit), ["caught", "not you"]);
   const other = await stent.dispatch(parentThatFalls, []);
-  const second = await until("there is a child", async () => (await stent.listExecutions({ parent: other.id })).items[0]);
+  const second = await until(
+    "there is a child",
+    async () => (await stent.listExecutions({ parent: other.id })).items[0],
+  );
   await stent.cancel(second.id);
   assert.ok((await rejection(other.result(limit))) instanceof CancelledError);
   assert.equal((await other.state()).state, "failed");
@@ -230,7 +271,9 @@ test("a child whose id a stranger has is an error in the parent, and the strange
   void stent.serve();
   const error = await rejection(handle.result(limit));
   assert.equal(error.name, "ExecutionExistsError");
-  await until("it waits", async () => (await stranger.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  await until("it waits", async () =>
+    (await stranger.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   await stranger.signal("go", 1);
   assert.equal(await stranger.result(limit), 1);
   await sample.cancel();
@@ -240,11 +283,18 @@ test("a child whose id a stranger has is an error in the parent, and the strange
 async function childIdOf(t: { after(fn: () => unknown): void }): Promise<string> {
   const stent = await serving(t);
   const handle = await stent.dispatch(parentThatFalls, [], { id: "sample" });
-  const child = await until("there is a child", async () => (await stent.listExecutions({ parent: handle.id })).items[0]);
+  const child = await until(
+    "there is a child",
+    async () => (await stent.listExecutions({ parent: handle.id })).items[0],
+  );
   return child.id;
 }
 
-const own = activity("parallel.own", { queue: "own", tags: ["mine"], priority: 3 }, async () => undefined);
+const own = activity(
+  "parallel.own",
+  { queue: "own", tags: ["mine"], priority: 3 },
+  async () => undefined,
+);
 const inherits = activity("parallel.inherits", async () => undefined);
 const placed = workflow("parallel.placed", function* (): Flow<void> {
   yield* all([call(own), call(inherits), call(inherits.with({ queue: "there" }))]);

@@ -1,7 +1,25 @@
 import assert from "node:assert/strict";
 import Database from "better-sqlite3";
 import { test } from "node:test";
-import { activity, all, call, CancelledError, counters, map, now, race, random, run, signal, sleep, state, uuid, workflow, type Flow, type Stent } from "stentjs";
+import {
+  activity,
+  all,
+  call,
+  CancelledError,
+  counters,
+  map,
+  now,
+  race,
+  random,
+  run,
+  signal,
+  sleep,
+  state,
+  uuid,
+  workflow,
+  type Flow,
+  type Stent,
+} from "stentjs";
 import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 
@@ -17,7 +35,12 @@ const other = activity("replay.other", async (text: string) => text);
 // ── the whole of a workflow under forced replay ──
 
 const everything = workflow("replay.everything", function* (): Flow<unknown> {
-  const facts = [yield* now(), yield* random(), yield* uuid(), yield* run("here", () => calls.push("closure"))];
+  const facts = [
+    yield* now(),
+    yield* random(),
+    yield* uuid(),
+    yield* run("here", () => calls.push("closure")),
+  ];
   yield* counters.add("n", 2);
   yield* state.set("s", { a: 1 });
   const first = yield* call(one, "first");
@@ -32,7 +55,17 @@ const everything = workflow("replay.everything", function* (): Flow<unknown> {
   } catch (error) {
     caught = (error as Error).message;
   }
-  return { facts: facts.map(String), first, both, winner, mapped, message, caught, n: yield* counters.get("n"), s: yield* state.get("s") };
+  return {
+    facts: facts.map(String),
+    first,
+    both,
+    winner,
+    mapped,
+    message,
+    caught,
+    n: yield* counters.get("n"),
+    s: yield* state.get("s"),
+  };
 });
 function* branchOf(text: string): Flow<string> {
   yield* sleep(5);
@@ -47,11 +80,26 @@ test("a workflow that is replayed at every turn does every step once and sees th
   const stent = await serving(t, { serve: { maxCachedWorkflows: 0 } });
   calls.length = 0;
   const handle = await stent.dispatch(everything, []);
-  await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   await handle.signal("go", "went");
   const result = (await handle.result(limit)) as Record<string, unknown>;
   assert.deepEqual(calls.toSorted(), ["closure", "first", "left", "m1", "m2", "racer", "right"]);
-  assert.deepEqual({ ...result, facts: 0 }, { facts: 0, first: "first", both: ["left", "right"], winner: "b", mapped: ["m1", "m2"], message: "went", caught: "child", n: 5, s: { a: 1 } });
+  assert.deepEqual(
+    { ...result, facts: 0 },
+    {
+      facts: 0,
+      first: "first",
+      both: ["left", "right"],
+      winner: "b",
+      mapped: ["m1", "m2"],
+      message: "went",
+      caught: "child",
+      n: 5,
+      s: { a: 1 },
+    },
+  );
 });
 
 test("the same over a restart in the middle", async (t) => {
@@ -59,7 +107,9 @@ test("the same over a restart in the middle", async (t) => {
   const first = await stentOn(t, file);
   calls.length = 0;
   const handle = await first.dispatch(everything, []);
-  await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   const before = await historyOf(first, handle.id);
   await first.close();
   const second = await stentOn(t, file);
@@ -68,14 +118,21 @@ test("the same over a restart in the middle", async (t) => {
   assert.equal(calls.length, 7);
   const after = await historyOf(second, handle.id);
   assert.deepEqual(after.slice(0, before.length - 1), before.slice(0, -1));
-  assert.deepEqual(after.map((entry) => entry.path), [...new Set(after.map((entry) => entry.path))]);
+  assert.deepEqual(
+    after.map((entry) => entry.path),
+    [...new Set(after.map((entry) => entry.path))],
+  );
   const deliveries = after.flatMap((entry) => entry.delivery ?? []);
   assert.equal(new Set(deliveries).size, deliveries.length);
 });
 
-async function historyOf(stent: Stent, id: string): Promise<{ path: string; kind: string; delivery: number | undefined }[]> {
+async function historyOf(
+  stent: Stent,
+  id: string,
+): Promise<{ path: string; kind: string; delivery: number | undefined }[]> {
   const entries = [];
-  for await (const { path, effect, delivery } of stent.history(id)) entries.push({ path, kind: effect.kind, delivery });
+  for await (const { path, effect, delivery } of stent.history(id))
+    entries.push({ path, kind: effect.kind, delivery });
   return entries;
 }
 
@@ -95,8 +152,16 @@ test("history tells path, effect, outcome and delivery of every entry", async (t
     ],
   );
   assert.deepEqual(entries[0]?.effect.args, ["a"]);
-  assert.ok(entries.every((entry) => entry.run === 1 && entry.scheduledAt instanceof Date && entry.deliveredAt instanceof Date));
-  assert.deepEqual(entries.map((entry) => entry.delivery), entries.map((entry) => entry.delivery).toSorted((a, b) => (a ?? 0) - (b ?? 0)));
+  assert.ok(
+    entries.every(
+      (entry) =>
+        entry.run === 1 && entry.scheduledAt instanceof Date && entry.deliveredAt instanceof Date,
+    ),
+  );
+  assert.deepEqual(
+    entries.map((entry) => entry.delivery),
+    entries.map((entry) => entry.delivery).toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+  );
 });
 const told = workflow("replay.told", function* (): Flow<void> {
   yield* call(one, "a");
@@ -140,7 +205,9 @@ for (const [how, body, recorded, yielded] of [
     today = asRecorded;
     const first = await stentOn(t, file);
     const handle = await first.dispatch(changing, []);
-    await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+    await until("it waits", async () =>
+      (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+    );
     await first.close();
 
     today = body;
@@ -148,14 +215,20 @@ for (const [how, body, recorded, yielded] of [
     const second = await stentOn(t, file, { stent: { logger } });
     await second.sendSignal(handle.id, "go", 5);
     const [reason] = await until("it is blocked", async () => {
-      const found = (await second.stateOf(handle.id)).waitingFor.filter(({ kind }) => kind === "blocked");
+      const found = (await second.stateOf(handle.id)).waitingFor.filter(
+        ({ kind }) => kind === "blocked",
+      );
       return found.length > 0 ? found : undefined;
     });
     assert.match(reason?.detail ?? "", recorded);
     assert.match(reason?.detail ?? "", yielded);
     assert.equal((await second.stateOf(handle.id)).state, "running");
     assert.equal((await second.why(handle.id))[0]?.kind, "blocked");
-    assert.ok(logger.lines.some((line) => line.level === "error" && line.message.includes("replay.changing")));
+    assert.ok(
+      logger.lines.some(
+        (line) => line.level === "error" && line.message.includes("replay.changing"),
+      ),
+    );
     // Others go on.
     assert.equal(await second.run(one, ["others"]), "others");
     await second.close();
@@ -171,14 +244,22 @@ test("a blocked execution can be retried, and stays cancelling when it is cancel
   today = asRecorded;
   const first = await stentOn(t, file);
   const handles = [await first.dispatch(changing, []), await first.dispatch(changing, [])] as const;
-  for (const handle of handles) await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  for (const handle of handles)
+    await until("it waits", async () =>
+      (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+    );
   await first.close();
   today = asChanged;
   const second = await stentOn(t, file);
-  const [retried, cancelled] = handles.map((handle) => second.execution(handle.id)) as [typeof handles[0], typeof handles[0]];
+  const [retried, cancelled] = handles.map((handle) => second.execution(handle.id)) as [
+    (typeof handles)[0],
+    (typeof handles)[0],
+  ];
   for (const handle of [retried, cancelled]) {
     await handle.signal("go", 1);
-    await until("it is blocked", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "blocked"));
+    await until("it is blocked", async () =>
+      (await handle.state()).waitingFor.some(({ kind }) => kind === "blocked"),
+    );
   }
   await cancelled.cancel("stuck");
   await second.run(one, ["meanwhile"]);
@@ -198,7 +279,9 @@ test("an execution with a corrupt journal row is parked with the reason, and oth
   today = asRecorded;
   const first = await stentOn(t, file);
   const handle = await first.dispatch(changing, []);
-  await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   const fine = await first.dispatch(changing, []);
   await first.close();
   corrupt(file, handle.id);
@@ -206,7 +289,9 @@ test("an execution with a corrupt journal row is parked with the reason, and oth
   await second.sendSignal(handle.id, "go", 1);
   await second.sendSignal(fine.id, "go", 2);
   assert.deepEqual((await second.waitFor(fine.id, limit)).unwrap(), ["a", 2]);
-  const reason = await until("it is parked", async () => (await second.why(handle.id)).find(({ kind }) => kind === "blocked"));
+  const reason = await until("it is parked", async () =>
+    (await second.why(handle.id)).find(({ kind }) => kind === "blocked"),
+  );
   assert.match(reason.detail ?? "", /journal|read|corrupt|decode/i);
   assert.equal((await second.stateOf(handle.id)).state, "running");
 });
@@ -222,10 +307,17 @@ test("an execution whose arguments cannot be read is parked too, a job and a wor
   database.close();
   const second = await stentOn(t, file);
   assert.equal(await second.run(one, ["others"]), "others");
-  await until("the workflow is parked", async () => (await second.why(flow.id)).some(({ kind }) => kind === "blocked"));
+  await until("the workflow is parked", async () =>
+    (await second.why(flow.id)).some(({ kind }) => kind === "blocked"),
+  );
   const how = await until("the job is parked or has failed", async () => {
-    const { state: status, waitingFor } = await second.stateOf(job.id).catch(() => ({ state: "unreadable", waitingFor: [] }) as never);
-    return status === "failed" || waitingFor.some(({ kind }: { kind: string }) => kind === "blocked") ? status : undefined;
+    const { state: status, waitingFor } = await second
+      .stateOf(job.id)
+      .catch(() => ({ state: "unreadable", waitingFor: [] }) as never);
+    return status === "failed" ||
+      waitingFor.some(({ kind }: { kind: string }) => kind === "blocked")
+      ? status
+      : undefined;
   });
   assert.ok(["failed", "running", "pending"].includes(how));
 });
@@ -233,7 +325,9 @@ test("an execution whose arguments cannot be read is parked too, a job and a wor
 function corrupt(file: string, id: string): void {
   const database = new Database(file);
   const { changes } = database
-    .prepare("update stent_journal set value = '{\"broken' where kind = 'call' and execution = (select key from stent_executions where id = ?)")
+    .prepare(
+      "update stent_journal set value = '{\"broken' where kind = 'call' and execution = (select key from stent_executions where id = ?)",
+    )
     .run(id);
   database.close();
   assert.equal(changes, 1);

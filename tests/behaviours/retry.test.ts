@@ -31,11 +31,15 @@ function started(key: string): number {
   return times.length;
 }
 
-const flaky = activity("retry.flaky", { retry: { initialDelay: 60, backoffFactor: 2, jitter: 0 } }, async (key: string, failures: number) => {
-  const n = started(key);
-  if (n <= failures) throw new Flaky(`failure ${n}`);
-  return context().attempt;
-});
+const flaky = activity(
+  "retry.flaky",
+  { retry: { initialDelay: 60, backoffFactor: 2, jitter: 0 } },
+  async (key: string, failures: number) => {
+    const n = started(key);
+    if (n <= failures) throw new Flaky(`failure ${n}`);
+    return context().attempt;
+  },
+);
 const callsFlaky = workflow("retry.callsFlaky", function* (key: string, failures: number) {
   return yield* call(flaky, key, failures);
 });
@@ -57,9 +61,13 @@ test("after the last attempt the workflow gets the last attempt's error", async 
   assert.equal(starts.get("too often")?.length, 3);
 });
 
-const slowRetry = activity("retry.slow", { retry: { initialDelay: "1h", maxDelay: "1h", maxAttempts: 4 }, queue: "q" }, async () => {
-  throw new Flaky("again");
-});
+const slowRetry = activity(
+  "retry.slow",
+  { retry: { initialDelay: "1h", maxDelay: "1h", maxAttempts: 4 }, queue: "q" },
+  async () => {
+    throw new Flaky("again");
+  },
+);
 const callsSlow = workflow("retry.callsSlow", function* () {
   return yield* call(slowRetry);
 });
@@ -67,7 +75,11 @@ const callsSlow = workflow("retry.callsSlow", function* () {
 test("an attempt that waits is visible", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(callsSlow, []);
-  const task = await until("it waits", async () => (await stent.listTasks({ execution: handle.id })).items.find((each) => each.state === "pending" && each.error !== undefined));
+  const task = await until("it waits", async () =>
+    (await stent.listTasks({ execution: handle.id })).items.find(
+      (each) => each.state === "pending" && each.error !== undefined,
+    ),
+  );
   assert.equal(task.name, "retry.slow");
   assert.equal(task.attempt, 2);
   assert.equal(task.maxAttempts, 4);
@@ -80,40 +92,63 @@ test("an attempt that waits is visible", async (t) => {
   assert.ok((reason?.until?.getTime() ?? 0) > Date.now() + 3_000_000);
 });
 
-const byClass = activity("retry.byClass", { retry: { initialDelay: 1, retryFor: [Flaky], maxAttempts: 3 } }, async (key: string) => {
-  if (started(key) === 1) throw new Flaky("once");
-  throw new Declined("no");
-});
+const byClass = activity(
+  "retry.byClass",
+  { retry: { initialDelay: 1, retryFor: [Flaky], maxAttempts: 3 } },
+  async (key: string) => {
+    if (started(key) === 1) throw new Flaky("once");
+    throw new Declined("no");
+  },
+);
 const byPredicate = activity(
   "retry.byPredicate",
-  { retry: { initialDelay: 1, maxAttempts: 5, retryFor: (error, attempt) => error instanceof Flaky && attempt < 3 } },
+  {
+    retry: {
+      initialDelay: 1,
+      maxAttempts: 5,
+      retryFor: (error, attempt) => error instanceof Flaky && attempt < 3,
+    },
+  },
   async (key: string) => {
     throw started(key) < 9 ? new Flaky("flaky") : new Error("never");
   },
 );
-const afterwards = activity("retry.after", { retry: { initialDelay: "1h", retryFor: () => ({ after: 80 }) } }, async (key: string) => {
-  if (started(key) === 1) throw new Flaky("later");
-});
+const afterwards = activity(
+  "retry.after",
+  { retry: { initialDelay: "1h", retryFor: () => ({ after: 80 }) } },
+  async (key: string) => {
+    if (started(key) === 1) throw new Flaky("later");
+  },
+);
 const never = activity("retry.never", async (key: string) => {
   started(key);
   throw new NonRetryableError("never again");
 });
-const runs = workflow("retry.runs", function* (which: "byClass" | "byPredicate" | "after" | "never" | "withClass" | "withAttempts"): Flow<unknown> {
-  switch (which) {
-    case "byClass":
-      return yield* call(byClass, "byClass");
-    case "byPredicate":
-      return yield* call(byPredicate, "byPredicate");
-    case "after":
-      return yield* call(afterwards, "after");
-    case "never":
-      return yield* call(never, "never");
-    case "withClass":
-      return yield* call(flaky.with({ retry: { retryFor: [Declined] } }), "withClass", 5);
-    case "withAttempts":
-      return yield* call(flaky.with({ retry: { maxAttempts: 2, initialDelay: 1 } }), "withAttempts", 5);
-  }
-});
+const runs = workflow(
+  "retry.runs",
+  function* (
+    which: "byClass" | "byPredicate" | "after" | "never" | "withClass" | "withAttempts",
+  ): Flow<unknown> {
+    switch (which) {
+      case "byClass":
+        return yield* call(byClass, "byClass");
+      case "byPredicate":
+        return yield* call(byPredicate, "byPredicate");
+      case "after":
+        return yield* call(afterwards, "after");
+      case "never":
+        return yield* call(never, "never");
+      case "withClass":
+        return yield* call(flaky.with({ retry: { retryFor: [Declined] } }), "withClass", 5);
+      case "withAttempts":
+        return yield* call(
+          flaky.with({ retry: { maxAttempts: 2, initialDelay: 1 } }),
+          "withAttempts",
+          5,
+        );
+    }
+  },
+);
 
 test("retryFor decides by class on the live error", async (t) => {
   const stent = await serving(t);
@@ -149,9 +184,13 @@ test("a place of call changes the policy", async (t) => {
   assert.equal(starts.get("withAttempts")?.length, 2);
 });
 
-const jobFlaky = activity("retry.job", { retry: { initialDelay: 60, jitter: 0, maxAttempts: 2 } }, async (key: string) => {
-  throw new Flaky(`failure ${started(key)}`);
-});
+const jobFlaky = activity(
+  "retry.job",
+  { retry: { initialDelay: 60, jitter: 0, maxAttempts: 2 } },
+  async (key: string) => {
+    throw new Flaky(`failure ${started(key)}`);
+  },
+);
 
 test("a job has its attempts, then fails with the last error", async (t) => {
   const stent = await serving(t);
@@ -162,15 +201,19 @@ test("a job has its attempts, then fails with the last error", async (t) => {
   assert.equal((await handle.state()).retries, 1);
 });
 
-const wholeAgain = workflow("retry.wholeAgain", { retry: { maxAttempts: 3, initialDelay: 30, jitter: 0 } }, function* (key: string): Flow<unknown> {
-  const before = [yield* counters.get("n"), yield* state.get("s")];
-  yield* counters.add("n");
-  yield* state.set("s", "set");
-  yield* call(flaky, `${key} step`, 0);
-  const message = yield* signal("m");
-  if (started(key) < 3) throw new Error("the workflow's own");
-  return [before, message];
-});
+const wholeAgain = workflow(
+  "retry.wholeAgain",
+  { retry: { maxAttempts: 3, initialDelay: 30, jitter: 0 } },
+  function* (key: string): Flow<unknown> {
+    const before = [yield* counters.get("n"), yield* state.get("s")];
+    yield* counters.add("n");
+    yield* state.set("s", "set");
+    yield* call(flaky, `${key} step`, 0);
+    const message = yield* signal("m");
+    if (started(key) < 3) throw new Error("the workflow's own");
+    return [before, message];
+  },
+);
 
 test("a workflow with a retry policy runs again from the top, with its own counters and state, and the inbox that is left", async (t) => {
   const stent = await serving(t);
@@ -196,15 +239,21 @@ test("a workflow has one attempt by default", async (t) => {
   assert.equal(starts.get("once")?.length, process.env["STENT_REPLAY"] === "1" ? 2 : 1);
 });
 
-const retriedWorkflow = workflow("retry.waitsForRetry", { retry: { maxAttempts: 2, initialDelay: 250, jitter: 0 } }, function* (key: string): Flow<unknown> {
-  if (started(key) === 1) throw new Error("first");
-  return yield* signal("x");
-});
+const retriedWorkflow = workflow(
+  "retry.waitsForRetry",
+  { retry: { maxAttempts: 2, initialDelay: 250, jitter: 0 } },
+  function* (key: string): Flow<unknown> {
+    if (started(key) === 1) throw new Error("first");
+    return yield* signal("x");
+  },
+);
 
 test("a signal does not start a workflow's retry early, and retries are visible", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(retriedWorkflow, ["early"]);
-  await until("it waits for its retry", async () => (await handle.state()).waitingFor.some((reason) => reason.until !== undefined));
+  await until("it waits for its retry", async () =>
+    (await handle.state()).waitingFor.some((reason) => reason.until !== undefined),
+  );
   await handle.signal("x", 5);
   assert.equal(await handle.result(limit), 5);
   const [first = 0, second = 0] = starts.get("early") ?? [];
@@ -214,23 +263,33 @@ test("a signal does not start a workflow's retry early, and retries are visible"
 test("a workflow that waits for its retry can be cancelled at once", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(callsFailing, []);
-  await until("it waits for its retry", async () => (await handle.state()).waitingFor.some((reason) => reason.until !== undefined));
+  await until("it waits for its retry", async () =>
+    (await handle.state()).waitingFor.some((reason) => reason.until !== undefined),
+  );
   await handle.cancel();
   await assert.rejects(handle.result({ timeout: "1s" }), { name: "CancelledError" });
 });
-const callsFailing = workflow("retry.callsFailing", { retry: { maxAttempts: 2, initialDelay: "1h" } }, function* (): Flow<void> {
-  yield* sleep(1);
-  throw new Error("first");
-});
+const callsFailing = workflow(
+  "retry.callsFailing",
+  { retry: { maxAttempts: 2, initialDelay: "1h" } },
+  function* (): Flow<void> {
+    yield* sleep(1);
+    throw new Error("first");
+  },
+);
 
 const held = new Gate();
-const finishesLate = activity("retry.finishesLate", { retry: { maxAttempts: 2, initialDelay: 1 }, timeout: 40 }, async () => {
-  if (started("late") === 1) {
-    await held.passed;
-    return "too late";
-  }
-  return "in time";
-});
+const finishesLate = activity(
+  "retry.finishesLate",
+  { retry: { maxAttempts: 2, initialDelay: 1 }, timeout: 40 },
+  async () => {
+    if (started("late") === 1) {
+      await held.passed;
+      return "too late";
+    }
+    return "in time";
+  },
+);
 const callsLate = workflow("retry.callsLate", function* () {
   return yield* call(finishesLate);
 });

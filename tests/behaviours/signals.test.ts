@@ -30,15 +30,23 @@ const takesTogether = workflow("signals.takesTogether", function* (): Flow<unkno
   return yield* all([signal("m"), signal("m"), signal("m")]);
 });
 
-async function waitsFor(stent: { stateOf(id: string): Promise<{ waitingFor: readonly { kind: string }[] }> }, id: string): Promise<void> {
-  await until("it waits for a signal", async () => (await stent.stateOf(id)).waitingFor.some((reason) => reason.kind === "signal"));
+async function waitsFor(
+  stent: { stateOf(id: string): Promise<{ waitingFor: readonly { kind: string }[] }> },
+  id: string,
+): Promise<void> {
+  await until("it waits for a signal", async () =>
+    (await stent.stateOf(id)).waitingFor.some((reason) => reason.kind === "signal"),
+  );
 }
 
 test("messages are taken in the order in which they were sent", async (t) => {
   const stent = await serving(t);
   const handle = await stent.dispatch(takes, [20]);
   for (let i = 0; i < 20; i += 1) await handle.signal("m", i);
-  assert.deepEqual(await handle.result(limit), Array.from({ length: 20 }, (_, i) => i));
+  assert.deepEqual(
+    await handle.result(limit),
+    Array.from({ length: 20 }, (_, i) => i),
+  );
 });
 
 test("messages sent early are kept, also before the start", async (t) => {
@@ -124,7 +132,9 @@ const number: StandardSchema<number, string> = {
     version: 1,
     vendor: "test",
     validate: (value: unknown) =>
-      typeof value === "string" && /^\d+$/.test(value) ? { value: Number(value) } : { issues: [{ message: "no number", path: ["n"] }] },
+      typeof value === "string" && /^\d+$/.test(value)
+        ? { value: Number(value) }
+        : { issues: [{ message: "no number", path: ["n"] }] },
   },
 };
 const counted = defineSignal<number, string>("counted", { schema: number });
@@ -202,7 +212,7 @@ test("a message that no wait took stays for the next one", async (t) => {
   await waitsFor(stent, handle.id);
   await handle.signal("b", 1);
   await handle.signal("a", 2);
-  assert.deepEqual((await handle.result(limit) as unknown[]).toSorted(), [1, 2, "a", "b"]);
+  assert.deepEqual(((await handle.result(limit)) as unknown[]).toSorted(), [1, 2, "a", "b"]);
 });
 
 test("a message is delivered as it was when it was sent, and undefined too", async (t) => {
@@ -217,17 +227,20 @@ test("a message is delivered as it was when it was sent, and undefined too", asy
   assert.deepEqual(await handle.result(limit), [{ n: 1 }, undefined, null]);
 });
 
-const pingPong = workflow("signals.pingPong", function* (other: string, turns: number, begins: boolean): Flow<number> {
-  let n = 0;
-  if (begins) yield* sendSignal(other, "ball", 0);
-  while (n < turns) {
-    const ball = yield* signal<number>("ball");
-    n += 1;
-    if (begins && n === turns) break;
-    yield* sendSignal(other, "ball", ball + 1);
-  }
-  return n;
-});
+const pingPong = workflow(
+  "signals.pingPong",
+  function* (other: string, turns: number, begins: boolean): Flow<number> {
+    let n = 0;
+    if (begins) yield* sendSignal(other, "ball", 0);
+    while (n < turns) {
+      const ball = yield* signal<number>("ball");
+      n += 1;
+      if (begins && n === turns) break;
+      yield* sendSignal(other, "ball", ball + 1);
+    }
+    return n;
+  },
+);
 
 test("two workflows exchange messages as often as they like", async (t) => {
   const stent = await serving(t);
@@ -241,9 +254,16 @@ test("each of many messages, sent at once from two processes' worth of clients, 
   const stent = await stentOn(t, file);
   const other = await stentOn(t, file, { serve: false });
   const handle = await stent.dispatch(takes, [200]);
-  await Promise.all(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? stent : other).sendSignal(handle.id, "m", i)));
+  await Promise.all(
+    Array.from({ length: 200 }, (_, i) =>
+      (i % 2 === 0 ? stent : other).sendSignal(handle.id, "m", i),
+    ),
+  );
   const got = (await handle.result(limit)) as number[];
-  assert.deepEqual(got.toSorted((a, b) => a - b), Array.from({ length: 200 }, (_, i) => i));
+  assert.deepEqual(
+    got.toSorted((a, b) => a - b),
+    Array.from({ length: 200 }, (_, i) => i),
+  );
 });
 
 const childWaits = workflow("signals.childWaits", function* (): Flow<unknown> {

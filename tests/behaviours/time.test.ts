@@ -1,6 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { all, activity, call, InvalidDurationError, map, now, parseDuration, random, run, sleep, sleepUntil, uuid, workflow, type Flow } from "stentjs";
+import {
+  all,
+  activity,
+  call,
+  InvalidDurationError,
+  map,
+  now,
+  parseDuration,
+  random,
+  run,
+  sleep,
+  sleepUntil,
+  uuid,
+  workflow,
+  type Flow,
+} from "stentjs";
 import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "20s" };
@@ -37,7 +52,9 @@ test("a sleep waits only its remainder after a restart", async (t) => {
   const first = await stentOn(t, file);
   const before = performance.now();
   const handle = await first.dispatch(naps, [600]);
-  await until("it sleeps", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "sleep"));
+  await until("it sleeps", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "sleep"),
+  );
   await first.close();
   const second = await stentOn(t, file);
   const slept = (await second.waitFor(handle.id, limit)).unwrap() as number;
@@ -49,7 +66,9 @@ test("a sleeper wakes on a worker whatever the tags of the one that began it", a
   const file = databaseFile(t);
   const first = await stentOn(t, file, { serve: { tags: ["gpu"] } });
   const handle = await first.dispatch(naps, [100]);
-  await until("it sleeps", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "sleep"));
+  await until("it sleeps", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "sleep"),
+  );
   await first.close();
   const second = await stentOn(t, file, { serve: { tags: ["cpu"] } });
   await second.waitFor(handle.id, limit);
@@ -57,7 +76,10 @@ test("a sleeper wakes on a worker whatever the tags of the one that began it", a
 
 test("a sleeping workflow holds no slot", async (t) => {
   const stent = await serving(t, { serve: { maxConcurrency: 1 } });
-  const sleepers = await stent.dispatchMany(naps, Array.from({ length: 20 }, () => [150] as [number]));
+  const sleepers = await stent.dispatchMany(
+    naps,
+    Array.from({ length: 20 }, () => [150] as [number]),
+  );
   const before = performance.now();
   await Promise.all(sleepers.map((handle) => handle.result(limit)));
   assert.ok(performance.now() - before < 1_000, `${performance.now() - before}`);
@@ -66,7 +88,10 @@ test("a sleeping workflow holds no slot", async (t) => {
 test("2,000 sleepers that are due at once all go on within five seconds", async (t) => {
   const stent = await serving(t);
   const at = Date.now() + 1_500;
-  const handles = await stent.dispatchMany(until50, Array.from({ length: 2_000 }, () => [at, false] as [number, boolean]));
+  const handles = await stent.dispatchMany(
+    until50,
+    Array.from({ length: 2_000 }, () => [at, false] as [number, boolean]),
+  );
   const ends = await Promise.all(handles.map((handle) => handle.result(limit)));
   assert.ok(ends.every((end) => end >= at));
   assert.ok(Math.max(...ends) - at < 5_000, `${Math.max(...ends) - at}`);
@@ -87,7 +112,12 @@ test("parallel sleeps run at the same time", async (t) => {
 let closures = 0;
 const touch = activity("time.touch", async () => undefined);
 const facts = workflow("time.facts", function* (): Flow<unknown> {
-  const before = [yield* now(), yield* random(), yield* uuid(), yield* run("closure", () => (closures += 1))];
+  const before = [
+    yield* now(),
+    yield* random(),
+    yield* uuid(),
+    yield* run("closure", () => (closures += 1)),
+  ];
   yield* sleep(20);
   yield* call(touch);
   const after = [yield* now(), yield* random(), yield* uuid()];
@@ -108,11 +138,39 @@ test("now, random, uuid and run are the same in every replay", async (t) => {
 });
 
 test("bad durations are InvalidDurationErrors that name the text", async (t) => {
-  for (const bad of ["", " 1s", "1s ", "-1s", "1 s", "1x", "s", "1s1", "1..5s", "1e3s", "Infinity", "NaN", "1,5s", "x".repeat(100), "101000w"]) {
+  for (const bad of [
+    "",
+    " 1s",
+    "1s ",
+    "-1s",
+    "1 s",
+    "1x",
+    "s",
+    "1s1",
+    "1..5s",
+    "1e3s",
+    "Infinity",
+    "NaN",
+    "1,5s",
+    "x".repeat(100),
+    "101000w",
+  ]) {
     assert.throws(() => parseDuration(bad), InvalidDurationError, bad);
     assert.throws(() => sleep(bad), InvalidDurationError, bad);
   }
-  for (const bad of [NaN, Infinity, -1, 4e15, undefined, null, true, {}, [], { hours: -1 }, { hour: 1 }] as never[]) {
+  for (const bad of [
+    NaN,
+    Infinity,
+    -1,
+    4e15,
+    undefined,
+    null,
+    true,
+    {},
+    [],
+    { hours: -1 },
+    { hour: 1 },
+  ] as never[]) {
     assert.throws(() => parseDuration(bad), InvalidDurationError, JSON.stringify(bad));
   }
   assert.equal(parseDuration("1h30m0.5s"), 5_400_500);

@@ -19,7 +19,15 @@ import {
   type Logger,
   type MetricsRecorder,
 } from "stentjs";
-import { aborted, databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  aborted,
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+} from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
 
@@ -35,10 +43,14 @@ const held = activity("workers.held", async (key: string) => {
   starts.push(key);
   return gate(key).passed;
 });
-const heldOnce = activity("workers.heldOnce", { retry: { maxAttempts: 1 } }, async (key: string) => {
-  starts.push(key);
-  return gate(key).passed;
-});
+const heldOnce = activity(
+  "workers.heldOnce",
+  { retry: { maxAttempts: 1 } },
+  async (key: string) => {
+    starts.push(key);
+    return gate(key).passed;
+  },
+);
 const listens = activity("workers.listens", async (key: string) => {
   starts.push(key);
   if (starts.filter((each) => each === key).length > 1) return "second start";
@@ -47,15 +59,19 @@ const listens = activity("workers.listens", async (key: string) => {
   throw reason;
 });
 const reasons = new Map<string, unknown>();
-const steps = workflow("workers.steps", function* (which: "held" | "heldOnce" | "listens", key: string, queue?: string): Flow<unknown> {
-  const fn = { held, heldOnce, listens }[which];
-  const first = yield* call(queue === undefined ? fn : fn.with({ queue }), key);
-  return [first, yield* call(echo, "then")];
-});
+const steps = workflow(
+  "workers.steps",
+  function* (which: "held" | "heldOnce" | "listens", key: string, queue?: string): Flow<unknown> {
+    const fn = { held, heldOnce, listens }[which];
+    const first = yield* call(queue === undefined ? fn : fn.with({ queue }), key);
+    return [first, yield* call(echo, "then")];
+  },
+);
 const waits = workflow("workers.waits", function* (): Flow<unknown> {
   return yield* signal("go");
 });
-const started = (key: string): Promise<unknown> => until(`${key} starts`, () => starts.includes(key));
+const started = (key: string): Promise<unknown> =>
+  until(`${key} starts`, () => starts.includes(key));
 
 // ── drain ──
 
@@ -68,7 +84,10 @@ test("a drain waits for what runs, and claims nothing more", async (t) => {
   await started("drained");
   stent.requestWorkerDrain(lifecycle);
   assert.equal(lifecycle.state, "draining");
-  assert.deepEqual(stent.workerStatusOverview().workers.map((each) => each.state), ["draining"]);
+  assert.deepEqual(
+    stent.workerStatusOverview().workers.map((each) => each.state),
+    ["draining"],
+  );
   const later = await stent.dispatch(echo, [1]);
   gate("drained").open("well");
   await done;
@@ -132,7 +151,10 @@ for (const queue of [undefined, "far"]) {
     await first.close();
     const second = await stentOn(t, file);
     const result = await second.waitFor(handle.id, limit);
-    assert.ok(!result.ok && result.error instanceof LeaseLostError, String(result.ok ? result.value : result.error.stack));
+    assert.ok(
+      !result.ok && result.error instanceof LeaseLostError,
+      String(result.ok ? result.value : result.error.stack),
+    );
     assert.equal(starts.filter((each) => each === key).length, 1);
     gate(key).open(1);
   });
@@ -172,7 +194,9 @@ test("a worker that has nothing to do drains at once, and waiting workflows do n
   const stent = await serving(t, { serve: { drainTimeout: "1h" } });
   for (let i = 0; i < 5; i += 1) {
     const handle = await stent.dispatch(waits, []);
-    await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+    await until("it waits", async () =>
+      (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+    );
   }
   const before = performance.now();
   await stent.close();
@@ -192,7 +216,11 @@ test("a lifecycle goes from starting to ready to draining to stopped", async (t)
   await lifecycle.waitUntilReady();
   await ready;
   assert.equal(lifecycle.state, "ready");
-  assert.deepEqual(stent.workerStatusOverview(), { ready: true, draining: false, workers: [{ name: "named", state: "ready" }] });
+  assert.deepEqual(stent.workerStatusOverview(), {
+    ready: true,
+    draining: false,
+    workers: [{ name: "named", state: "ready" }],
+  });
   lifecycle.requestDrain();
   lifecycle.requestDrain();
   await lifecycle.waitUntilStopped();
@@ -213,11 +241,23 @@ test("closing rejects open waits and what comes later with ClosedError, and twic
   const file = databaseFile(t);
   const stent = await stentOn(t, file);
   const handle = await stent.dispatch(waits, []);
-  const open = [rejection(handle.result()), rejection(stent.waitFor(handle.id)), rejection(handle.wait({ timeout: "1h" }))];
-  await until("it waits", async () => (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"));
+  const open = [
+    rejection(handle.result()),
+    rejection(stent.waitFor(handle.id)),
+    rejection(handle.wait({ timeout: "1h" })),
+  ];
+  await until("it waits", async () =>
+    (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
+  );
   await Promise.all([stent.close(), stent.close()]);
   for (const error of await Promise.all(open)) assert.ok(error instanceof ClosedError);
-  for (const ask of [() => stent.dispatch(waits, []), () => handle.state(), () => handle.result(), () => stent.serve(), () => stent.waitUntilReady()]) {
+  for (const ask of [
+    () => stent.dispatch(waits, []),
+    () => handle.state(),
+    () => handle.result(),
+    () => stent.serve(),
+    () => stent.waitUntilReady(),
+  ]) {
     await assert.rejects(ask, ClosedError);
   }
   await stent.close();
@@ -243,7 +283,16 @@ test("several workers on one file share the work, each step is done once", async
   const file = databaseFile(t);
   const stents = [await stentOn(t, file), await stentOn(t, file), await stentOn(t, file)] as const;
   ran.clear();
-  const handles = (await Promise.all(stents.map((stent, n) => stent.dispatchMany(shared, Array.from({ length: 20 }, (_, i) => [`${n}-${i}`] as [string]))))).flat();
+  const handles = (
+    await Promise.all(
+      stents.map((stent, n) =>
+        stent.dispatchMany(
+          shared,
+          Array.from({ length: 20 }, (_, i) => [`${n}-${i}`] as [string]),
+        ),
+      ),
+    )
+  ).flat();
   await Promise.all(handles.map((handle) => handle.result(limit)));
   assert.equal(ran.size, 60 * 3);
   assert.ok([...ran.values()].every((n) => n === 1));
@@ -265,7 +314,10 @@ test("a wait in another client ends within milliseconds of the end", async (t) =
   assert.equal(await client.run(echo, [0]), 0);
   const before = performance.now();
   for (let i = 0; i < 10; i += 1) await client.run(echo, [i]);
-  assert.ok((performance.now() - before) / 10 < 150, `${(performance.now() - before) / 10} ms each`);
+  assert.ok(
+    (performance.now() - before) / 10 < 150,
+    `${(performance.now() - before) / 10} ms each`,
+  );
   await worker.close();
 });
 
@@ -306,7 +358,11 @@ test("a worker leaves alone what it has no code for, and the rest is not held up
   const registry = new FunctionRegistry();
   registry.register(echo);
   const client = await stentOn(t, file, { serve: false });
-  const unknown = await client.dispatchMany(lastOne, Array.from({ length: 60 }, (_, i) => [`unknown ${i}`] as [string]), { priority: 5 });
+  const unknown = await client.dispatchMany(
+    lastOne,
+    Array.from({ length: 60 }, (_, i) => [`unknown ${i}`] as [string]),
+    { priority: 5 },
+  );
   const known = await client.dispatch(echo, [1]);
   const worker = await stentOn(t, file, { serve: true, stent: { registry } });
   assert.equal(await known.result(limit), 1);
@@ -321,7 +377,11 @@ test("a task of a function that its workflow's worker does not have waits for on
   registry.register(lastOne);
   const first = await stentOn(t, file, { stent: { registry } });
   const handle = await first.dispatch(lastOne, ["elsewhere"]);
-  await until("the task waits", async () => (await first.listTasks({ execution: handle.id, state: "pending" })).items.length === 1);
+  await until(
+    "the task waits",
+    async () =>
+      (await first.listTasks({ execution: handle.id, state: "pending" })).items.length === 1,
+  );
   gate("elsewhere").open("there");
   await stentOn(t, file);
   assert.equal(await handle.result(limit), "there");
@@ -342,8 +402,17 @@ for (const [how, hook] of [
 ] as const) {
   test(`hooks that ${how} do nothing to the work`, async (t) => {
     const logger: Logger = { debug: hook, info: hook, warn: hook, error: hook };
-    const metrics: MetricsRecorder = { taskClaimed: hook, taskCompleted: hook, taskFailed: hook, deadLettered: hook, leaseRenewed: hook };
-    const stent = await serving(t, { serve: { leaseDuration: 300, heartbeatInterval: 20 }, stent: { logger, metrics } });
+    const metrics: MetricsRecorder = {
+      taskClaimed: hook,
+      taskCompleted: hook,
+      taskFailed: hook,
+      deadLettered: hook,
+      leaseRenewed: hook,
+    };
+    const stent = await serving(t, {
+      serve: { leaseDuration: 300, heartbeatInterval: 20 },
+      stent: { logger, metrics },
+    });
     ran.clear();
     await stent.run(shared, [how]);
     await assert.rejects(stent.run(fails, []), /failed/);
@@ -352,9 +421,13 @@ for (const [how, hook] of [
     await stent.run(sleeps, []);
   });
 }
-const fails = activity("workers.fails", { retry: { maxAttempts: 2, initialDelay: 1 } }, async () => {
-  throw new Error("failed");
-});
+const fails = activity(
+  "workers.fails",
+  { retry: { maxAttempts: 2, initialDelay: 1 } },
+  async () => {
+    throw new Error("failed");
+  },
+);
 const sleeps = workflow("workers.sleeps", function* (): Flow<void> {
   yield* sleep(60);
 });
@@ -373,16 +446,23 @@ test("metrics are told of claims, completions and failures, with the worker's id
     deadLettered: note("dead"),
     leaseRenewed: note("lease"),
   };
-  const stent = await serving(t, { serve: { workerId: "w1", leaseDuration: 300, heartbeatInterval: 10 }, stent: { metrics } });
+  const stent = await serving(t, {
+    serve: { workerId: "w1", leaseDuration: 300, heartbeatInterval: 10 },
+    stent: { metrics },
+  });
   await stent.run(echo, [1], { queue: "q" });
   await stent.run(lastEcho, []);
   await assert.rejects(stent.run(fails, []));
   await until("the lease was renewed", () => events.some(([name]) => name === "lease"));
   await until("it is a dead letter", () => events.some(([name]) => name === "dead"));
-  const of = (name: string): object[] => events.filter(([each]) => each === name).map(([, event]) => event);
+  const of = (name: string): object[] =>
+    events.filter(([each]) => each === name).map(([, event]) => event);
   assert.equal(of("claimed").length, 4);
   assert.equal(of("completed").length, 2);
-  assert.deepEqual(of("failed").map((event) => (event as { retrying: boolean }).retrying), [true, false]);
+  assert.deepEqual(
+    of("failed").map((event) => (event as { retrying: boolean }).retrying),
+    [true, false],
+  );
   assert.ok(events.every(([, event]) => (event as { workerId: string }).workerId === "w1"));
   assert.equal((of("claimed")[0] as { queue: string }).queue, "q");
 });
@@ -409,11 +489,21 @@ test("what this version does not have is refused clearly, and so are wrong optio
   await assert.rejects(Stent.open({ backend, notifications: "redis://x" }), NotSupportedError);
   await assert.rejects(Stent.open({ backend, dev: true }), NotSupportedError);
   await assert.rejects(Stent.open({ backend, middleware: [function* () {}] }), NotSupportedError);
-  await assert.rejects(Stent.open("postgresql://x:secret@localhost/y"), (error: Error) => error instanceof NotSupportedError && !error.message.includes("secret"));
+  await assert.rejects(
+    Stent.open("postgresql://x:secret@localhost/y"),
+    (error: Error) => error instanceof NotSupportedError && !error.message.includes("secret"),
+  );
   await assert.rejects(Stent.open({ backend, serializer: "xml" as never }), TypeError);
   await assert.rejects(Stent.open({ backend, nonsense: 1 } as never), /nonsense/);
   const stent = await serving(t, { serve: false });
-  for (const bad of [{ maxConcurrency: 0 }, { maxConcurrency: 1.5 }, { queues: [""] }, { leaseDuration: 0 }, { heartbeatInterval: "2m", leaseDuration: "1m" }, { nonsense: 1 }]) {
+  for (const bad of [
+    { maxConcurrency: 0 },
+    { maxConcurrency: 1.5 },
+    { queues: [""] },
+    { leaseDuration: 0 },
+    { heartbeatInterval: "2m", leaseDuration: "1m" },
+    { nonsense: 1 },
+  ]) {
     await assert.rejects(stent.serve(bad as never), JSON.stringify(bad));
   }
   assert.equal(await stent.dispatch(echo, [1]).then((handle) => handle.id.length > 5), true);

@@ -3,46 +3,78 @@ import { describe } from "node:test";
 import type { ClaimedTask, Transition } from "../../src/store/store.ts";
 import { assertPart } from "../support/assert-part.ts";
 import type { ConformanceBackend } from "./backend.ts";
-import { again, change, completed, entry, failed, newTask, park, scene, taskOutcome, type Held, type Scene } from "./scene.ts";
+import {
+  again,
+  change,
+  completed,
+  entry,
+  failed,
+  newTask,
+  park,
+  scene,
+  taskOutcome,
+  type Held,
+  type Scene,
+} from "./scene.ts";
 
 /** Tasks of calls, and the items of maps. */
 export function mapConformance(backend: ConformanceBackend): void {
   describe("the outcome of a task", () => {
-    scene(backend, "waits for its execution, wakes it, and takes the task out of the queue (I4)", async (one) => {
-      const session = await one.register();
-      const held = await one.calling(session);
-      const task = await one.claimTask(session);
-      const done = { kind: "completed", value: "v", records: "r" } as const;
-      await one.outcome(session, task, done);
-      assert.equal(await one.count("tasks"), 0);
-      const again = await one.claimOne(session);
-      const [arrival] = await one.arrivals(held.id);
-      assertPart(arrival, { seq: 1, kind: "outcome", status: 1, value: "v", records: "r", attempt: 1, failures: 0 });
-      await one.end(again, { arrived: [arrival?.key ?? 0], changes: [change(1, 1)] });
-      assert.deepEqual(await one.arrivals(held.id), []);
-    });
+    scene(
+      backend,
+      "waits for its execution, wakes it, and takes the task out of the queue (I4)",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.calling(session);
+        const task = await one.claimTask(session);
+        const done = { kind: "completed", value: "v", records: "r" } as const;
+        await one.outcome(session, task, done);
+        assert.equal(await one.count("tasks"), 0);
+        const again = await one.claimOne(session);
+        const [arrival] = await one.arrivals(held.id);
+        assertPart(arrival, {
+          seq: 1,
+          kind: "outcome",
+          status: 1,
+          value: "v",
+          records: "r",
+          attempt: 1,
+          failures: 0,
+        });
+        await one.end(again, { arrived: [arrival?.key ?? 0], changes: [change(1, 1)] });
+        assert.deepEqual(await one.arrivals(held.id), []);
+      },
+    );
 
-    scene(backend, "is refused under another claim, from another session, or a second time (I4)", async (one) => {
-      const [a, b] = [await one.register(), await one.register()];
-      await one.calling(a);
-      const task = await one.claimTask(a);
-      assert.equal(await one.outcome(b, task, completed), "refused");
-      assert.equal(await one.outcome(a, { ...task, claim: 2 }, completed), "refused");
-      assert.equal(await one.outcome(a, task, completed), "stored");
-      assert.equal(await one.outcome(a, task, completed), "refused");
-    });
+    scene(
+      backend,
+      "is refused under another claim, from another session, or a second time (I4)",
+      async (one) => {
+        const [a, b] = [await one.register(), await one.register()];
+        await one.calling(a);
+        const task = await one.claimTask(a);
+        assert.equal(await one.outcome(b, task, completed), "refused");
+        assert.equal(await one.outcome(a, { ...task, claim: 2 }, completed), "refused");
+        assert.equal(await one.outcome(a, task, completed), "stored");
+        assert.equal(await one.outcome(a, task, completed), "refused");
+      },
+    );
 
-    scene(backend, "of a session that was found dead is refused, and the task begins again elsewhere (I3)", async (one) => {
-      const dead = await one.register();
-      await one.calling(dead);
-      const task = await one.claimTask(dead);
-      const live = await one.dies(dead);
-      assert.equal(await one.outcome(dead, task, completed), "refused");
-      const second = await one.claimTask(live);
-      assertPart(second, { key: task.key, claim: 2, attempt: 2, failures: 0, marks: 1 });
-      assert.equal(await one.outcome(live, second, completed), "stored");
-      assert.equal(await one.count("marks"), 0);
-    });
+    scene(
+      backend,
+      "of a session that was found dead is refused, and the task begins again elsewhere (I3)",
+      async (one) => {
+        const dead = await one.register();
+        await one.calling(dead);
+        const task = await one.claimTask(dead);
+        const live = await one.dies(dead);
+        assert.equal(await one.outcome(dead, task, completed), "refused");
+        const second = await one.claimTask(live);
+        assertPart(second, { key: task.key, claim: 2, attempt: 2, failures: 0, marks: 1 });
+        assert.equal(await one.outcome(live, second, completed), "stored");
+        assert.equal(await one.count("marks"), 0);
+      },
+    );
 
     scene(backend, "of what nobody waits for any more is refused", async (one) => {
       const session = await one.register();
@@ -76,12 +108,21 @@ export function mapConformance(backend: ConformanceBackend): void {
         const task = await one.claimTask(session, { limit: 3 });
         for (const { item } of task.items) {
           assert.equal((await one.arrivals(held.id)).length, 0);
-          await one.outcome(session, task, { kind: "completed", value: `out-${item}`, records: undefined }, item, false);
+          await one.outcome(
+            session,
+            task,
+            { kind: "completed", value: `out-${item}`, records: undefined },
+            item,
+            false,
+          );
           left -= 1;
         }
       }
       assertPart(await one.arrivals(held.id), [{ kind: "map", seq: 1, status: 1 }]);
-      assert.deepEqual((await one.store.items(held.execution, 1, 1)).map((row) => row.value), Array.from({ length: 7 }, (_, item) => `out-${item}`));
+      assert.deepEqual(
+        (await one.store.items(held.execution, 1, 1)).map((row) => row.value),
+        Array.from({ length: 7 }, (_, item) => `out-${item}`),
+      );
       assert.equal((await one.count("tasks")) + (await one.count("fanouts")), 0);
     });
 
@@ -100,19 +141,25 @@ export function mapConformance(backend: ConformanceBackend): void {
       await one.outcome(session, task, completed, 0, false);
       await one.outcome(session, task, completed, 0, false);
       await one.outcome(session, task, failed, 0, false);
-      assertPart(await one.query("select left, failed from stent_fanouts"), [{ left: 2, failed: 0 }]);
+      assertPart(await one.query("select left, failed from stent_fanouts"), [
+        { left: 2, failed: 0 },
+      ]);
       assertPart((await one.store.items(held.execution, 1, 1))[0], { status: 1, value: "done" });
     });
 
-    scene(backend, "loses no item whose outcome is stored after the one that was called the last", async (one) => {
-      const session = await one.register();
-      const held = await one.mapping(session, 3);
-      const task = await one.claimTask(session);
-      await one.outcome(session, task, completed, 0, false);
-      await one.outcome(session, task, completed, 2, true);
-      assert.equal(await one.outcome(session, task, completed, 1, false), "stored");
-      assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
-    });
+    scene(
+      backend,
+      "loses no item whose outcome is stored after the one that was called the last",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.mapping(session, 3);
+        const task = await one.claimTask(session);
+        await one.outcome(session, task, completed, 0, false);
+        await one.outcome(session, task, completed, 2, true);
+        assert.equal(await one.outcome(session, task, completed, 1, false), "stored");
+        assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
+      },
+    );
 
     scene(backend, "puts an item apart for its retry, and its range goes on", async (one) => {
       const session = await one.register();
@@ -124,7 +171,13 @@ export function mapConformance(backend: ConformanceBackend): void {
       assert.deepEqual((await one.claim(session)).tasks, []);
       one.clock.advance(50);
       const apart = await one.claimTask(session);
-      assertPart(apart, { apart: true, path: "1.1", attempt: 2, failures: 1, items: [{ item: 1, input: "in-1" }] });
+      assertPart(apart, {
+        apart: true,
+        path: "1.1",
+        attempt: 2,
+        failures: 1,
+        items: [{ item: 1, input: "in-1" }],
+      });
       await one.outcome(session, apart, again(50), 1);
       one.clock.advance(50);
       const third = await one.claimTask(session);
@@ -142,7 +195,13 @@ export function mapConformance(backend: ConformanceBackend): void {
       const live = await one.dies(dead);
       assert.equal(await one.outcome(dead, task, completed, 3), "refused");
       const { tasks } = await one.claim(live);
-      assert.deepEqual(tasks.map((task) => [task.apart, task.items.map(({ item }) => item)]), [[true, [2]], [false, [0, 3, 4]]].toReversed());
+      assert.deepEqual(
+        tasks.map((task) => [task.apart, task.items.map(({ item }) => item)]),
+        [
+          [true, [2]],
+          [false, [0, 3, 4]],
+        ].toReversed(),
+      );
       await one.commit(...tasks.flatMap((task) => outcomesOf(live, task)));
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
     });
@@ -162,31 +221,48 @@ export function mapConformance(backend: ConformanceBackend): void {
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
     });
 
-    scene(backend, "with a bound counts an item that waits for its retry as in flight", async (one) => {
-      const session = await one.register();
-      await one.mapping(session, 4, { tolerated: 0, released: 1 });
-      await one.outcome(session, await one.claimTask(session), again(50), 0);
-      assert.deepEqual((await one.claim(session)).tasks, []);
-    });
+    scene(
+      backend,
+      "with a bound counts an item that waits for its retry as in flight",
+      async (one) => {
+        const session = await one.register();
+        await one.mapping(session, 4, { tolerated: 0, released: 1 });
+        await one.outcome(session, await one.claimTask(session), again(50), 0);
+        assert.deepEqual((await one.claim(session)).tasks, []);
+      },
+    );
 
-    scene(backend, "fails at the first failure that counts; what runs is told, the rest is never started", async (one) => {
-      const session = await one.register();
-      const held = await one.mapping(session, 6, { tolerated: 0, released: 4 });
-      const [a, b] = [await one.claimTask(session, { limit: 2 }), await one.claimTask(session, { limit: 1 })];
-      await one.outcome(session, a, failed, 0, false);
-      assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2, value: "error" }]);
-      assert.deepEqual(one.hints.stopped.toSorted((x, y) => x - y), [a.key, b.key].toSorted((x, y) => x - y));
-      assert.equal((await one.count("tasks")) + (await one.count("fanouts")), 0);
-      assert.equal(await one.outcome(session, b, failed, 2), "refused");
-      assert.equal((await one.arrivals(held.id)).length, 1);
-    });
+    scene(
+      backend,
+      "fails at the first failure that counts; what runs is told, the rest is never started",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.mapping(session, 6, { tolerated: 0, released: 4 });
+        const [a, b] = [
+          await one.claimTask(session, { limit: 2 }),
+          await one.claimTask(session, { limit: 1 }),
+        ];
+        await one.outcome(session, a, failed, 0, false);
+        assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2, value: "error" }]);
+        assert.deepEqual(
+          one.hints.stopped.toSorted((x, y) => x - y),
+          [a.key, b.key].toSorted((x, y) => x - y),
+        );
+        assert.equal((await one.count("tasks")) + (await one.count("fanouts")), 0);
+        assert.equal(await one.outcome(session, b, failed, 2), "refused");
+        assert.equal((await one.arrivals(held.id)).length, 1);
+      },
+    );
 
     scene(backend, "fails once when several items fail in one commit", async (one) => {
       const session = await one.register();
       const held = await one.mapping(session, 4, { tolerated: 1 });
       const task = await one.claimTask(session);
       const settled = await one.commit(...outcomesOf(session, task, failed));
-      assert.deepEqual(settled.map((one) => "answer" in one && one.answer), ["stored", "stored", "refused", "refused"]);
+      assert.deepEqual(
+        settled.map((one) => "answer" in one && one.answer),
+        ["stored", "stored", "refused", "refused"],
+      );
       assert.equal((await one.arrivals(held.id)).length, 1);
     });
 
@@ -194,9 +270,15 @@ export function mapConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       const held = await one.mapping(session, 3, { tolerated: 2 });
       const task = await one.claimTask(session);
-      await one.commit(...outcomesOf(session, task, failed).slice(0, 2), ...outcomesOf(session, task).slice(2));
+      await one.commit(
+        ...outcomesOf(session, task, failed).slice(0, 2),
+        ...outcomesOf(session, task).slice(2),
+      );
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
-      assert.deepEqual((await one.store.items(held.execution, 1, 1)).map((row) => row.status), [2, 2, 1]);
+      assert.deepEqual(
+        (await one.store.items(held.execution, 1, 1)).map((row) => row.status),
+        [2, 2, 1],
+      );
     });
 
     scene(backend, "bears any number where that is said", async (one) => {
@@ -206,27 +288,51 @@ export function mapConformance(backend: ConformanceBackend): void {
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
     });
 
-    scene(backend, "keeps what its items leave in counters and state until it ends", async (one) => {
-      const session = await one.register();
-      const held = await one.mapping(session, 2);
-      const task = await one.claimTask(session);
-      await one.outcome(session, task, { kind: "completed", value: "v", records: "r0" }, 0, false);
-      await one.outcome(session, task, { kind: "completed", value: "v", records: "r1" }, 1);
-      const rows = await one.arrivals(held.id);
-      assert.deepEqual(rows.map((row) => [row.kind, row.records]), [["records", "r0"], ["records", "r1"], ["map", undefined]]);
-    });
+    scene(
+      backend,
+      "keeps what its items leave in counters and state until it ends",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.mapping(session, 2);
+        const task = await one.claimTask(session);
+        await one.outcome(
+          session,
+          task,
+          { kind: "completed", value: "v", records: "r0" },
+          0,
+          false,
+        );
+        await one.outcome(session, task, { kind: "completed", value: "v", records: "r1" }, 1);
+        const rows = await one.arrivals(held.id);
+        assert.deepEqual(
+          rows.map((row) => [row.kind, row.records]),
+          [
+            ["records", "r0"],
+            ["records", "r1"],
+            ["map", undefined],
+          ],
+        );
+      },
+    );
 
-    scene(backend, "that is withdrawn is gone with its tasks and what has arrived; its items keep what they have", async (one) => {
-      const session = await one.register();
-      const held = await one.mapping(session, 4);
-      const task = await one.claimTask(session, { limit: 2 });
-      await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0, false);
-      const parent = await woken(one, session, held);
-      await one.stored(parent, { withdrawn: [{ seq: 1, kind: "map" }] });
-      assert.equal(await one.outcome(session, task, completed, 1), "refused");
-      assert.equal((await one.count("tasks")) + (await one.count("fanouts")) + (await one.count("arrivals")), 0);
-      await one.end(parent);
-    });
+    scene(
+      backend,
+      "that is withdrawn is gone with its tasks and what has arrived; its items keep what they have",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.mapping(session, 4);
+        const task = await one.claimTask(session, { limit: 2 });
+        await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0, false);
+        const parent = await woken(one, session, held);
+        await one.stored(parent, { withdrawn: [{ seq: 1, kind: "map" }] });
+        assert.equal(await one.outcome(session, task, completed, 1), "refused");
+        assert.equal(
+          (await one.count("tasks")) + (await one.count("fanouts")) + (await one.count("arrivals")),
+          0,
+        );
+        await one.end(parent);
+      },
+    );
 
     scene(backend, "has ten thousand items", async (one) => {
       const session = await one.register();
@@ -245,7 +351,11 @@ export function mapConformance(backend: ConformanceBackend): void {
       const held = await one.calling(session);
       const task = await one.claimTask(session);
       const parent = await closing(one, session, held);
-      await one.parked(parent, { told: [{ seq: 1, kind: "call" }], knowsCancel: true }, one.now + 30_000);
+      await one.parked(
+        parent,
+        { told: [{ seq: 1, kind: "call" }], knowsCancel: true },
+        one.now + 30_000,
+      );
       assert.deepEqual(one.hints.stopped, [task.key]);
       assertPart(await one.store.held(session), { tasks: [{ key: task.key, cancelled: true }] });
       assert.equal(await one.outcome(session, task, completed), "stored");
@@ -257,53 +367,93 @@ export function mapConformance(backend: ConformanceBackend): void {
       const held = await one.calling(session);
       const task = await one.claimTask(session);
       const parent = await closing(one, session, held);
-      await one.parked(parent, { told: [{ seq: 1, kind: "call" }], knowsCancel: true }, one.now + 30_000);
+      await one.parked(
+        parent,
+        { told: [{ seq: 1, kind: "call" }], knowsCancel: true },
+        one.now + 30_000,
+      );
       await one.outcome(session, task, again(10));
       assert.equal(await one.count("tasks"), 0);
       assertPart(await one.arrivals(held.id), [{ status: 2, value: "error" }]);
     });
 
-    scene(backend, "is not begun again when its worker dies: who waits is told so at once", async (one) => {
-      const dead = await one.register();
-      const held = await one.calling(dead);
-      await one.claimTask(dead);
-      const parent = await closing(one, dead, held);
-      await one.parked(parent, { told: [{ seq: 1, kind: "call" }], knowsCancel: true }, one.now + 30_000);
-      const live = await one.dies(dead);
-      assert.deepEqual((await one.claim(live)).tasks, []);
-      assertPart(await one.arrivals(held.id), [{ status: 2 }]);
-    });
+    scene(
+      backend,
+      "is not begun again when its worker dies: who waits is told so at once",
+      async (one) => {
+        const dead = await one.register();
+        const held = await one.calling(dead);
+        await one.claimTask(dead);
+        const parent = await closing(one, dead, held);
+        await one.parked(
+          parent,
+          { told: [{ seq: 1, kind: "call" }], knowsCancel: true },
+          one.now + 30_000,
+        );
+        const live = await one.dies(dead);
+        assert.deepEqual((await one.claim(live)).tasks, []);
+        assertPart(await one.arrivals(held.id), [{ status: 2 }]);
+      },
+    );
 
-    scene(backend, "and waits for its retry ends at once, and the turn that told it goes on (S3)", async (one) => {
-      const session = await one.register();
-      const held = await one.calling(session);
-      await one.outcome(session, await one.claimTask(session), again(10_000));
-      const parent = await closing(one, session, held);
-      const answer = await one.stored(parent, { told: [{ seq: 1, kind: "call" }], knowsCancel: true }, park(one.now + 30_000));
-      assert.equal(answer.released, false);
-      assertPart(await one.arrivals(held.id), [{ status: 2, value: "error", attempt: 1, failures: 1 }]);
-    });
+    scene(
+      backend,
+      "and waits for its retry ends at once, and the turn that told it goes on (S3)",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.calling(session);
+        await one.outcome(session, await one.claimTask(session), again(10_000));
+        const parent = await closing(one, session, held);
+        const answer = await one.stored(
+          parent,
+          { told: [{ seq: 1, kind: "call" }], knowsCancel: true },
+          park(one.now + 30_000),
+        );
+        assert.equal(answer.released, false);
+        assertPart(await one.arrivals(held.id), [
+          { status: 2, value: "error", attempt: 1, failures: 1 },
+        ]);
+      },
+    );
 
-    scene(backend, "of a map is waited for as far as it has begun, and then it has failed", async (one) => {
-      const session = await one.register();
-      const held = await one.mapping(session, 10, { tolerated: undefined, released: 6 });
-      const [running, other] = [await one.claimTask(session, { limit: 2 }), await one.claimTask(session, { limit: 1 })];
-      await one.outcome(session, running, again(1_000), 0, false);
-      const parent = await closing(one, session, held);
-      await one.parked(parent, { told: [{ seq: 1, kind: "map" }], knowsCancel: true }, one.now + 30_000);
-      assert.equal(await one.count("tasks"), 2);
-      await one.outcome(session, running, completed, 1);
-      assert.deepEqual(await one.arrivals(held.id), []);
-      await one.outcome(session, other, again(5), 2);
-      assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2 }]);
-      assert.deepEqual((await one.store.items(held.execution, 1, 1)).map((row) => row.status), [3, 1, 2, 3, 3, 3, 3, 3, 3, 3]);
-    });
+    scene(
+      backend,
+      "of a map is waited for as far as it has begun, and then it has failed",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.mapping(session, 10, { tolerated: undefined, released: 6 });
+        const [running, other] = [
+          await one.claimTask(session, { limit: 2 }),
+          await one.claimTask(session, { limit: 1 }),
+        ];
+        await one.outcome(session, running, again(1_000), 0, false);
+        const parent = await closing(one, session, held);
+        await one.parked(
+          parent,
+          { told: [{ seq: 1, kind: "map" }], knowsCancel: true },
+          one.now + 30_000,
+        );
+        assert.equal(await one.count("tasks"), 2);
+        await one.outcome(session, running, completed, 1);
+        assert.deepEqual(await one.arrivals(held.id), []);
+        await one.outcome(session, other, again(5), 2);
+        assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2 }]);
+        assert.deepEqual(
+          (await one.store.items(held.execution, 1, 1)).map((row) => row.status),
+          [3, 1, 2, 3, 3, 3, 3, 3, 3, 3],
+        );
+      },
+    );
 
     scene(backend, "of a map of which nothing has begun ends it at once (S3)", async (one) => {
       const session = await one.register();
       const held = await one.mapping(session, 3);
       const parent = await closing(one, session, held);
-      const answer = await one.stored(parent, { told: [{ seq: 1, kind: "map" }], knowsCancel: true }, park(one.now + 30_000));
+      const answer = await one.stored(
+        parent,
+        { told: [{ seq: 1, kind: "map" }], knowsCancel: true },
+        park(one.now + 30_000),
+      );
       assert.equal(answer.released, false);
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2 }]);
     });
@@ -313,7 +463,11 @@ export function mapConformance(backend: ConformanceBackend): void {
       const held = await one.mapping(dead, 4);
       await one.claimTask(dead, { limit: 2 });
       const parent = await closing(one, dead, held);
-      await one.parked(parent, { told: [{ seq: 1, kind: "map" }], knowsCancel: true }, one.now + 30_000);
+      await one.parked(
+        parent,
+        { told: [{ seq: 1, kind: "map" }], knowsCancel: true },
+        one.now + 30_000,
+      );
       const live = await one.dies(dead);
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2 }]);
       assert.deepEqual((await one.claim(live)).tasks, []);
@@ -321,20 +475,36 @@ export function mapConformance(backend: ConformanceBackend): void {
   });
 
   describe("an entry that is asked for again", () => {
-    scene(backend, "moves from its holder into the queue without being there twice (I4, I11)", async (one) => {
-      const session = await one.register();
-      const held = await one.start(session);
-      await one.stored(held, { entries: [entry(1, { here: true, attempt: 1 })] });
-      const retried = change(1, 0, { status: 0, delivery: undefined, value: "error", attempt: 1, failures: 1 });
-      await one.parked(held, { changes: [retried], tasks: [newTask(1, { attempt: 1, failures: 1, delayMs: 100, error: "error" })] });
-      one.clock.advance(100);
-      assertPart(await one.claimTask(session), { attempt: 2, failures: 1 });
-    });
+    scene(
+      backend,
+      "moves from its holder into the queue without being there twice (I4, I11)",
+      async (one) => {
+        const session = await one.register();
+        const held = await one.start(session);
+        await one.stored(held, { entries: [entry(1, { here: true, attempt: 1 })] });
+        const retried = change(1, 0, {
+          status: 0,
+          delivery: undefined,
+          value: "error",
+          attempt: 1,
+          failures: 1,
+        });
+        await one.parked(held, {
+          changes: [retried],
+          tasks: [newTask(1, { attempt: 1, failures: 1, delayMs: 100, error: "error" })],
+        });
+        one.clock.advance(100);
+        assertPart(await one.claimTask(session), { attempt: 2, failures: 1 });
+      },
+    );
   });
 }
 
 function outcomesOf(session: number, task: ClaimedTask, outcome = completed): Transition[] {
-  return task.items.map(({ item }, index) => ({ kind: "task", request: taskOutcome(session, task, outcome, item, index === task.items.length - 1) }));
+  return task.items.map(({ item }, index) => ({
+    kind: "task",
+    request: taskOutcome(session, task, outcome, item, index === task.items.length - 1),
+  }));
 }
 
 /** Its holder again, after a message. */

@@ -63,7 +63,9 @@ export class Scene {
   }
 
   async count(table: string, where = "1 = 1"): Promise<number> {
-    const rows = await this.query<{ count: number }>(`select count(*) as count from stent_${table} where ${where}`);
+    const rows = await this.query<{ count: number }>(
+      `select count(*) as count from stent_${table} where ${where}`,
+    );
     return Number(rows[0]?.count);
   }
 
@@ -79,7 +81,10 @@ export class Scene {
     return settled;
   }
 
-  async one<K extends keyof Transitions>(kind: K, request: Transitions[K]["request"]): Promise<Transitions[K]["answer"]> {
+  async one<K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+  ): Promise<Transitions[K]["answer"]> {
     const [settled] = await this.commit({ kind, request } as unknown as Transition);
     if (settled === undefined || "error" in settled) throw settled?.error;
     return settled.answer as Transitions[K]["answer"];
@@ -111,7 +116,10 @@ export class Scene {
 
   // ── executions ──
 
-  async dispatch(parts: Partial<NewExecution> = {}, options: Partial<Pick<DispatchRequest, "ifExists">> & { readonly adopt?: number } = {}): Promise<Dispatched> {
+  async dispatch(
+    parts: Partial<NewExecution> = {},
+    options: Partial<Pick<DispatchRequest, "ifExists">> & { readonly adopt?: number } = {},
+  ): Promise<Dispatched> {
     const [answer] = await this.one("dispatch", dispatchOf([newExecution(parts)], options));
     assert.ok(answer !== undefined);
     return answer;
@@ -147,21 +155,34 @@ export class Scene {
   // ── claims ──
 
   claim(session: number, parts: Partial<ClaimRequest> = {}): Promise<ClaimAnswer> {
-    return this.one("claim", { session, limit: 100, turns: 100, accepts: () => true, suspects: true, ...parts });
+    return this.one("claim", {
+      session,
+      limit: 100,
+      turns: 100,
+      accepts: () => true,
+      suspects: true,
+      ...parts,
+    });
   }
 
   /** Takes what there is, which is one execution. */
   async claimOne(session: number): Promise<Held & { readonly row: ClaimedExecution }> {
     const { executions, tasks } = await this.claim(session);
     const [row] = executions;
-    assert.ok(row !== undefined && executions.length === 1 && tasks.length === 0, "one execution was to be taken");
+    assert.ok(
+      row !== undefined && executions.length === 1 && tasks.length === 0,
+      "one execution was to be taken",
+    );
     return { ...heldBy(session, row), row };
   }
 
   async claimTask(session: number, parts: Partial<ClaimRequest> = {}): Promise<ClaimedTask> {
     const { tasks } = await this.claim(session, parts);
     const [task] = tasks;
-    assert.ok(task !== undefined && tasks.length === 1, `one task was to be taken, not ${tasks.length}`);
+    assert.ok(
+      task !== undefined && tasks.length === 1,
+      `one task was to be taken, not ${tasks.length}`,
+    );
     return task;
   }
 
@@ -171,7 +192,11 @@ export class Scene {
     return this.one("turn", turnOf(held, parts, next));
   }
 
-  async stored(held: Held, parts: Parts, next: Next = hold): Promise<Extract<TurnAnswer, { kind: "stored" }>> {
+  async stored(
+    held: Held,
+    parts: Parts,
+    next: Next = hold,
+  ): Promise<Extract<TurnAnswer, { kind: "stored" }>> {
     const answer = await this.turn(held, parts, next);
     assert.ok(answer.kind === "stored", `the turn was refused: ${JSON.stringify(answer)}`);
     return answer;
@@ -182,7 +207,12 @@ export class Scene {
     assert.equal(released, true, "it was to be let go");
   }
 
-  async end(held: Held, parts: Parts = {}, state: "completed" | "failed" | "cancelled" | "timed_out" = "completed", failedBy?: number): Promise<void> {
+  async end(
+    held: Held,
+    parts: Parts = {},
+    state: "completed" | "failed" | "cancelled" | "timed_out" = "completed",
+    failedBy?: number,
+  ): Promise<void> {
     await this.stored(held, parts, ended(state, { failedBy }));
   }
 
@@ -194,28 +224,61 @@ export class Scene {
   }
 
   /** An execution that has a map under way. */
-  async mapping(session: number, items: number, parts: { readonly tolerated?: number | undefined; readonly released?: number } = { tolerated: 0 }): Promise<Held> {
+  async mapping(
+    session: number,
+    items: number,
+    parts: { readonly tolerated?: number | undefined; readonly released?: number } = {
+      tolerated: 0,
+    },
+  ): Promise<Held> {
     const held = await this.start(session);
     const released = parts.released ?? items;
     await this.parked(held, {
-      entries: [entry(1, { kind: "map", name: "work", options: JSON.stringify(parts.tolerated === 0 ? {} : { tolerated: parts.tolerated ?? null }) })],
-      fanouts: [{ seq: 1, inputs: Array.from({ length: items }, (_, item) => `in-${item}`), tolerated: parts.tolerated, released }],
+      entries: [
+        entry(1, {
+          kind: "map",
+          name: "work",
+          options: JSON.stringify(
+            parts.tolerated === 0 ? {} : { tolerated: parts.tolerated ?? null },
+          ),
+        }),
+      ],
+      fanouts: [
+        {
+          seq: 1,
+          inputs: Array.from({ length: items }, (_, item) => `in-${item}`),
+          tolerated: parts.tolerated,
+          released,
+        },
+      ],
       tasks: [newTask(1, { itemFrom: 0, itemTo: released })],
     });
     return held;
   }
 
   /** A parent that waits for a child. */
-  async family(session: number, child: Partial<NewChild> = {}): Promise<{ readonly parent: Held; readonly child: string }> {
+  async family(
+    session: number,
+    child: Partial<NewChild> = {},
+  ): Promise<{ readonly parent: Held; readonly child: string }> {
     const parent = await this.start(session);
     const one = newChild(1, `${parent.id}/1/1`, child);
-    await this.parked(parent, { entries: [entry(1, { kind: "child", name: "flow" })], children: [one] });
+    await this.parked(parent, {
+      entries: [entry(1, { kind: "child", name: "flow" })],
+      children: [one],
+    });
     return { parent, child: one.id };
   }
 
   // ── tasks ──
 
-  outcome(session: number, task: ClaimedTask, outcome: TaskOutcome["outcome"], item?: number, last = true): Promise<"stored" | "refused"> {
+  outcome(
+    session: number,
+    task: ClaimedTask,
+    outcome: TaskOutcome["outcome"],
+    item?: number,
+    last = true,
+  ): Promise<"stored" | "refused"> {
     return this.one("task", taskOutcome(session, task, outcome, item, last));
   }
 
@@ -225,21 +288,36 @@ export class Scene {
 
   // ── messages ──
 
-  signal(executionId: string, payload: string, parts: Partial<SignalRequest> = {}): Promise<string> {
+  signal(
+    executionId: string,
+    payload: string,
+    parts: Partial<SignalRequest> = {},
+  ): Promise<string> {
     return this.one("signal", { executionId, name: "go", payload, dedupe: undefined, ...parts });
   }
 
-  cancel(executionId: string, parts: { readonly force?: boolean; readonly reason?: string } = {}): Promise<string> {
+  cancel(
+    executionId: string,
+    parts: { readonly force?: boolean; readonly reason?: string } = {},
+  ): Promise<string> {
     return this.one("cancel", { executionId, reason: parts.reason, force: parts.force ?? false });
   }
 
-  retry(executionId: string, from: "failure" | "start" = "failure", force = false): Promise<Transitions["retry"]["answer"]> {
+  retry(
+    executionId: string,
+    from: "failure" | "start" = "failure",
+    force = false,
+  ): Promise<Transitions["retry"]["answer"]> {
     return this.one("retry", { executionId, from, force });
   }
 }
 
 /** A test over a new database of that backend; every invariant is checked at its end. */
-export function scene(backend: ConformanceBackend, title: string, act: (scene: Scene) => Promise<void>): void {
+export function scene(
+  backend: ConformanceBackend,
+  title: string,
+  act: (scene: Scene) => Promise<void>,
+): void {
   test(title, async () => {
     const clock = new ManualClock();
     const database = await backend.open({ clock, failures });
@@ -270,12 +348,22 @@ export function ended(
   parts: { readonly failedBy?: number | undefined; readonly deadLetter?: string } = {},
 ): Next {
   const { failedBy, deadLetter } = parts;
-  const letter = deadLetter === undefined ? undefined : { task: deadLetter, seq: 1, item: -1, reason: "failed", error: "why", record: "{}" };
+  const letter =
+    deadLetter === undefined
+      ? undefined
+      : { task: deadLetter, seq: 1, item: -1, reason: "failed", error: "why", record: "{}" };
   return { kind: "end", end: { state, result: `result ${state}`, failedBy, deadLetter: letter } };
 }
 
 export function heldBy(session: number, row: ClaimedExecution): Held {
-  return { session, claim: row.claim, execution: row.key, id: row.id, run: row.run, wakeSeq: row.wakeSeq };
+  return {
+    session,
+    claim: row.claim,
+    execution: row.key,
+    id: row.id,
+    run: row.run,
+    wakeSeq: row.wakeSeq,
+  };
 }
 
 /** Seconds since nothing in particular: what stands in rows that no test looks at. */
@@ -298,8 +386,15 @@ export function newExecution(parts: Partial<NewExecution> = {}): NewExecution {
   };
 }
 
-export function dispatchOf(executions: readonly NewExecution[], options: Partial<Pick<DispatchRequest, "ifExists">> & { readonly adopt?: number } = {}): DispatchRequest {
-  return { executions, ifExists: options.ifExists ?? "reject", adopt: executions.map(() => options.adopt) };
+export function dispatchOf(
+  executions: readonly NewExecution[],
+  options: Partial<Pick<DispatchRequest, "ifExists">> & { readonly adopt?: number } = {},
+): DispatchRequest {
+  return {
+    executions,
+    ifExists: options.ifExists ?? "reject",
+    adopt: executions.map(() => options.adopt),
+  };
 }
 
 export function newChild(seq: number, id: string, parts: Partial<NewChild> = {}): NewChild {
@@ -331,8 +426,23 @@ export function entry(seq: number, parts: Partial<NewEntry> = {}): NewEntry {
 }
 
 /** An outcome that is delivered. */
-export function change(seq: number, delivery: number, parts: Partial<EntryChange> = {}): EntryChange {
-  return { seq, status: 1, value: "value", delivery, startedAt: some, endedAt: some, attempt: 1, failures: 0, here: false, ...parts };
+export function change(
+  seq: number,
+  delivery: number,
+  parts: Partial<EntryChange> = {},
+): EntryChange {
+  return {
+    seq,
+    status: 1,
+    value: "value",
+    delivery,
+    startedAt: some,
+    endedAt: some,
+    attempt: 1,
+    failures: 0,
+    here: false,
+    ...parts,
+  };
 }
 
 export function newTask(seq: number, parts: Partial<NewTask> = {}): NewTask {
@@ -381,7 +491,11 @@ export function turnOf(held: Held, parts: Parts, next: Next = hold): TurnRequest
   };
 }
 
-export const completed: TaskOutcome["outcome"] = { kind: "completed", value: "done", records: undefined };
+export const completed: TaskOutcome["outcome"] = {
+  kind: "completed",
+  value: "done",
+  records: undefined,
+};
 export const failed: TaskOutcome["outcome"] = { kind: "failed", value: "error" };
 
 export function again(delayMs: number): TaskOutcome["outcome"] {
@@ -389,7 +503,23 @@ export function again(delayMs: number): TaskOutcome["outcome"] {
 }
 
 /** How an attempt of that task ended; failures are counted as a worker does. */
-export function taskOutcome(session: number, task: ClaimedTask, outcome: TaskOutcome["outcome"], item?: number, last = true): TaskOutcome {
+export function taskOutcome(
+  session: number,
+  task: ClaimedTask,
+  outcome: TaskOutcome["outcome"],
+  item?: number,
+  last = true,
+): TaskOutcome {
   const failures = task.failures + (outcome.kind === "completed" ? 0 : 1);
-  return { session, claim: task.claim, task: task.key, item, last, outcome, attempt: task.attempt, failures, startedAt: some };
+  return {
+    session,
+    claim: task.claim,
+    task: task.key,
+    item,
+    last,
+    outcome,
+    attempt: task.attempt,
+    failures,
+    startedAt: some,
+  };
 }

@@ -8,7 +8,10 @@ import { checkInvariants } from "../support/invariants.ts";
 import type { ConformanceBackend, OpenDatabase } from "./backend.ts";
 import { storeConformance } from "./suite.ts";
 
-for (const backend of [sqliteBackend("SQLite in memory", false), sqliteBackend("SQLite in a file", true)]) {
+for (const backend of [
+  sqliteBackend("SQLite in memory", false),
+  sqliteBackend("SQLite in a file", true),
+]) {
   describe(backend.name, () => storeConformance(backend));
 }
 

@@ -308,7 +308,14 @@ export function checkI14(database: Database): string[] {
        from stent_journal j join stent_executions e on e.key = j.execution
        where e.cut = 0 group by j.execution, j.run having count(*) <> max(j.seq) - min(j.seq) + 1`,
     ),
-    ...["stent_journal", "stent_items", "stent_counters", "stent_state", "stent_marks", "stent_dead_letters"].flatMap((table) =>
+    ...[
+      "stent_journal",
+      "stent_items",
+      "stent_counters",
+      "stent_state",
+      "stent_marks",
+      "stent_dead_letters",
+    ].flatMap((table) =>
       violations(
         database,
         `I14: ${table} has rows of execution {execution}, which is not there`,
@@ -319,9 +326,7 @@ export function checkI14(database: Database): string[] {
 }
 
 /** Each check by its name. */
-export const invariants: Readonly<
-  Record<string, (database: Database, now: number) => string[]>
-> = {
+export const invariants: Readonly<Record<string, (database: Database, now: number) => string[]>> = {
   I1: checkI1,
   I2: checkI2,
   I3: checkI3,
@@ -342,5 +347,7 @@ const steps = "('call', 'map', 'child', 'sleep', 'sleepUntil', 'signal', 'run', 
 /** A sentence for each row that the query finds. */
 function violations(database: Database, sentence: string, query: string): string[] {
   const rows = database.prepare<[], Record<string, unknown>>(query).all();
-  return rows.map((row) => sentence.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(row[name])));
+  return rows.map((row) =>
+    sentence.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(row[name])),
+  );
 }

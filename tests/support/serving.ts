@@ -39,8 +39,15 @@ export function databaseFile(t: Ending): string {
 }
 
 /** A Stent on this database, serving if nothing else is said; closed when the test ends. */
-export async function stentOn(t: Ending, backend: string, { serve = true, stent: options = {} }: Served = {}): Promise<Stent> {
-  const opened = await Stent.bootstrap({ backend, logger: new MemoryLogger(), ...options }, { serve: serveOptions(serve) });
+export async function stentOn(
+  t: Ending,
+  backend: string,
+  { serve = true, stent: options = {} }: Served = {},
+): Promise<Stent> {
+  const opened = await Stent.bootstrap(
+    { backend, logger: new MemoryLogger(), ...options },
+    { serve: serveOptions(serve) },
+  );
   t.after(() => opened.close());
   return opened;
 }
@@ -53,7 +60,11 @@ export function serving(t: Ending, served: Served = {}): Promise<Stent> {
 const limitMs = 10_000;
 
 /** Waits until `look` gives something that is neither undefined, null nor false. */
-export async function until<T>(what: string, look: () => T | Promise<T>, timeoutMs = limitMs): Promise<NonNullable<T> & (T extends false ? never : unknown)> {
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  timeoutMs = limitMs,
+): Promise<NonNullable<T> & (T extends false ? never : unknown)> {
   const endAt = performance.now() + timeoutMs;
   for (;;) {
     const seen = await look();
@@ -84,7 +95,9 @@ export function aborted(signal: AbortSignal): Promise<unknown> {
 }
 
 /** The error that it is rejected with. */
-export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<Error & Record<string, unknown>> {
   let value: unknown;
   try {
     value = await promise;
