@@ -462,6 +462,24 @@ export interface EntryRow extends Omit<NewEntry, "here"> {
   /** Of a withdrawn one: the last delivery of the turn that withdrew it. */
   readonly withdrawn?: number | undefined;
 }
+/** What replay needs of an entry, as the database has it. */
+export interface JournalRow {
+  readonly seq: number;
+  readonly path: string;
+  readonly kind: string;
+  readonly name: string | null;
+  readonly status: EntryStatus;
+  readonly value: Payload | null;
+  readonly reached: number;
+  readonly delivery: number | null;
+  readonly dueAt: number | null;
+  readonly step: number;
+  readonly attempt: number;
+  readonly cut: number;
+  readonly input: Payload | null;
+  readonly options: Json | null;
+  readonly scheduledAt: number;
+}
 export interface ItemRow {
   readonly item: number;
   readonly status: EntryStatus;
@@ -612,6 +630,8 @@ export interface Store {
   newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
   /** The newest entries that show as progress, newest first; without payloads, but for what `progress` told. */
   newestSteps(execution: number, run: number, limit: number): Promise<readonly StepRow[]>;
+  /** A whole run, in the order of `seq`, as replay needs it. */
+  journal(execution: number, run: number): Promise<readonly JournalRow[]>;
   /** Entries without an outcome. */
   pendingEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
   items(execution: number, run: number, seq: number): Promise<readonly ItemRow[]>;

@@ -4,7 +4,7 @@ import { mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { entryStatus } from "../core/status.ts";
-import type { EntryRow, Store } from "../store/store.ts";
+import type { JournalRow, Store } from "../store/store.ts";
 
 /** Which run of which execution. */
 export interface RunId {
@@ -17,7 +17,7 @@ export interface RunId {
 /** A run's journal as the interpreter takes it, and its rows. */
 export interface LoadedJournal {
   readonly entries: readonly Entry[];
-  readonly rows: readonly EntryRow[];
+  readonly rows: readonly JournalRow[];
 }
 
 /** Loads and decodes the journal of a run. @throws SerializationError for a row that cannot be read, DatabaseError */
@@ -26,9 +26,15 @@ export async function loadJournal(
   codec: PayloadCodec,
   run: RunId,
 ): Promise<LoadedJournal> {
-  const rows = await store.entries(run.key, run.run);
+  const rows = await store.journal(run.key, run.run);
   const entries: Entry[] = [];
-  for (const row of rows) entries.push(await toEntry(store, codec, run, row));
+  for (const row of rows) {
+    const fromItems = row.kind === "map" && row.status === entryStatus.completed;
+    const outcome = fromItems
+      ? await mapOutcome(store, codec, run, { ...row, options: row.options ?? undefined })
+      : outcomeOfRow(codec, run, row);
+    entries.push(toEntry(codec, run, row, outcome));
+  }
   return { entries, rows };
 }
 
@@ -48,45 +54,35 @@ export async function loadRecords(
   };
 }
 
-async function toEntry(
-  store: Store,
+function toEntry(
   codec: PayloadCodec,
   run: RunId,
-  row: EntryRow,
-): Promise<Entry> {
-  const kind = row.kind as EntryKind;
-  const outcome = await outcomeOfRow(store, codec, run, row);
+  row: JournalRow,
+  outcome: Outcome | undefined,
+): Entry {
+  const awaited =
+    row.kind === "cancel" && row.input !== null
+      ? codec.decode(row.input, entryPlace(run.id, run.run, row.path))
+      : undefined;
   return {
     path: row.path,
-    kind,
-    name: row.name,
+    kind: row.kind as EntryKind,
+    name: row.name ?? undefined,
+    input: awaited,
     reached: row.reached,
-    dueAt: row.dueAt,
-    ...(kind === "cancel" && row.input !== undefined
-      ? { input: codec.decode(row.input, entryPlace(run.id, run.run, row.path)) }
-      : {}),
+    dueAt: row.dueAt ?? undefined,
     outcome,
-    delivery: row.delivery,
+    delivery: row.delivery ?? undefined,
   };
 }
 
-async function outcomeOfRow(
-  store: Store,
-  codec: PayloadCodec,
-  run: RunId,
-  row: EntryRow,
-): Promise<Outcome | undefined> {
-  if (
-    row.status === entryStatus.pending ||
-    row.status === entryStatus.withdrawn ||
-    row.kind === "race"
-  )
+function outcomeOfRow(codec: PayloadCodec, run: RunId, row: JournalRow): Outcome | undefined {
+  const { status } = row;
+  if (status === entryStatus.pending || status === entryStatus.withdrawn || row.kind === "race")
     return undefined;
   // Of a record only a refusal is of interest: what was set has been applied.
-  if (isRecord(row) && row.status === entryStatus.completed) return undefined;
-  if (row.kind === "map" && row.status === entryStatus.completed)
-    return mapOutcome(store, codec, run, row);
-  return outcomeOf(codec, row.status, row.value, valuePlace(run, row));
+  if (isRecord(row) && status === entryStatus.completed) return undefined;
+  return outcomeOf(codec, status, row.value ?? undefined, valuePlace(run, row));
 }
 
 /** The results of a map, from its items: values in order, or settled results where failures are tolerated. */

@@ -4,7 +4,7 @@ import { Coroutine } from "../core/interpreter/coroutine.ts";
 import { cancelPath } from "../core/journal.ts";
 import { inputPlace } from "../core/places.ts";
 import { entryStatus } from "../core/status.ts";
-import type { ClaimedExecution, EntryRow } from "../store/store.ts";
+import type { ClaimedExecution, EntryRow, JournalRow } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { FailedStep } from "./ending.ts";
 import { loadJournal, loadRecords } from "./journal-loading.ts";
@@ -85,22 +85,29 @@ export class Replica {
   async #takeUp(
     deps: WorkerDeps,
     execution: ClaimedExecution,
-    rows: readonly EntryRow[],
+    rows: readonly JournalRow[],
     local: LocalSteps,
   ): Promise<void> {
     const last = rows.at(-1);
     this.nextSeq = (last?.seq ?? 0) + 1;
     this.step = last?.step ?? 0;
+    const waiting: JournalRow[] = [];
     for (const row of rows) {
       if (row.path === cancelPath) this.closingAt = row.scheduledAt;
-      if (row.status === entryStatus.failed && row.delivery !== undefined)
-        this.noteFailure(row.delivery, row);
-      if (this.coroutine.waiting(row.path) !== undefined) this.open.set(row.path, { ...row });
+      if (row.status === entryStatus.failed && row.delivery !== null)
+        this.noteFailure(row.delivery, { ...row, name: row.name ?? undefined });
+      if (row.delivery === null && this.coroutine.waiting(row.path) !== undefined)
+        waiting.push(row);
     }
+    const opened: EntryRow[] = [];
+    for (const { seq } of waiting) {
+      const page = { after: seq - 1, limit: 1 };
+      opened.push(...(await deps.store.entries(execution.key, execution.run, page)));
+    }
+    for (const row of opened) this.open.set(row.path, { ...row });
     const queued = await this.#queuedSeqs(deps, execution);
-    this.lost = rows.filter((row) => {
-      if (!this.open.has(row.path) || row.status === entryStatus.completed || local.has(row.path))
-        return false;
+    this.lost = opened.filter((row) => {
+      if (row.status === entryStatus.completed || local.has(row.path)) return false;
       if (row.kind === "run" || row.kind === "sendSignal") return true;
       return row.kind === "call" && !queued.has(row.seq);
     });

@@ -28,7 +28,7 @@ import { guardUnhandledRejections } from "./unhandled-rejections.ts";
 import { WorkflowRun } from "./workflow-run.ts";
 
 /** How many workflows that have begun are taken at a time beside what there are slots for: their turns need none. */
-const turnsBesideSlots = 100;
+const turnsBesideSlots = 500;
 /** How often it is looked at what is held, in case a hint was lost. */
 const heldCheckMs = 1_000;
 /** Shortest pause between such looks when another process writes. */

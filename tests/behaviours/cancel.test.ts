@@ -312,6 +312,7 @@ const throwsInFinally = workflow("cancel.throwsInFinally", function* (): Flow<vo
   try {
     yield* signal("never");
   } finally {
+    // oxlint-disable-next-line eslint/no-unsafe-finally -- what is tried here
     throw new Error("clean-up failed");
   }
 });

@@ -304,9 +304,9 @@ test("what an activity leaves and cannot be stored fails it, with no effect on o
           ? await stent
               .dispatch(leaves, [what])
               .then((handle) =>
-                handle.result({ timeout: "3s" }).catch((error: Error) => error.name),
+                handle.result({ timeout: "3s" }).catch((error: unknown) => (error as Error).name),
               )
-          : await stent.run(leaving, [what, how]).catch((error: Error) => error.name);
+          : await stent.run(leaving, [what, how]).catch((error: unknown) => (error as Error).name);
       assert.match(String(text), name, `${how} ${what}`);
     }
   }
@@ -465,7 +465,7 @@ test("wrong arguments of the client are TypeErrors that name them", async (t) =>
     [() => stent.cancel("x", { reason: 5 as never }), /reason/],
     [() => stent.stateOf(5 as never), /id/],
   ] as const) {
-    const error = await rejection(ask() as Promise<unknown>);
+    const error = await rejection(ask());
     assert.ok(
       error instanceof TypeError ||
         error instanceof RangeError ||

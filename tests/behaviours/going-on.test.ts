@@ -305,6 +305,7 @@ const wraps = workflow(
     } catch (error) {
       if (how === "catch") return "caught";
       if (how === "wrap") throw new Error("wrapped", { cause: error });
+      // oxlint-disable-next-line eslint/preserve-caught-error -- what is tried here
       if (how === "replace") throw new Error("something of my own");
       throw error;
     }

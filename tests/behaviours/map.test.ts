@@ -269,8 +269,8 @@ test("counters, state and progress of items are there when the map is over", asy
   assert.deepEqual(
     ended.progress
       .filter((each) => each.step === "progress")
-      .map((each) => each.detail)
-      .toSorted(),
+      .map((each) => each.detail ?? "")
+      .toSorted((a, b) => a.localeCompare(b)),
     ["did 1", "did 2", "did 3"],
   );
 });

@@ -124,31 +124,18 @@ const never = activity("retry.never", async (key: string) => {
   started(key);
   throw new NonRetryableError("never again");
 });
-const runs = workflow(
-  "retry.runs",
-  function* (
-    which: "byClass" | "byPredicate" | "after" | "never" | "withClass" | "withAttempts",
-  ): Flow<unknown> {
-    switch (which) {
-      case "byClass":
-        return yield* call(byClass, "byClass");
-      case "byPredicate":
-        return yield* call(byPredicate, "byPredicate");
-      case "after":
-        return yield* call(afterwards, "after");
-      case "never":
-        return yield* call(never, "never");
-      case "withClass":
-        return yield* call(flaky.with({ retry: { retryFor: [Declined] } }), "withClass", 5);
-      case "withAttempts":
-        return yield* call(
-          flaky.with({ retry: { maxAttempts: 2, initialDelay: 1 } }),
-          "withAttempts",
-          5,
-        );
-    }
-  },
-);
+const soon = { maxAttempts: 2, initialDelay: 1 };
+const ways = {
+  byClass: () => call(byClass, "byClass"),
+  byPredicate: () => call(byPredicate, "byPredicate"),
+  after: () => call(afterwards, "after"),
+  never: () => call(never, "never"),
+  withClass: () => call(flaky.with({ retry: { retryFor: [Declined] } }), "withClass", 5),
+  withAttempts: () => call(flaky.with({ retry: soon }), "withAttempts", 5),
+} as const;
+const runs = workflow("retry.runs", function* (which: keyof typeof ways): Flow<unknown> {
+  return yield* ways[which]();
+});
 
 test("retryFor decides by class on the live error", async (t) => {
   const stent = await serving(t);

@@ -212,7 +212,7 @@ test("a message that no wait took stays for the next one", async (t) => {
   await waitsFor(stent, handle.id);
   await handle.signal("b", 1);
   await handle.signal("a", 2);
-  assert.deepEqual(((await handle.result(limit)) as unknown[]).toSorted(), [1, 2, "a", "b"]);
+  assert.deepEqual(new Set((await handle.result(limit)) as unknown[]), new Set([1, 2, "a", "b"]));
 });
 
 test("a message is delivered as it was when it was sent, and undefined too", async (t) => {

@@ -191,7 +191,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("consumed_run", integer)
         .addColumn("consumed_seq", integer)
         .execute();
-      await sql`create index stent_signals_inbox on stent_signals (execution, name, key) where consumed_run is null`.execute(
+      await sql`create index stent_signals_inbox on stent_signals (execution, name, consumed_run)`.execute(
         db,
       );
       await sql`create unique index stent_signals_dedupe on stent_signals (execution, dedupe) where dedupe is not null`.execute(

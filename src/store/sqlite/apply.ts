@@ -16,7 +16,10 @@ export function apply(
   transition: Transition,
 ): Transitions[keyof Transitions]["answer"] {
   // All but outcomes may look at the fan-outs and tasks that this batch's outcomes have counted on.
-  if (transition.kind !== "task" && batch.fanouts.size > 0) writeFanoutProgress(batch);
+  if (transition.kind !== "task") {
+    batch.range = undefined;
+    if (batch.fanouts.size > 0) writeFanoutProgress(batch);
+  }
   switch (transition.kind) {
     case "dispatch":
       return dispatch(batch, transition.request);

@@ -59,6 +59,8 @@ export function laneText(lane: Omit<Lane, "key">): string {
   ]);
 }
 
+type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
+
 /** What the tasks of one fan-out have in common. */
 export interface TaskColumns {
   readonly execution: number;
@@ -97,6 +99,8 @@ export class Batch {
   readonly failures: Failures;
   readonly #live = new Map<number, boolean>();
   readonly fanouts = new Map<string, FanoutProgress>();
+  /** The task of the outcome before this one, as long as it holds more items: their outcomes come one after the other. */
+  range: TaskRow | undefined;
   readonly #woken = new Set<number>();
   readonly #ended: EndedExecution[] = [];
   readonly #stopped: number[] = [];

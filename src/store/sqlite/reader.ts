@@ -12,6 +12,7 @@ import type {
   ExecutionRow,
   FullItemRow,
   ItemRow,
+  JournalRow,
   SessionRow,
   StepRow,
   Store,
@@ -116,6 +117,10 @@ export class SqliteReader {
         .all({ ...after, limit })
         .map((row) => ({ ...entryRow(row), execution: row.execution })),
     );
+  }
+
+  async journal(execution: number, run: number): Promise<readonly JournalRow[]> {
+    return this.read(() => this.#sql.journal.replay.all({ execution, run }));
   }
 
   async pendingEntries(

@@ -99,6 +99,7 @@ export class SqliteStore extends SqliteReader implements Store {
       } catch (error) {
         if (!isOneTransitions(error) || !this.#database.inTransaction) throw error;
         batch.fanouts.clear();
+        batch.range = undefined;
         batch.forgetNewLanes(lanes);
         this.#rollbackToSavepoint.run();
         this.#release.run();

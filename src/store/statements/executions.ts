@@ -43,10 +43,15 @@ export const executionStatements = {
     claim: given("claim"),
   }),
 
-  /** Executions that are due and wait for a worker. */
+  /** Executions that wait for a worker before their first attempt; both indexes of what waits are read, and nothing else. */
   depth: sql<{ count: number }>`
-    select count(*) as count from stent_executions
-    where worker is null and due_at is not null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})`,
+    select (
+      select count(*) from stent_executions
+      where worker is null and due_at is not null and started_at is null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})
+    ) + (
+      select count(*) from stent_executions
+      where worker is null and due_at is not null and started_at is not null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})
+    ) as count`,
 
   byId: build.selectFrom("stent_executions").selectAll().where("id", "=", given<string>("id")),
   /** How it ended, and no more. */
@@ -62,25 +67,17 @@ export const executionStatements = {
     .select([
       "key",
       "id",
+      "kind",
       "state",
       "worker",
       "claim",
       "wake_seq",
       "run",
       "cut",
-      "lane",
-      "kind",
       "parent",
       "parent_run",
       "parent_seq",
       "root",
-      "not_before",
-      "queue",
-      "rank",
-      "tags",
-      "due_at",
-      "started_at",
-      "max_duration",
       "deadline",
       "blocked",
       "ended_at",

@@ -136,6 +136,30 @@ export const journalStatements = {
     .orderBy("seq", "desc")
     .limit(given<number>("limit")),
 
+  /** What replay needs of a run, and no more. */
+  replay: build
+    .selectFrom("stent_journal")
+    .select([
+      "seq",
+      "path",
+      "kind",
+      "name",
+      "status",
+      "value",
+      "reached",
+      "delivery",
+      "due_at as dueAt",
+      "step",
+      "attempt",
+      "cut",
+      "input",
+      "options",
+      "scheduled_at as scheduledAt",
+    ])
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .orderBy("seq"),
+
   pending: build
     .selectFrom("stent_journal")
     .selectAll()

@@ -38,15 +38,26 @@ export interface CompiledStatement {
   readonly parameters: readonly (Parameter | { readonly constant: unknown })[];
 }
 
-/** Compiles a query once. */
+/**
+ * Compiles a query once. Constant numbers are written out, as partial indexes want them. A limit that is given is hidden in a sum: SQLite
+ * looks at a bare one while it plans, and so prepares the statement anew whenever it is bound (5 us a time).
+ */
 export function compile(query: Compilable<unknown> | RawBuilder<unknown>): CompiledStatement {
   const { sql, parameters } = query.compile(build);
-  return {
-    sql,
-    parameters: parameters.map((value) =>
-      value instanceof Parameter ? value : { constant: value },
-    ),
-  };
+  const [first = "", ...texts] = sql.split("?");
+  if (texts.length !== parameters.length) throw new Error(`a question mark in a statement: ${sql}`);
+  const kept: CompiledStatement["parameters"][number][] = [];
+  let text = first;
+  for (const [index, value] of parameters.entries()) {
+    if (typeof value === "number" && Number.isSafeInteger(value)) {
+      text += String(value);
+    } else {
+      kept.push(value instanceof Parameter ? value : { constant: value });
+      text += /\blimit $/.test(text) ? "? + 0" : "?";
+    }
+    text += texts[index] ?? "";
+  }
+  return { sql: text, parameters: kept };
 }
 
 /** Values by parameter name; a second object is for what several statements have in common, so that nothing has to be copied together. */

@@ -9,7 +9,10 @@ type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 /** Stores how an attempt from the queue ended. Refused unless its session lives and holds the task under this claim. */
 export function task(batch: Batch, request: TaskOutcome): "stored" | "refused" {
   if (!batch.isLive(request.session)) return "refused";
-  const row = batch.sql.tasks.byKey.get({ key: request.task });
+  const known = batch.range;
+  const row =
+    known?.key === request.task ? known : batch.sql.tasks.byKey.get({ key: request.task });
+  batch.range = undefined;
   if (row === undefined || row.worker !== request.session || row.claim !== request.claim)
     return "refused";
   if (request.item === undefined) endCall(batch, request, row);
@@ -84,6 +87,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
     if (changed.changes > 0 && countItem(batch, request, outcome, row)) return;
   }
   if (single || !hasOpenItems(batch, row)) batch.sql.tasks.remove.run({ key: row.key });
+  else batch.range = row;
 }
 
 /** Counted, and not told by `last`: an outcome that had to be stored again comes after the one that was to be the last. */

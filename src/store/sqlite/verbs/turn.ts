@@ -1,5 +1,12 @@
 import { entryStatus } from "../../../core/status.ts";
-import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
+import type {
+  EntryChange,
+  NewTask,
+  SignalAnswer,
+  TurnAnswer,
+  TurnRequest,
+  Unwanted,
+} from "../../store.ts";
 import type { Values } from "../../statements/statement.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
 import { insertExecution } from "./dispatch.ts";
@@ -46,11 +53,17 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
   for (const unwanted of request.told) tell(batch, request, unwanted);
   writeRecords(batch, request);
   writeFanouts(batch, request);
-  const taken = request.tasks.flatMap((task) => writeTask(batch, request, task));
-  const strangers = request.children.flatMap((child) =>
-    startChild(batch, row, child) ? [] : [child.seq],
-  );
-  const sends = request.sends.map((message) => send(batch, message));
+  const taken: { key: number; claim: number }[] = [];
+  for (const task of request.tasks) {
+    const one = writeTask(batch, request, task);
+    if (one !== undefined) taken.push(one);
+  }
+  const strangers: number[] = [];
+  for (const child of request.children) {
+    if (!startChild(batch, row, child)) strangers.push(child.seq);
+  }
+  const sends =
+    request.sends.length === 0 ? noSends : request.sends.map((message) => send(batch, message));
   // Its holder has answers to deliver.
   const answered = strangers.length > 0 || sends.length > 0;
   const released = settle(batch, request, row, answered);
@@ -64,6 +77,8 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
     now: batch.now,
   };
 }
+
+const noSends: readonly SignalAnswer[] = [];
 
 function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
   const { journal, sessions } = batch.sql;
@@ -147,33 +162,25 @@ function writeTask(
   batch: Batch,
   request: TurnRequest,
   task: NewTask,
-): { key: number; claim: number }[] {
-  const { here, delayMs, priority, ...columns } = task;
-  const { queue } = task;
-  const { key } = batch.sql.tasks.insert.run({
-    ...columns,
+): { key: number; claim: number } | undefined {
+  const { here, name, queue, tags } = task;
+  const placed = {
     execution: request.execution,
     run: request.run,
-    queue,
-    rank: -priority,
-    tags: tagsColumn(task.tags),
-    lane: batch.lane({
-      kind: "activity",
-      name: task.name,
-      version: undefined,
-      queue,
-      tags: task.tags,
-    }),
-    dueAt: batch.now + delayMs,
+    rank: -task.priority,
+    tags: tagsColumn(tags),
+    lane: batch.lane({ kind: "activity", name, version: undefined, queue, tags }),
+    dueAt: batch.now + task.delayMs,
     worker: here ? request.session : null,
     claim: here ? 1 : 0,
     attempt: here ? task.attempt + 1 : task.attempt,
     startedAt: here ? batch.now : null,
     now: batch.now,
-  });
-  if (here) return [{ key, claim: 1 }];
+  };
+  const { key } = batch.sql.tasks.insert.run(placed, task as unknown as Values);
+  if (here) return { key, claim: 1 };
   batch.hintReady();
-  return [];
+  return undefined;
 }
 
 /** I11: a child's id is made of its parent, run and path, so that it is started once; a stranger under that id is left alone. */
