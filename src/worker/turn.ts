@@ -28,6 +28,12 @@ export interface TurnContext {
   readonly woken: boolean;
 }
 
+/**
+ * A call that was running in so many sessions when they died is made through the queue, so that its outcome is stored by itself: then
+ * it shows whether the call kills its process, or the turn behind it. One death is most often a restart, which should cost no detour.
+ */
+const suspectDeaths = 2;
+
 export class Turn {
   readonly builder: TurnBuilder;
   readonly outbound = new Outbound();
@@ -274,7 +280,7 @@ export class Turn {
           attempt: row.attempt,
           failures: row.failures,
           input,
-          suspected: deaths > 0,
+          suspected: deaths >= suspectDeaths,
         },
         this.builder,
         this.outbound,

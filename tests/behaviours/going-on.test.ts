@@ -334,6 +334,22 @@ test("a task whose failure ended its execution is one dead letter, with reason, 
   assert.equal(await stent.getDeadLetter(id), undefined);
 });
 
+const elsewhere = workflow("goingOn.elsewhere", function* (key: string): Flow<unknown> {
+  const retry = { maxAttempts: 2, initialDelay: 1 };
+  return yield* call(step.with({ queue: "payments", priority: 4, tags: ["t"], retry }), key);
+});
+
+test("a dead letter tells the queue, priority, tags and attempts of its task, and not those of the workflow", async (t) => {
+  const stent = await serving(t);
+  broken.add("elsewhere");
+  await fails(await stent.dispatch(elsewhere, ["elsewhere"], { queue: "orders" }));
+  const [letter] = (await stent.listDeadLetters()).items;
+  assert.equal(letter?.task.queue, "payments");
+  assert.equal(letter?.task.priority, 4);
+  assert.deepEqual(letter?.task.tags, ["t"]);
+  assert.deepEqual([letter?.task.attempt, letter?.task.maxAttempts], [2, 2]);
+});
+
 test("what the workflow catches, and errors of its own code, are no dead letters", async (t) => {
   const stent = await serving(t);
   broken.add("none");

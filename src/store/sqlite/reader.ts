@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { ClosedError } from "../../core/errors.ts";
 import type { Payload } from "../../core/payload.ts";
 import type { ExecutionStatus } from "../../core/status.ts";
 import { counting, listing } from "../statements/listing.ts";
@@ -267,8 +268,9 @@ export class SqliteReader {
     return key === null ? undefined : this.#sql.executions.standing.get({ key })?.id;
   }
 
-  /** @throws DatabaseError where the driver throws. */
+  /** @throws DatabaseError where the driver throws; ClosedError */
   protected read<T>(act: () => T): T {
+    if (!this.#connection.open) throw new ClosedError();
     try {
       return act();
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "better-sqlite3";
+import { ClosedError } from "../../core/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { failpoint } from "../../runtime/failpoint.ts";
 import type { Failures, Settled, Store, Transition } from "../store.ts";
@@ -55,7 +56,7 @@ export class SqliteStore extends SqliteReader implements Store {
     try {
       return await this.#patiently(() => this.#write((batch) => applyAll(batch, transitions)));
     } catch (error) {
-      if (!isOneTransitions(error)) throw databaseError(error, this.#database.name);
+      if (!isOneTransitions(error) || error instanceof ClosedError) throw databaseError(error, this.#database.name);
     }
     // One of them is impossible: it alone is refused.
     try {
@@ -69,6 +70,7 @@ export class SqliteStore extends SqliteReader implements Store {
 
   /** One transaction, from its beginning to its end without a pause. @throws what stood in the way; then nothing is stored */
   #write(act: (batch: Batch) => Settled[]): CommitAnswer {
+    if (!this.#database.open) throw new ClosedError();
     this.#begin.run();
     const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
     try {
