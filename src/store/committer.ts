@@ -35,14 +35,22 @@ export class Committer {
     kind: K,
     request: Transitions[K]["request"],
   ): Promise<Transitions[K]["answer"]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({
-        transition: { kind, request } as unknown as Transition,
-        resolve,
-        reject,
-      });
-      this.#schedule();
+    return new Promise((resolve, reject) => this.hand(kind, request, resolve, reject));
+  }
+
+  /** As `submit`, answered by a call: for what is handed in by the thousand. What `resolve` throws is handed to `reject`. */
+  hand<K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+    resolve: (answer: Transitions[K]["answer"]) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#waiting.push({
+      transition: { kind, request } as unknown as Transition,
+      resolve,
+      reject,
     });
+    this.#schedule();
   }
 
   /** Resolves when everything that was handed in so far has been answered. */
@@ -83,7 +91,11 @@ export class Committer {
 }
 
 function settle(waiting: Waiting, settled: Settled | undefined): void {
-  if (settled === undefined) waiting.reject(new Error("the store gave no answer"));
-  else if ("error" in settled) waiting.reject(settled.error);
-  else waiting.resolve(settled.answer as never);
+  try {
+    if (settled === undefined) waiting.reject(new Error("the store gave no answer"));
+    else if ("error" in settled) waiting.reject(settled.error);
+    else waiting.resolve(settled.answer as never);
+  } catch (error) {
+    waiting.reject(error);
+  }
 }

@@ -1,11 +1,14 @@
 import type { Payload } from "../core/payload.ts";
 import { stepId } from "../core/places.ts";
+import type { Placement } from "../core/step-options.ts";
 import type { ClaimedExecution, NewDeadLetter } from "../store/store.ts";
 import { reasonOf } from "./verdict.ts";
 
 /** The dead letter of a step that has used up its attempts and ended its execution. */
 export function deadLetterOf(step: {
   readonly execution: ClaimedExecution;
+  /** Where its task ran. */
+  readonly placement: Placement;
   readonly path: string;
   readonly seq: number;
   readonly item: number;
@@ -15,7 +18,7 @@ export function deadLetterOf(step: {
   readonly error: unknown;
   readonly payload: Payload;
 }): NewDeadLetter {
-  const { execution, path, seq, item } = step;
+  const { execution, placement, path, seq, item } = step;
   const task = stepId(execution, path);
   return {
     task,
@@ -31,9 +34,9 @@ export function deadLetterOf(step: {
       state: "failed",
       attempt: step.attempt,
       maxAttempts: step.maxAttempts,
-      queue: execution.queue,
-      priority: execution.priority,
-      tags: execution.tags,
+      queue: placement.queue,
+      priority: placement.priority,
+      tags: placement.tags,
       createdAt: execution.createdAt,
       run: execution.run,
       path,

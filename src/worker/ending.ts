@@ -3,10 +3,16 @@ import { CancelledError } from "../core/errors.ts";
 import type { Done } from "../core/interpreter/turn.ts";
 import { resultPlace } from "../core/places.ts";
 import { afterFailure } from "../core/retry.ts";
-import { attemptPolicy, type StoredOptions } from "../core/step-options.ts";
+import {
+  attemptPolicy,
+  maxAttemptsOf,
+  placementOf,
+  type StoredOptions,
+} from "../core/step-options.ts";
 import type { ClaimedExecution, NewDeadLetter, Next } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import type { RunHost } from "./run-host.ts";
+import { storedOptions } from "./step-runner.ts";
 import { failed } from "./verdict.ts";
 
 /** A step whose failure the workflow has been given. */
@@ -16,6 +22,8 @@ export interface FailedStep {
   readonly kind: string;
   readonly name: string;
   readonly attempt: number;
+  /** What the journal keeps of where and how it runs. */
+  readonly options: string | undefined;
 }
 
 /** What becomes of an execution when a run of it has ended. */
@@ -76,15 +84,16 @@ export class Ending {
 
   #letter(step: FailedStep, error: Error, payload: NewDeadLetter["error"] & {}): NewDeadLetter {
     const fn = this.#host.deps.registry.get(step.name);
-    const maxAttempts = fn === undefined ? step.attempt : attemptPolicy(fn, {}).retry.maxAttempts;
+    const options = storedOptions(step.options);
     return deadLetterOf({
       execution: this.#execution,
+      placement: fn === undefined ? this.#execution : placementOf(fn, options, this.#execution),
       path: step.path,
       seq: step.seq,
       item: -1,
       name: step.name,
       attempt: step.attempt,
-      maxAttempts,
+      maxAttempts: maxAttemptsOf("activity", fn, options),
       error,
       payload,
     });

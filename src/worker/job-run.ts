@@ -277,6 +277,7 @@ export class JobRun {
     if (verdict.kind === "failed") {
       const letter = deadLetterOf({
         execution: this.execution,
+        placement: this.execution,
         path: "1",
         seq: -1,
         item: -1,

@@ -68,6 +68,7 @@ export class Replica {
       readonly kind: string;
       readonly name: string | undefined;
       readonly attempt: number;
+      readonly options: string | null | undefined;
     },
   ): void {
     if (entry.kind !== "call" && entry.kind !== "map") return;
@@ -78,6 +79,7 @@ export class Replica {
       kind: entry.kind,
       name: entry.name ?? "",
       attempt: entry.attempt,
+      options: entry.options ?? undefined,
     });
   }
 

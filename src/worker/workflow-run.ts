@@ -313,9 +313,11 @@ export class WorkflowRun {
       next,
     };
     if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);
-    this.#host.deps.committer.submit("turn", request).then(
+    this.#host.deps.committer.hand(
+      "turn",
+      request,
       (answer) => this.#answered(replica, turn, next, answer),
-      (error: unknown) => void this.#storeLater(replica, turn, request, error),
+      (error) => void this.#storeLater(replica, turn, request, error),
     );
   }
 
@@ -630,6 +632,7 @@ export class WorkflowRun {
     const payload = codec.encodeFailure(error, resultPlace(execution.id));
     const letter = {
       execution,
+      placement: execution,
       path: "turn",
       seq: -1,
       item: -1,

@@ -279,9 +279,8 @@ export function readingConformance(backend: ConformanceBackend): void {
         const session = await one.register();
         const other = await one.mapping(session, 2);
         const held = await one.mapping(session, 2);
-        const [task] = (await one.claim(session)).tasks.filter(
-          (task) => task.execution === held.execution,
-        );
+        const { tasks } = await one.claim(session);
+        const task = tasks.find((task) => task.execution === held.execution);
         assert.ok(task !== undefined);
         await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0, false);
         await one.signal(held.id, "1");

@@ -87,7 +87,7 @@ export class Scene {
   ): Promise<Transitions[K]["answer"]> {
     const [settled] = await this.commit({ kind, request } as unknown as Transition);
     if (settled === undefined || "error" in settled) throw settled?.error;
-    return settled.answer as Transitions[K]["answer"];
+    return settled.answer;
   }
 
   // ── sessions ──

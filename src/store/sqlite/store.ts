@@ -56,7 +56,8 @@ export class SqliteStore extends SqliteReader implements Store {
     try {
       return await this.#patiently(() => this.#write((batch) => applyAll(batch, transitions)));
     } catch (error) {
-      if (!isOneTransitions(error) || error instanceof ClosedError) throw databaseError(error, this.#database.name);
+      if (!isOneTransitions(error) || error instanceof ClosedError)
+        throw databaseError(error, this.#database.name);
     }
     // One of them is impossible: it alone is refused.
     try {
