@@ -323,7 +323,7 @@ export interface ClaimedTask {
 export interface TaskOutcome extends Holder {
   readonly task: number;
   readonly item: number | undefined;
-  /** Nothing else of this task runs under this claim. */
+  /** Nothing else of this task runs under this claim. Not relied on: outcomes that are stored again come in any order. */
   readonly last: boolean;
   readonly outcome:
     | { readonly kind: "completed"; readonly value: Payload; readonly records: Payload | undefined }

@@ -1,3 +1,4 @@
+import Database from "better-sqlite3";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { getEventListeners } from "node:events";
@@ -115,18 +116,29 @@ test("an unknown id is not waited for", async (t) => {
   assert.ok((await rejection(stent.resultOf("nobody"))) instanceof ExecutionNotFoundError);
 });
 
-test("one that is deleted while it is waited for is not found", async (t) => {
+test("one that is deleted while it is waited for is not found, if the wait has not seen its end", async (t) => {
   const path = databaseFile(t);
   const clock = new ManualClock();
   const here = await clientOn(t, path, { clock });
-  const there = await clientOn(t, path);
   const handle = await here.dispatch(waits, []);
   const waiting = rejection(handle.wait());
   await clock.advanceAsync(0);
-  await there.cancel(handle.id);
-  await there.bulk("delete", {});
+  // Ended and deleted by another process, with nobody looking in between.
+  const database = new Database(path);
+  database.prepare("delete from stent_executions where id = ?").run(handle.id);
+  database.close();
   await clock.advanceAsync(10_000);
   assert.ok((await waiting) instanceof ExecutionNotFoundError);
+});
+
+test("one that ends and is deleted at once is still told to who waited for it in the same process", async (t) => {
+  const stent = await clientOn(t);
+  const handle = await stent.dispatch(waits, []);
+  const waiting = handle.wait();
+  await stent.cancel(handle.id, { reason: "done with it" });
+  await stent.bulk("delete", {});
+  const result = await waiting;
+  assert.equal(result.error?.message, "done with it");
 });
 
 test("the result of what has not ended is not there yet", async (t) => {
