@@ -680,6 +680,7 @@ export interface Store {
   held(session: number): Promise<{
     readonly executions: readonly {
       readonly key: number;
+      readonly run: number;
       readonly wakeSeq: number;
       readonly claim: number;
     }[];

@@ -11,6 +11,7 @@ import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedExecution, End, Next, TurnRequest } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
+import { emptyTurn } from "./empty-turn.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions, type Step } from "./step-runner.ts";
@@ -235,29 +236,16 @@ export class JobRun {
   #request(verdict: Verdict, outcome: AttemptOutcome): TurnRequest {
     const records = verdict.kind === "completed" ? verdict.records : undefined;
     const { codec } = this.#host.deps;
+    const { key, claim, run } = this.execution;
+    const of = { session: this.#session, claim, execution: key, run, wakeSeq: this.#wakeSeq };
     return {
-      session: this.#session,
-      claim: this.execution.claim,
-      execution: this.execution.key,
-      run: this.execution.run,
-      wakeSeq: this.#wakeSeq,
+      ...emptyTurn(of),
       knowsCancel: this.#closing !== undefined,
-      entries: [],
-      changes: [],
-      withdrawn: [],
-      told: [],
-      tasks: [],
-      fanouts: [],
-      children: [],
-      sends: [],
-      arrived: [],
-      consumed: [],
       counters: Object.entries(records?.counters ?? {}).map(([name, value]) => ({ name, value })),
       state: Object.entries(records?.state ?? {}).map(([name, value]) => ({
         name,
         value: codec.encode(value, { kind: "state", owner: this.execution.id, path: name }, name),
       })),
-      deadLetters: [],
       clearMarks: this.execution.marks > 0,
       next: this.#next(verdict, outcome),
     };

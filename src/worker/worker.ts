@@ -9,6 +9,7 @@
 import { DatabaseError } from "../core/errors.ts";
 import type { Workflow } from "../core/durable.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
+import { emptyTurn } from "./empty-turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimAnswer, ClaimedExecution, ClaimedTask, Hints, Lane } from "../store/store.ts";
 import { Acceptance } from "./acceptance.ts";
@@ -66,6 +67,8 @@ export class Worker {
   #state: "new" | "ready" | "draining" | "stopped" = "new";
   #losing: Promise<void> | undefined;
   #lastHeldCheck = 0;
+  /** How often something was seen to be held that nothing here knows of, by key and claim. */
+  #forgotten = new Map<string, number>();
   #endHeldCheck: () => void = nothing;
 
   constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
@@ -451,7 +454,6 @@ export class Worker {
   /** Hints may be lost: what is held is looked up by itself. */
   async #checkHeld(): Promise<void> {
     this.#lastHeldCheck = monotonicMs();
-    if (this.#runs.size + this.#jobs.size + this.#tasks.size === 0) return;
     try {
       const held = await this.#deps.store.held(this.#session.key);
       const executions = new Map(held.executions.map((row) => [row.key, row]));
@@ -461,13 +463,36 @@ export class Worker {
         if (job.wakeSeq !== executions.get(key)?.wakeSeq) void job.wake();
       const tasks = new Map(held.tasks.map((row) => [row.key, row]));
       for (const [key, task] of this.#tasks) if (tasks.get(key)?.cancelled !== false) task.stop();
+      await this.#letGoOfForgotten(held.executions);
     } catch (error) {
       this.#deps.observer.log.warn("what is held could not be looked up; it is tried again", {
         error,
       });
     }
   }
+
+  /** By V1: what stands under this session and is in none of the maps would wait for ever. It becomes due, for whoever can take it. */
+  async #letGoOfForgotten(held: Held["executions"]): Promise<void> {
+    const unknown = held.filter(({ key }) => !this.#runs.has(key) && !this.#jobs.has(key));
+    const seen = new Map<string, number>();
+    for (const { key, claim, run, wakeSeq } of unknown) {
+      const id = `${key}/${claim}`;
+      const looks = (this.#forgotten.get(id) ?? 0) + 1;
+      seen.set(id, looks);
+      if (looks < looksBeforeLettingGo) continue;
+      const of = { session: this.#session.key, claim, execution: key, run, wakeSeq };
+      const next = { kind: "park" as const, dueAt: this.#deps.clock.now() };
+      await this.#deps.committer.submit("turn", { ...emptyTurn(of), knowsCancel: true, next });
+      this.#claimer.wake();
+    }
+    this.#forgotten = seen;
+  }
 }
+
+type Held = Awaited<ReturnType<WorkerDeps["store"]["held"]>>;
+
+/** A forgotten execution is let go at the second look: what was just claimed is not known here for a moment. */
+const looksBeforeLettingGo = 2;
 
 /** From this many marks on, a turn or task is suspected of killing its process; one at a time is run. */
 const suspectMarks = 2;

@@ -29,6 +29,7 @@ import type {
   TurnRequest,
 } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
+import { emptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
@@ -666,28 +667,15 @@ export class WorkflowRun {
     this.lose();
   }
 
-  #emptyRequest(): Omit<TurnRequest, "next" | "knowsCancel"> {
-    return {
+  #emptyRequest(): ReturnType<typeof emptyTurn> {
+    const { claim, key, run } = this.#execution;
+    return emptyTurn({
       session: this.#session,
-      claim: this.#execution.claim,
-      execution: this.#execution.key,
-      run: this.#execution.run,
+      claim,
+      execution: key,
+      run,
       wakeSeq: this.#wakeSeq,
-      entries: noRows,
-      changes: noRows,
-      withdrawn: noRows,
-      told: noRows,
-      tasks: noRows,
-      fanouts: noRows,
-      children: noRows,
-      sends: noRows,
-      arrived: noRows,
-      consumed: noRows,
-      counters: noRows,
-      state: noRows,
-      deadLetters: noRows,
-      clearMarks: false,
-    };
+    });
   }
 
   #ending(): Ending {

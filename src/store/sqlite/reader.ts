@@ -226,7 +226,7 @@ export class SqliteReader {
     return this.read(() => ({
       executions: this.#sql.executions.heldBy
         .all({ session })
-        .map((row) => ({ key: row.key, wakeSeq: row.wake_seq, claim: row.claim })),
+        .map((row) => ({ key: row.key, run: row.run, wakeSeq: row.wake_seq, claim: row.claim })),
       tasks: this.#sql.tasks.heldBy
         .all({ session })
         .map((row) => ({ key: row.key, cancelled: row.cancelled !== 0 })),
