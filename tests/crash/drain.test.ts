@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Chance } from "./chance.ts";
 import {
@@ -77,8 +77,16 @@ test("an activity that runs longer than the drain waits is told by a DrainError,
   assert.deepEqual([execution?.state, /once/.test(execution?.result ?? "")], ["completed", true]);
 });
 
-test("an execution that is being cancelled does not wait for attempts that were lost with their workers", async (t) => {
-  const scene = sceneOf(t, "listless");
+for (const order of ["cancelled, then lost", "lost, then cancelled"] as const) {
+  test(`an execution that is being cancelled does not wait for attempts that were lost with their workers, nor begin them anew: ${order}`, (t) =>
+    cancelsTheLost(t, order));
+}
+
+async function cancelsTheLost(
+  t: TestContext,
+  order: "cancelled, then lost" | "lost, then cancelled",
+): Promise<void> {
+  const scene = sceneOf(t, order === "lost, then cancelled" ? "listless-lost" : "listless");
   const narrow = { maxConcurrency: 1, cancelGrace: "1h" };
   const workers = [
     scene.start({
@@ -91,11 +99,17 @@ test("an execution that is being cancelled does not wait for attempts that were 
     "both attempts run, one beside its workflow and one from the queue",
     (lines) => lines.filter((line) => line.what === "start").length === 2,
   );
-  const client = scene.start({ serve: false, cancel: ["listless"] });
-  assert.equal((await client.ended).code, 0);
-  await pause(100);
+  const cancel = async (): Promise<void> => {
+    const client = scene.start({ serve: false, cancel: ["listless"] });
+    assert.equal((await client.ended).code, 0);
+  };
+  if (order === "cancelled, then lost") {
+    await cancel();
+    await pause(100);
+  }
   for (const worker of workers) worker.kill("SIGKILL");
   await Promise.all(workers.map(({ ended }) => ended));
+  if (order === "lost, then cancelled") await cancel();
   assert.equal(read(scene.database).executions[0]?.state, "cancelling");
   const successor = scene.start({ serve: narrow });
   await scene.until(
@@ -110,4 +124,4 @@ test("an execution that is being cancelled does not wait for attempts that were 
   );
   successor.kill("SIGKILL");
   await successor.ended;
-});
+}
