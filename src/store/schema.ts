@@ -53,6 +53,8 @@ export interface ExecutionTable {
   /** Why it is blocked, as JSON; null if it is not. */
   blocked: string | null;
   cancel_reason: string | null;
+  /** 1 once the workflow has been told: what waits in the queue from then on belongs to its clean-up. */
+  cancel_seen: Generated<number>;
   /** Of a job: what the last attempt told in its last heartbeat. */
   heartbeat: Payload | null;
 }

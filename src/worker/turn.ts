@@ -61,8 +61,12 @@ export class Turn {
     });
   }
 
-  /** Attempts that were lost or failed find their next place, before the workflow goes on. */
-  prepare(): void {
+  /**
+   * Attempts that were lost or failed find their next place: after the workflow has been driven, since a cancel, a race or a failure in
+   * this very turn may have ended the wait for them, and what nobody waits for is not begun.
+   */
+  takeUp(): void {
+    if (this.done !== undefined) return;
     const { replica, outgoing } = this.#context;
     for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
     for (const step of this.retried) {

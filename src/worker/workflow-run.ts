@@ -242,7 +242,6 @@ export class WorkflowRun {
     });
     turn.arrived.push(...arrived);
     try {
-      turn.prepare();
       const due: Delivery[] = [...deliveries];
       for (const step of turn.settled) due.push(step.delivery);
       due.push(...replica.coroutine.due(clock.now()));
@@ -277,6 +276,7 @@ export class WorkflowRun {
   }
 
   #submit(replica: Replica, turn: Turn): void {
+    turn.takeUp();
     if (turn.send(this.#slotKept)) this.#slotKept = false;
     this.#wakeAt = turn.wakeAt;
     const next =

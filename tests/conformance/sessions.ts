@@ -95,7 +95,7 @@ export function sessionConformance(backend: ConformanceBackend): void {
       const task = await one.claimTask(session);
       await one.signal(held.id, "1");
       assert.deepEqual(await one.store.held(session), {
-        executions: [{ key: held.execution, wakeSeq: 1, claim: 1 }],
+        executions: [{ key: held.execution, run: 1, wakeSeq: 1, claim: 1 }],
         tasks: [{ key: task.key, cancelled: false }],
       });
     });

@@ -41,6 +41,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("failed_by", integer)
         .addColumn("blocked", "text")
         .addColumn("cancel_reason", "text")
+        .addColumn("cancel_seen", integer, (c) => c.notNull().defaultTo(0))
         .addColumn("heartbeat", payload)
         .execute();
       // Due and not held: the only queue of executions, in two parts, since one of them needs no slot. They match WHERE and ORDER BY of the

@@ -66,6 +66,7 @@ export const executionStatements = {
     .selectFrom("stent_executions")
     .select([
       "key",
+      "cancel_seen",
       "id",
       "kind",
       "state",
@@ -84,11 +85,18 @@ export const executionStatements = {
     ])
     .where("key", "=", given<number>("key")),
 
+  /** The workflow has been told of the cancel. */
+  seeCancel: build
+    .updateTable("stent_executions")
+    .set({ cancel_seen: 1 })
+    .where("key", "=", given<number>("key")),
+
   /** What a turn has to know of its execution, and no more: it is read for every one. */
   fence: build
     .selectFrom("stent_executions")
     .select([
       "key",
+      "cancel_seen",
       "id",
       "state",
       "worker",
@@ -274,6 +282,7 @@ export const executionStatements = {
       failed_by: null,
       blocked: null,
       cancel_reason: null,
+      cancel_seen: 0,
     })
     .where("key", "=", given<number>("key"))
     .returning(["key", "claim"]),
@@ -298,6 +307,7 @@ export const executionStatements = {
       failed_by: null,
       blocked: null,
       cancel_reason: null,
+      cancel_seen: 0,
     })
     .where("key", "=", given<number>("key")),
 

@@ -231,6 +231,8 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
     tasks.remove.run({ key });
     return 0;
   }
+  // I10: its workflow decides first what of this is still wanted; nothing is begun behind a cancel.
+  if (execution.state === "cancelling" && execution.cancel_seen === 0) return 0;
   const { marks, count } = batch.hasMarks()
     ? unsuspicious(batch, waiting, items, room)
     : { marks: 0, count: Math.min(room, items.length) };

@@ -48,6 +48,8 @@ function endsOrBegins(request: TurnRequest): boolean {
 }
 
 function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
+  if (row.state === "cancelling" && row.cancel_seen === 0 && request.knowsCancel)
+    batch.sql.executions.seeCancel.run({ key: row.key });
   writeJournal(batch, request, row);
   for (const unwanted of request.withdrawn) withdraw(batch, request, unwanted);
   for (const unwanted of request.told) tell(batch, request, unwanted);
