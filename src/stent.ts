@@ -16,7 +16,8 @@ import {
 import { dispatchAll } from "./client/dispatch.ts";
 import type { ExecutionFilter } from "./client/execution-filter.ts";
 import type { ExecutionState, ExecutionSummary, WaitReason } from "./client/execution-state.ts";
-import { ClientHandle, type ExecutionHandle } from "./client/handle.ts";
+import type { Connection } from "./client/connection.ts";
+import { ClientHandle, type ExecutionHandle, type HandleActs } from "./client/handle.ts";
 import { history, type HistoryEntry } from "./client/history.ts";
 import { listExecutions } from "./client/list-executions.ts";
 import { listTasks, type TaskFilter } from "./client/list-tasks.ts";
@@ -35,6 +36,7 @@ import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
+import type { NewExecution } from "./store/store.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
@@ -60,6 +62,7 @@ export class Stent implements AsyncDisposable {
   readonly #options: ResolvedStentOptions;
   readonly #workers: Workers;
   readonly #life: ConnectionLife;
+  readonly #acts: HandleActs;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option; NotSupportedError */
   constructor(options: StentOptions) {
@@ -70,6 +73,12 @@ export class Stent implements AsyncDisposable {
       endFirst: () => this.#workers.close(),
       close: closeConnection,
     });
+    this.#acts = {
+      waitFor: (id, options, notSince) => this.#waitFor(id, options, notSince),
+      stateOf: (id) => this.stateOf(id),
+      sendSignal: (id, name, payload) => this.sendSignal(id, name, payload),
+      cancel: (id, options) => this.cancel(id, options),
+    };
   }
 
   /** Connect, migrate, ready. @throws DatabaseError, SchemaMismatchError */
@@ -114,7 +123,7 @@ export class Stent implements AsyncDisposable {
     const preparing = newExecution(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, execution) => {
       await dispatchAll(connection, [execution], resolved.ifExists);
-      return this.execution<R>(execution.id);
+      return this.#newHandle<R>(connection, execution);
     });
   }
 
@@ -129,7 +138,7 @@ export class Stent implements AsyncDisposable {
     const preparing = newExecutions(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, executions) => {
       if (executions.length > 0) await dispatchAll(connection, executions, resolved.ifExists);
-      return executions.map(({ id }) => this.execution<R>(id));
+      return executions.map((execution) => this.#newHandle<R>(connection, execution));
     });
   }
 
@@ -157,7 +166,12 @@ export class Stent implements AsyncDisposable {
 
   /** A handle on the execution of that id. */
   execution<R = unknown>(id: string): ExecutionHandle<R> {
-    return new ClientHandle<R>(id, this);
+    return new ClientHandle<R>(id, this.#acts);
+  }
+
+  /** Nobody else knows its id yet, if that was made here: nothing but a later commit can end it. */
+  #newHandle<R>({ committer }: Connection, { id, ownId }: NewExecution): ExecutionHandle<R> {
+    return new ClientHandle<R>(id, this.#acts, ownId === true ? committer.commits : undefined);
   }
 
   // ── one execution ──
@@ -173,14 +187,27 @@ export class Stent implements AsyncDisposable {
   }
 
   /** @throws ExpiryError when `timeout` (or `expiry`, its other name) is over; the signal's reason; ExecutionNotFoundError; ClosedError */
-  async waitFor<R = unknown>(
+  waitFor<R = unknown>(
     id: string,
     options?: WaitOptions & { /** Another name for `timeout`. */ expiry?: Duration },
   ): Promise<Result<R>> {
-    const resolved = resolveWaitOptions(options);
-    return this.#life.wait(async (connection) =>
-      outcomeOf<R>(connection.codec, await waitForEnd(connection, id, resolved)),
-    );
+    return this.#waitFor<R>(id, options, undefined);
+  }
+
+  #waitFor<R>(
+    id: string,
+    options: (WaitOptions & { expiry?: Duration }) | undefined,
+    notSince: number | undefined,
+  ): Promise<Result<R>> {
+    try {
+      const resolved = resolveWaitOptions(options);
+      return this.#life.wait(
+        (connection) => waitForEnd(connection, id, resolved, notSince),
+        ({ codec }, ended) => outcomeOf<R>(codec, ended),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** @throws ExecutionNotFoundError, ExecutionFinishedError; ValidationError against the signal's schema */

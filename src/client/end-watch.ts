@@ -6,6 +6,7 @@
  *   W2  Nothing runs while nobody waits: no timer, no listener.
  *   W3  A wait is told how its execution ended, as it was committed. Being told twice does no harm.
  */
+import { ExecutionNotFoundError } from "../core/errors.ts";
 import type { ForeignWatch } from "../store/foreign-watch.ts";
 import type { HintHub } from "../store/hint-hub.ts";
 import { monotonicMs, type Clock } from "../runtime/clock.ts";
@@ -35,7 +36,8 @@ const maxAsked = 1_000;
 /** Tells waits how their execution has ended. */
 export class EndWatch {
   readonly #deps: WatchDeps;
-  readonly #waits = new Map<string, Set<EndWait>>();
+  /** The newest wait for each execution. */
+  readonly #waits = new Map<string, EndWait>();
   #failure: Error | undefined;
   #delayMs: number;
   #takeBack: (() => void)[] = [];
@@ -48,13 +50,11 @@ export class EndWatch {
     this.#delayMs = deps.polling.minMs;
   }
 
-  /** Begins to wait; `close` it in the end. @throws what the watch was closed with. */
+  /** Begins to wait. @throws what the watch was closed with */
   open(id: string): EndWait {
     if (this.#failure !== undefined) throw this.#failure;
-    const wait = new EndWait(() => this.#forget(id, wait));
-    const others = this.#waits.get(id);
-    if (others === undefined) this.#waits.set(id, new Set([wait]));
-    else others.add(wait);
+    const wait = new EndWait(id, this.#waits.get(id), this.#over);
+    this.#waits.set(id, wait);
     if (this.#takeBack.length === 0) this.#start();
     else this.#pollSoon();
     return wait;
@@ -63,15 +63,20 @@ export class EndWatch {
   /** Fails every wait, now and later. */
   close(error: Error): void {
     this.#failure ??= error;
-    for (const waits of this.#waits.values()) for (const wait of waits) wait.fail(this.#failure);
+    for (const newest of this.#waits.values())
+      for (const wait of chain(newest)) wait.fail(this.#failure);
   }
 
-  #forget(id: string, wait: EndWait): void {
-    const waits = this.#waits.get(id);
-    waits?.delete(wait);
-    if (waits?.size === 0) this.#waits.delete(id);
+  /** Of several waits for one execution the newest leads to the others. */
+  readonly #over = (over: EndWait): void => {
+    const others = [...chain(this.#waits.get(over.id))].filter((wait) => wait !== over);
+    this.#waits.delete(over.id);
+    for (const wait of others.toReversed()) {
+      wait.older = this.#waits.get(over.id);
+      this.#waits.set(over.id, wait);
+    }
     if (this.#waits.size === 0) this.#stop();
-  }
+  };
 
   #start(): void {
     const { hints, foreign, polling } = this.#deps;
@@ -91,8 +96,13 @@ export class EndWatch {
   }
 
   #tell(executions: readonly EndedExecution[]): void {
-    for (const ended of executions)
-      for (const wait of this.#waits.get(ended.id) ?? []) wait.tell(ended);
+    for (const ended of executions) {
+      const newest = this.#waits.get(ended.id);
+      if (newest === undefined) continue;
+      this.#waits.delete(ended.id);
+      for (const wait of chain(newest)) wait.tell(ended);
+    }
+    if (this.#waits.size === 0) this.#stop();
   }
 
   #poll(): void {
@@ -118,6 +128,11 @@ export class EndWatch {
     else void this.#look();
   }
 
+  /** What one wait has found out for all that wait for the same. */
+  tell(ended: EndedExecution): void {
+    this.#tell([ended]);
+  }
+
   async #look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
@@ -138,45 +153,48 @@ export class EndWatch {
   }
 }
 
-/** One wait for one execution. */
+/** One wait for one execution. There may be many thousands of them: it is one promise, and nothing to be closed once that has settled. */
 export class EndWait {
-  readonly #onClose: () => void;
-  #ended: EndedExecution | undefined;
-  #failure: { readonly reason: unknown } | undefined;
-  #waiting: { resolve(ended: EndedExecution): void; reject(reason: unknown): void } | undefined;
+  readonly id: string;
+  /** How the execution has ended. @throws ExecutionNotFoundError if it was removed; what the wait has failed with */
+  readonly ended: Promise<EndedExecution>;
+  /** The wait for the same execution before this one. */
+  older: EndWait | undefined;
+  readonly #over: (wait: EndWait) => void;
+  #resolve: (ended: EndedExecution) => void = nothing;
+  #reject: (reason: unknown) => void = nothing;
+  #open = true;
 
-  constructor(onClose: () => void) {
-    this.#onClose = onClose;
-  }
-
-  /** Resolves when the execution has ended since the wait was opened. @throws what the wait has failed with. */
-  next(): Promise<EndedExecution> {
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#settle();
+  constructor(id: string, older: EndWait | undefined, over: (wait: EndWait) => void) {
+    this.id = id;
+    this.older = older;
+    this.#over = over;
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
   }
 
+  /** The execution has ended. By W3. */
   tell(ended: EndedExecution): void {
-    this.#ended = ended;
-    this.#settle();
+    this.#open = false;
+    if (ended.state === undefined) this.#reject(new ExecutionNotFoundError(this.id));
+    else this.#resolve(ended);
   }
 
   /** Ends the wait; the first reason counts. */
   fail(reason: unknown): void {
-    this.#failure ??= { reason };
-    this.#settle();
+    if (!this.#open) return;
+    this.#open = false;
+    this.#over(this);
+    this.#reject(reason);
   }
+}
 
-  close(): void {
-    this.#onClose();
-  }
+function* chain(newest: EndWait | undefined): Generator<EndWait> {
+  for (let wait = newest; wait !== undefined; wait = wait.older) yield wait;
+}
 
-  #settle(): void {
-    if (this.#waiting === undefined) return;
-    if (this.#failure !== undefined) this.#waiting.reject(this.#failure.reason);
-    else if (this.#ended !== undefined) this.#waiting.resolve(this.#ended);
-    else return;
-    this.#waiting = undefined;
-  }
+function nothing(): void {
+  // settled in the promise's constructor
 }

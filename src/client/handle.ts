@@ -20,7 +20,8 @@ export interface ExecutionHandle<R> {
 
 /** What a handle asks its client to do. */
 export interface HandleActs {
-  waitFor<R>(id: string, options?: WaitOptions): Promise<Result<R>>;
+  /** `notSince`: nothing had ended it at this count of commits. */
+  waitFor<R>(id: string, options?: WaitOptions, notSince?: number): Promise<Result<R>>;
   stateOf<R>(id: string): Promise<ExecutionState<R>>;
   // oxlint-disable-next-line typescript/no-explicit-any -- the receiver's type does not matter here
   sendSignal<In>(id: string, name: string | SignalDefinition<any, In>, payload: In): Promise<void>;
@@ -31,18 +32,21 @@ export interface HandleActs {
 export class ClientHandle<R> implements ExecutionHandle<R> {
   readonly id: string;
   readonly #acts: HandleActs;
+  readonly #notSince: number | undefined;
 
-  constructor(id: string, acts: HandleActs) {
+  /** `notSince`: nothing had ended it at this count of commits. */
+  constructor(id: string, acts: HandleActs, notSince?: number) {
     this.id = id;
     this.#acts = acts;
+    this.#notSince = notSince;
   }
 
-  async result(options?: WaitOptions): Promise<R> {
-    return (await this.wait(options)).unwrap();
+  result(options?: WaitOptions): Promise<R> {
+    return this.wait(options).then(unwrap);
   }
 
   wait(options?: WaitOptions): Promise<Result<R>> {
-    return this.#acts.waitFor<R>(this.id, options);
+    return this.#acts.waitFor<R>(this.id, options, this.#notSince);
   }
 
   state(): Promise<ExecutionState<R>> {
@@ -61,4 +65,8 @@ export class ClientHandle<R> implements ExecutionHandle<R> {
   toString(): string {
     return this.id;
   }
+}
+
+function unwrap<R>(result: Result<R>): R {
+  return result.unwrap();
 }

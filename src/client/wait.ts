@@ -3,6 +3,7 @@ import { ExecutionNotFoundError, ExpiryError } from "../core/errors.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
 import type { EndedExecution } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
+import type { EndWait } from "./end-watch.ts";
 
 /** How long to wait for an execution. */
 export interface WaitOptions {
@@ -37,33 +38,51 @@ export function resolveWaitOptions(
 }
 
 /**
- * How an execution has ended, once it has.
+ * How an execution has ended, once it has. `notSince`: nothing had ended it at this count of commits.
  * @throws ExecutionNotFoundError; ExpiryError (WAIT_EXPIRED); the signal's reason; ClosedError when the client closes
  */
-export async function waitForEnd(
+export function waitForEnd(
   connection: Connection,
   id: string,
   { timeoutMs, signal }: ResolvedWait,
+  notSince: number | undefined,
 ): Promise<EndedExecution> {
   signal?.throwIfAborted();
   // Opened before the first look, so that an end between the two is told.
   const wait = connection.ends.open(id);
+  // Most waits are for what has been dispatched a moment ago. If another process was so quick, the poller finds it.
+  if (connection.committer.commits !== notSince) void look(connection, wait);
+  return timeoutMs === undefined && signal === undefined
+    ? wait.ended
+    : bounded(connection, wait, { timeoutMs, signal });
+}
+
+async function look({ store, ends }: Connection, wait: EndWait): Promise<void> {
+  try {
+    const found = await store.outcome(wait.id);
+    if (found === undefined) wait.fail(new ExecutionNotFoundError(wait.id));
+    else if (found.ended !== undefined) ends.tell(found.ended);
+  } catch (error) {
+    wait.fail(error);
+  }
+}
+
+async function bounded(
+  { clock }: Connection,
+  wait: EndWait,
+  { timeoutMs, signal }: ResolvedWait,
+): Promise<EndedExecution> {
   const abort = (): void => wait.fail(signal?.reason);
   signal?.addEventListener("abort", abort);
   const unschedule =
     timeoutMs === undefined
       ? undefined
-      : connection.clock.schedule(timeoutMs, () => wait.fail(expired(id, timeoutMs)));
+      : clock.schedule(timeoutMs, () => wait.fail(expired(wait.id, timeoutMs)));
   try {
-    const found = await connection.store.outcome(id);
-    if (found === undefined) throw new ExecutionNotFoundError(id);
-    const ended = found.ended ?? (await wait.next());
-    if (ended.state === undefined) throw new ExecutionNotFoundError(id);
-    return ended;
+    return await wait.ended;
   } finally {
     unschedule?.();
     signal?.removeEventListener("abort", abort);
-    wait.close();
   }
 }
 

@@ -38,6 +38,7 @@ export function activity(
     );
   }
   const defined = defineActivity(name, options, async (...args) => fn(...args) as unknown);
+  bodies.set(defined, fn);
   registerDefinition(defined);
   return defined;
 }
@@ -89,6 +90,16 @@ export function remote<F extends Durable<any, any>>(name: string, options: Remot
     kind === "activity" ? defineActivity(name, rest, absent) : defineWorkflow(name, rest, absent);
   remotes.add(defined);
   return defined as AnyDurable as F;
+}
+
+/** The functions that `activity` was given, by what it made of them. */
+const bodies = new WeakMap<AnyDurable, AnyFunction>();
+
+/** An activity's own function: what it returns, and what it throws at once, is not made a promise here. */
+export function bodyOf(
+  fn: Activity<readonly unknown[], unknown>,
+): (...args: readonly unknown[]) => unknown {
+  return bodies.get(fn) ?? fn;
 }
 
 const remotes = new WeakSet<AnyDurable>();

@@ -74,7 +74,8 @@ export class PayloadCodec {
     root?: string,
   ): { readonly payload: Payload; readonly value: unknown } {
     const payload = this.encode(value, place, root);
-    return { payload, value: this.decode(payload, place) };
+    const same = isBuiltIn(this.#serializer) && isPrimitive(value);
+    return { payload, value: same ? value : this.decode(payload, place) };
   }
 
   /** What was thrown, as it is stored: shortened if it is too long, stack first. Never throws. */
@@ -159,6 +160,17 @@ function replacement(failure: Failure, serializerName: string, refusal: unknown)
 
 function isBuiltIn(serializer: Serializer): serializer is typeof superjsonSerializer {
   return serializer === superjsonSerializer || serializer === jsonSerializer;
+}
+
+/** What the built-in serializers give back as it was; the others say for themselves. */
+function isPrimitive(value: unknown): boolean {
+  return (
+    typeof value === "string" ||
+    typeof value === "boolean" ||
+    typeof value === "number" ||
+    value === null ||
+    value === undefined
+  );
 }
 
 /** The length in bytes, if it is above the limit. A character is at most three bytes of UTF-8, so most texts need no counting. */

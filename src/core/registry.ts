@@ -7,6 +7,8 @@ import { DuplicateFunctionError } from "./errors.ts";
  */
 export class FunctionRegistry {
   readonly #byName = new Map<string, Map<string | undefined, AnyDurable>>();
+  /** Of each name the version registered last. */
+  readonly #latest = new Map<string, AnyDurable>();
 
   /** @throws DuplicateFunctionError if another function has this name and version. `replace` is for hot reload. */
   register(fn: AnyDurable, replace = false): void {
@@ -20,13 +22,12 @@ export class FunctionRegistry {
     versions.delete(version);
     versions.set(version, fn);
     this.#byName.set(fn.functionName, versions);
+    this.#latest.set(fn.functionName, fn);
   }
 
   /** The function of that name: of that version, or without one the version registered last. */
   get(name: string, version?: string): AnyDurable | undefined {
-    const versions = this.#byName.get(name);
-    if (versions === undefined) return undefined;
-    return version === undefined ? [...versions.values()].at(-1) : versions.get(version);
+    return version === undefined ? this.#latest.get(name) : this.#byName.get(name)?.get(version);
   }
 
   /** The function of exactly that name and version, where undefined means the one without a version. */

@@ -18,6 +18,8 @@ export class ConnectionLife {
   /** What is being asked of the database now; waits are not among it. */
   readonly #acts = new Set<Promise<unknown>>();
   #connection: Promise<Connection> | undefined;
+  /** The connection, once it is there. */
+  #open: Connection | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(source: ConnectionSource) {
@@ -27,10 +29,13 @@ export class ConnectionLife {
   /** @throws DatabaseError, SchemaMismatchError; ClosedError once it is being closed */
   connected(): Promise<Connection> {
     if (this.#closing !== undefined) return Promise.reject(new ClosedError());
-    this.#connection ??= this.#source.open().catch((error: unknown) => {
-      this.#connection = undefined; // the next use tries again
-      throw error;
-    });
+    this.#connection ??= this.#source.open().then(
+      (connection) => (this.#open = connection),
+      (error: unknown) => {
+        this.#connection = undefined; // the next use tries again
+        throw error;
+      },
+    );
     return this.#connection;
   }
 
@@ -57,13 +62,28 @@ export class ConnectionLife {
     }
   }
 
-  /** Does something that `close` ends. */
-  async wait<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.connected();
-    try {
-      return await act(connection);
-    } catch (error) {
+  /** Waits for something, which `close` ends, and takes from it what is asked for. Written without await: there may be many thousands. */
+  wait<W, T>(
+    wait: (connection: Connection) => Promise<W>,
+    take: (connection: Connection, waited: W) => T,
+  ): Promise<T> {
+    return this.#open === undefined || this.#closing !== undefined
+      ? this.connected().then((connection) => this.#waitOn(connection, wait, take))
+      : this.#waitOn(this.#open, wait, take);
+  }
+
+  #waitOn<W, T>(
+    connection: Connection,
+    wait: (connection: Connection) => Promise<W>,
+    take: (connection: Connection, waited: W) => T,
+  ): Promise<T> {
+    const refused = (error: unknown): never => {
       throw this.#orClosed(error);
+    };
+    try {
+      return wait(connection).then((waited) => take(connection, waited), refused);
+    } catch (error) {
+      return Promise.reject(this.#orClosed(error));
     }
   }
 

@@ -3,11 +3,11 @@ import type { Hints, Settled, Store, Transition, Transitions } from "./store.ts"
 /** Most transitions in one transaction: bounds how long it takes, and what one failure repeats. */
 const maxBatch = 2_000;
 
-interface Waiting {
-  readonly transition: Transition;
+/** A transition, and who waits for its answer: one object, since there are many. */
+type Waiting = Transition & {
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
-}
+};
 
 /**
  * Group commit: everything of this process that is to be durable goes through here. It gathers what has piled up while the last
@@ -23,11 +23,17 @@ export class Committer {
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
   #scheduled = false;
+  #commits = 0;
 
   /** `hinted` is told after each commit what others may be waiting for. */
   constructor(store: Store, hinted: (hints: Hints) => void) {
     this.#store = store;
     this.#hinted = hinted;
+  }
+
+  /** How many batches have been stored. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Stores one transition. Rejects if it alone was impossible, or if the database failed. */
@@ -45,11 +51,7 @@ export class Committer {
     resolve: (answer: Transitions[K]["answer"]) => void,
     reject: (error: unknown) => void,
   ): void {
-    this.#waiting.push({
-      transition: { kind, request } as unknown as Transition,
-      resolve,
-      reject,
-    });
+    this.#waiting.push({ kind, request, resolve, reject } as unknown as Waiting);
     this.#schedule();
   }
 
@@ -79,9 +81,8 @@ export class Committer {
     this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
     if (batch.length === 0) return;
     try {
-      const { settled, hints } = await this.#store.commit(
-        batch.map((waiting) => waiting.transition),
-      );
+      const { settled, hints } = await this.#store.commit(batch);
+      this.#commits += 1;
       batch.forEach((waiting, index) => settle(waiting, settled[index]));
       this.#hinted(hints);
     } catch (error) {

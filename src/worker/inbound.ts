@@ -3,6 +3,7 @@ import { CancelledError, ExpiryError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Records } from "../core/interpreter/turn.ts";
 import { signalPlace } from "../core/places.ts";
+import type { SmallMap } from "../core/small-map.ts";
 import { entryStatus, type ExecutionStatus } from "../core/status.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { ArrivalRow, Store } from "../store/store.ts";
@@ -21,7 +22,7 @@ export interface Inbound {
 export async function readArrivals(
   deps: { readonly store: Store; readonly codec: PayloadCodec },
   run: RunId,
-  open: ReadonlyMap<string, OpenEntry>,
+  open: SmallMap<string, OpenEntry>,
 ): Promise<Inbound> {
   const rows = await deps.store.arrivals(run.key);
   const bySeq = new Map([...open.values()].map((entry) => [entry.seq, entry]));

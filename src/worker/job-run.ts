@@ -8,7 +8,7 @@ import {
 import { inputPlace, resultPlace, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type { ClaimedExecution, End, Next, TurnRequest } from "../store/store.ts";
+import type { ClaimedExecution, End, Next, TurnAnswer, TurnRequest } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { emptyTurn } from "./empty-turn.ts";
@@ -66,16 +66,16 @@ export class JobRun {
   begin(): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
-      void this.#end({ ok: false, error: refusal, gaveUp: false });
+      this.#end({ ok: false, error: refusal, gaveUp: false });
       return;
     }
     try {
-      const attempt = this.#host.steps.begin(this.#step, this.#policy);
-      this.#attempt = attempt;
+      this.#attempt = this.#host.steps.begin(this.#step, this.#policy, (outcome) =>
+        this.#end(outcome),
+      );
       this.#watchDeadlines();
-      void attempt.done.then((outcome) => this.#end(outcome));
     } catch (error) {
-      void this.#end({ ok: false, error, gaveUp: false });
+      this.#end({ ok: false, error, gaveUp: false });
     }
   }
 
@@ -170,31 +170,56 @@ export class JobRun {
     for (const cancel of this.#cancelTimers.splice(0)) cancel();
   }
 
-  async #end(outcome: AttemptOutcome): Promise<void> {
+  #end(outcome: AttemptOutcome): void {
     if (this.#over) return;
     this.#stopTimers();
     const verdict = this.#judge(outcome);
     const request = this.#request(verdict, outcome);
     failpoint("job.before-submit");
-    const answer = await this.#host.storing(() =>
-      this.#host.deps.committer.submit("turn", request),
+    this.#host.store(
+      "turn",
+      request,
+      (answer) => this.#answered(outcome, verdict, request.next, answer),
+      (error) => this.#giveUp(error),
     );
+  }
+
+  /** `answer`: none once this worker has stopped. */
+  #answered(
+    outcome: AttemptOutcome,
+    verdict: Verdict,
+    next: Next,
+    answer: TurnAnswer | undefined,
+  ): void {
     failpoint("job.after-commit");
     if (answer?.kind === "refused" && answer.reason === "cancelled") {
-      await this.wake();
-      if (!this.#over) await this.#end(outcome);
+      void this.#endAnew(outcome).catch((error: unknown) => this.#giveUp(error));
       return;
     }
     if (this.#over) return;
+    const { steps, deps } = this.#host;
     if (answer?.kind === "stored")
-      this.#host.steps.ended(
-        this.#step,
-        verdict,
-        this.#host.deps.clock.now() - (this.#attempt?.startedAt ?? 0),
-      );
+      steps.ended(this.#step, verdict, deps.clock.now() - (this.#attempt?.startedAt ?? 0));
     else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
-    if (answer?.kind === "stored" && request.next.kind === "end")
-      this.#host.steps.deadLettered(request.next.end.deadLetter);
+    if (answer?.kind === "stored" && next.kind === "end") steps.deadLettered(next.end.deadLetter);
+    this.#letGo();
+  }
+
+  /** A cancel has arrived that the outcome did not know of. */
+  async #endAnew(outcome: AttemptOutcome): Promise<void> {
+    await this.wake();
+    if (!this.#over) this.#end(outcome);
+  }
+
+  #giveUp(error: unknown): void {
+    this.#host.deps.observer.log.error("the outcome of a job could not be stored; it is let go", {
+      executionId: this.execution.id,
+      error,
+    });
+    if (!this.#over) this.#letGo();
+  }
+
+  #letGo(): void {
     this.#over = true;
     this.#host.slots.release();
     this.#host.runOver(this.execution.key);

@@ -2,6 +2,7 @@ import { CancelledError, DrainError, LeaseLostError, type ExpiryError } from "..
 import type { Delivery } from "../core/interpreter/turn.ts";
 import { entryPlace, stepId } from "../core/places.ts";
 import type { Payload } from "../core/payload.ts";
+import { SmallMap } from "../core/small-map.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import type { RunId } from "./journal-loading.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
@@ -44,12 +45,6 @@ export interface RetriedStep {
   readonly report: () => void;
 }
 
-/** A step that nobody waits for any more, and that has not ended. */
-interface Stray {
-  readonly attempt: Attempt;
-  readonly cancelTimer: () => void;
-}
-
 /**
  * Steps of one held execution that run in this process: its eager activities and its `run` closures. An outcome is kept until it is
  * stored, whatever becomes of the coroutine meanwhile: a charge that succeeded is never forgotten.
@@ -58,12 +53,13 @@ export class LocalSteps {
   readonly #host: RunHost;
   readonly #run: RunId;
   readonly #kick: () => void;
-  readonly #running = new Map<
+  readonly #running = new SmallMap<
     string,
     { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }
   >();
   #told: Set<string> | undefined;
-  #strays: Set<Stray> | undefined;
+  /** Attempts that nobody waits for any more and that have not ended, with what cancels the timer of their grace. */
+  #strays: Map<Attempt, () => void> | undefined;
   #settled: SettledStep[] = [];
   #retried: RetriedStep[] = [];
 
@@ -101,12 +97,11 @@ export class LocalSteps {
   begin(step: LocalStep): void {
     const begun: Step = this.#stepOf(step);
     try {
-      const attempt = this.#host.steps.begin(begun, step.policy);
-      this.#running.set(step.path, { step, attempt });
-      void attempt.done.then((outcome) => {
+      const attempt = this.#host.steps.begin(begun, step.policy, (outcome, ended) => {
         this.#host.slots.release();
-        this.#ended(step, begun, attempt, outcome);
+        this.#ended(step, begun, ended, outcome);
       });
+      this.#running.set(step.path, { step, attempt });
     } catch (error) {
       this.#host.slots.release();
       this.fail(step.path, error, step);
@@ -183,18 +178,12 @@ export class LocalSteps {
     if (running?.attempt === undefined) return;
     const { attempt } = running;
     attempt.abort(reason);
-    const stray: Stray = {
+    const { clock } = this.#host.deps;
+    this.#strays ??= new Map();
+    this.#strays.set(
       attempt,
-      cancelTimer: this.#host.deps.clock.schedule(this.#host.cancelGraceMs, () =>
-        attempt.abandon(reason),
-      ),
-    };
-    const strays = (this.#strays ??= new Set());
-    strays.add(stray);
-    void attempt.done.then(() => {
-      stray.cancelTimer();
-      strays.delete(stray);
-    });
+      clock.schedule(this.#host.cancelGraceMs, () => attempt.abandon(reason)),
+    );
   }
 
   /** The worker drains: what runs is told, and its lost attempts do not count. */
@@ -211,7 +200,7 @@ export class LocalSteps {
     const attempts = [...this.#running.values()].map((running) => running.attempt);
     this.#running.clear();
     for (const attempt of attempts) attempt?.abandon(reason);
-    for (const { attempt, cancelTimer } of this.#strays ?? []) {
+    for (const [attempt, cancelTimer] of this.#strays ?? []) {
       cancelTimer();
       attempt.abandon(reason);
     }
@@ -236,7 +225,11 @@ export class LocalSteps {
   }
 
   #ended(step: LocalStep, begun: Step, attempt: Attempt, outcome: AttemptOutcome): void {
-    if (this.#running.get(step.path)?.attempt !== attempt) return;
+    if (this.#running.get(step.path)?.attempt !== attempt) {
+      this.#strays?.get(attempt)?.();
+      this.#strays?.delete(attempt);
+      return;
+    }
     this.#running.delete(step.path);
     const { codec, clock } = this.#host.deps;
     const drained =
@@ -299,8 +292,10 @@ export class LocalSteps {
   ): void {
     if (verdict.kind === "again") return;
     const tag: OutcomeFacts = {
-      ...facts,
       payload: verdict.payload,
+      attempt: facts.attempt,
+      failures: facts.failures,
+      startedAt: facts.startedAt,
       endedAt: this.#host.deps.clock.now(),
     };
     const outcome =

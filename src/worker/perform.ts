@@ -1,7 +1,7 @@
 /**
  * Runs one attempt of an activity: the user's code, and nothing of the database.
  *
- *   F1  `done` always resolves, and never rejects: with the function's outcome, or before it when the attempt is given up.
+ *   F1  Its end is told once, never while it is being started: with the function's outcome, or before that when the attempt is given up.
  *   F2  What a function does after its attempt was given up has no effect here: its value, its error and its heartbeats are dropped, and
  *       a late rejection is no unhandled one.
  *   F3  A function is told to stop, it is not stopped: JavaScript knows no way. Who waits for it decides for how long.
@@ -34,48 +34,48 @@ export type AttemptOutcome =
 export interface Attempt {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
-  /** Never rejects. */
-  readonly done: Promise<AttemptOutcome>;
   /** Why it was told to stop; undefined if it was not. */
   readonly aborted: Error | undefined;
   /** What it told in its last heartbeat; undefined if it told nothing. */
   readonly lastDetails: unknown;
   /** Fires the AbortSignal; `done` still waits for the function. The first reason stands. */
   abort(reason: Error): void;
-  /** Gives it up: fires the AbortSignal and fails `done` at once, both with the first reason given. No effect once it has ended. */
+  /** Gives it up: fires the AbortSignal and tells the end, both with the first reason given. No effect once it has ended. */
   abandon(reason: Error): void;
 }
 
+/** Who is told how an attempt ended. Must not throw. */
+export type OnEnd = (outcome: AttemptOutcome, attempt: Attempt) => void;
+
 /** Starts an attempt. The function runs at once, up to its first await, in the caller's turn. */
-export function startAttempt(request: AttemptRequest): Attempt {
-  return new RunningAttempt(request);
+export function startAttempt(request: AttemptRequest, onEnd: OnEnd): Attempt {
+  return new RunningAttempt(request, onEnd);
 }
 
 class RunningAttempt implements Attempt, HeartbeatListener {
   readonly startedAt: number;
-  readonly done: Promise<AttemptOutcome>;
   readonly #request: AttemptRequest;
   readonly #scope: AttemptScope;
   #lastDetails: unknown;
-  #settle: (outcome: AttemptOutcome) => void = nothing;
+  #onEnd: OnEnd;
   #endTimeout: () => void = nothing;
   #endSilence: () => void = nothing;
 
-  constructor(request: AttemptRequest) {
+  constructor(request: AttemptRequest, onEnd: OnEnd) {
     const { clock, timeoutMs } = request;
     this.#request = request;
+    this.#onEnd = onEnd;
     this.#scope = new AttemptScope(request, this);
     this.startedAt = clock.now();
-    this.done = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
     if (timeoutMs !== undefined) {
       this.#endTimeout = clock.schedule(timeoutMs, () =>
         this.#giveUp(tookTooLong(request, timeoutMs)),
       );
     }
     this.#listenForHeartbeats();
-    void this.#perform();
+    // One promise beside the function's own, and no await: there is an attempt a step. It takes values, promises and foreign thenables
+    // alike, and handles what is rejected late (F2).
+    void this.#begin().then(this.#succeeded, this.#failed);
   }
 
   get lastDetails(): unknown {
@@ -104,19 +104,25 @@ class RunningAttempt implements Attempt, HeartbeatListener {
     }
   }
 
-  /** Never rejects. The await takes values, promises and foreign thenables alike, and handles what is rejected late (F2). */
-  async #perform(): Promise<void> {
+  #begin(): Promise<unknown> {
     const { run, args } = this.#request;
     try {
-      const value = await this.#scope.run(run, args);
-      failpoint("perform.after-end");
-      this.#end({ ok: true, value, records: this.#scope.end() });
+      return Promise.resolve(this.#scope.run(run, args));
     } catch (error) {
-      failpoint("perform.after-end");
-      this.#scope.end();
-      this.#end({ ok: false, error, gaveUp: false });
+      return Promise.reject(error);
     }
   }
+
+  readonly #succeeded = (value: unknown): void => {
+    failpoint("perform.after-end");
+    this.#end({ ok: true, value, records: this.#scope.end() });
+  };
+
+  readonly #failed = (error: unknown): void => {
+    failpoint("perform.after-end");
+    this.#scope.end();
+    this.#end({ ok: false, error, gaveUp: false });
+  };
 
   #listenForHeartbeats(): void {
     const { clock, heartbeatTimeoutMs } = this.#request;
@@ -129,15 +135,22 @@ class RunningAttempt implements Attempt, HeartbeatListener {
 
   #giveUp(error: Error): void {
     if (!this.#scope.giveUp()) return;
-    this.#end({ ok: false, error, gaveUp: true });
+    this.#endTimers();
+    queueMicrotask(() => this.#end({ ok: false, error, gaveUp: true }));
     this.#scope.abort(error);
+  }
+
+  #endTimers(): void {
+    this.#endTimeout();
+    this.#endSilence();
   }
 
   /** After the first call it has no effect. */
   #end(outcome: AttemptOutcome): void {
-    this.#endTimeout();
-    this.#endSilence();
-    this.#settle(outcome);
+    this.#endTimers();
+    const tell = this.#onEnd;
+    this.#onEnd = nothing;
+    tell(outcome, this);
   }
 }
 

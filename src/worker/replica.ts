@@ -3,6 +3,7 @@ import { NonDeterminismError } from "../core/errors.ts";
 import { Coroutine } from "../core/interpreter/coroutine.ts";
 import { cancelPath } from "../core/journal.ts";
 import { inputPlace } from "../core/places.ts";
+import { SmallMap } from "../core/small-map.ts";
 import { entryStatus } from "../core/status.ts";
 import type { ClaimedExecution, EntryRow, JournalRow } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
@@ -15,7 +16,7 @@ import type { OpenEntry } from "./turn-builder.ts";
 export class Replica {
   readonly coroutine: Coroutine;
   /** Entries that wait for their outcome, by path. */
-  readonly open = new Map<string, OpenEntry>();
+  readonly open = new SmallMap<string, OpenEntry>();
   /** After a replay: attempts that were lost, or are asked for anew. */
   lost: EntryRow[] = [];
   nextSeq = 1;

@@ -1,4 +1,4 @@
-import type { Lane, ClaimedTask } from "../store/store.ts";
+import type { Lane, ClaimedTask, Transitions } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { Slots } from "./slots.ts";
 import type { StepRunner } from "./step-runner.ts";
@@ -27,6 +27,16 @@ export interface RunHost {
   /** The execution is not held any more; its coroutine may be of use later. `dueAt`: when it needs its next turn, if time decides. */
   readonly runParked: (execution: number, dueAt: number | undefined) => void;
   readonly sessionLost: () => void;
-  /** Stores, and tries again while the database cannot. Undefined if the worker has given up. */
+  /**
+   * Stores, and tries again while the database cannot. `answered`: with nothing if the worker has stopped meanwhile. `failed`: with what no
+   * other try would mend.
+   */
+  readonly store: <K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+    answered: (answer: Transitions[K]["answer"] | undefined) => void,
+    failed: (error: unknown) => void,
+  ) => void;
+  /** Stores, and tries again while the database cannot. Undefined if the worker has stopped. */
   readonly storing: <T>(act: () => Promise<T>) => Promise<T | undefined>;
 }

@@ -1,4 +1,4 @@
-import { isRemote } from "../core/define.ts";
+import { bodyOf, isRemote } from "../core/define.ts";
 import type { Activity, AnyDurable } from "../core/durable.ts";
 import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
@@ -8,7 +8,7 @@ import { childLogger } from "../observe/observer.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { NewDeadLetter } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
-import { startAttempt, type Attempt } from "./perform.ts";
+import { startAttempt, type Attempt, type OnEnd } from "./perform.ts";
 import { reasonOf, type Verdict } from "./verdict.ts";
 
 /** One attempt of one step, with all that is needed to begin it. */
@@ -60,33 +60,33 @@ export class StepRunner {
   }
 
   /** Begins an attempt. @throws SerializationError if the arguments cannot be read; Error if the function is not here. */
-  begin(step: Step, policy: AttemptPolicy): Attempt {
+  begin(step: Step, policy: AttemptPolicy, onEnd: OnEnd): Attempt {
     const { clock, codec, observer, registry } = this.#deps;
     const fn = registry.get(step.name);
     if (fn === undefined || fn.kind !== "activity" || isRemote(fn))
       throw new Error(`no activity "${step.name}" is registered here`);
     const args = codec.decode(step.input, step.place) as readonly unknown[];
     failpoint("perform.before-start");
-    observer.emit({
-      type: "taskClaimed",
-      ...this.#event(step),
-      queuedMs: Math.max(0, clock.now() - step.dueAt),
-    });
-    return startAttempt({
-      executionId: step.executionId,
-      taskId: step.taskId,
-      idempotencyKey: step.taskId,
-      functionName: step.name,
-      attempt: step.attempt,
-      lastHeartbeat:
-        step.heartbeat === undefined ? undefined : codec.decode(step.heartbeat, step.place),
-      run: fn as Activity<readonly unknown[], unknown>,
-      args,
-      timeoutMs: policy.timeoutMs,
-      heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
-      logger: this.#logger,
-      clock,
-    });
+    const queuedMs = Math.max(0, clock.now() - step.dueAt);
+    observer.emit(Object.assign(this.#event(step), { type: "taskClaimed" as const, queuedMs }));
+    return startAttempt(
+      {
+        executionId: step.executionId,
+        taskId: step.taskId,
+        idempotencyKey: step.taskId,
+        functionName: step.name,
+        attempt: step.attempt,
+        lastHeartbeat:
+          step.heartbeat === undefined ? undefined : codec.decode(step.heartbeat, step.place),
+        run: bodyOf(fn as Activity<readonly unknown[], unknown>),
+        args,
+        timeoutMs: policy.timeoutMs,
+        heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
+        logger: this.#logger,
+        clock,
+      },
+      onEnd,
+    );
   }
 
   /** What the next attempt will find as `lastHeartbeat`: what this one told last, else what it has found. */
@@ -107,16 +107,15 @@ export class StepRunner {
   ended(step: Step, verdict: Verdict, durationMs: number): void {
     failpoint("perform.after-commit");
     const event = this.#event(step);
-    if (verdict.kind === "completed") {
-      this.#deps.observer.emit({ type: "taskCompleted", ...event, durationMs });
-      return;
-    }
-    this.#deps.observer.emit({
-      type: "taskFailed",
-      ...event,
-      reason: reasonOf(verdict.error),
-      retrying: verdict.kind === "again",
-    });
+    this.#deps.observer.emit(
+      verdict.kind === "completed"
+        ? Object.assign(event, { type: "taskCompleted" as const, durationMs })
+        : Object.assign(event, {
+            type: "taskFailed" as const,
+            reason: reasonOf(verdict.error),
+            retrying: verdict.kind === "again",
+          }),
+    );
   }
 
   /** Tells the observer of a dead letter, after the commit. */

@@ -13,6 +13,7 @@ import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
+import type { RunHost } from "./run-host.ts";
 import type { Slots } from "./slots.ts";
 import { storedOptions, type Step, type StepRunner } from "./step-runner.ts";
 import { failed, judge, type Verdict } from "./verdict.ts";
@@ -29,7 +30,7 @@ export interface TaskHost {
   readonly taskOver: (run: TaskRun) => void;
   readonly sessionLost: () => void;
   /** Stores, and tries again while the database cannot. */
-  readonly storing: <T>(act: () => Promise<T>) => Promise<T | undefined>;
+  readonly store: RunHost["store"];
 }
 
 interface Running {
@@ -132,19 +133,18 @@ export class TaskRun {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       const step = this.#stepOf(item, input);
-      void this.#end(item, { ok: false, error: refusal, gaveUp: false }, step, undefined);
+      this.#end(item, { ok: false, error: refusal, gaveUp: false }, step, undefined);
       return;
     }
     const step = this.#stepOf(item, input);
     try {
-      const attempt = this.#host.steps.begin(step, this.#policy);
-      this.#running.set(item, { attempt, step });
-      void attempt.done.then((outcome) => {
+      const attempt = this.#host.steps.begin(step, this.#policy, (outcome, ended) => {
         this.#running.delete(item);
-        return this.#end(item, outcome, step, attempt);
+        this.#end(item, outcome, step, ended);
       });
+      this.#running.set(item, { attempt, step });
     } catch (error) {
-      void this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
+      this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
     }
   }
 
@@ -192,12 +192,12 @@ export class TaskRun {
     };
   }
 
-  async #end(
+  #end(
     item: number | undefined,
     outcome: AttemptOutcome,
     step: Step,
     attempt: Attempt | undefined,
-  ): Promise<void> {
+  ): void {
     const { steps, deps } = this.#host;
     // What could not even be begun is not tried again.
     const final = attempt === undefined || this.#isFinal(attempt);
@@ -216,17 +216,28 @@ export class TaskRun {
       : this.#judged(outcome, step, final);
     this.#left -= 1;
     const last = this.#left === 0;
-    if (!this.#dropped) {
-      failpoint("task.before-submit");
-      const stored = await this.#host.storing(() =>
-        this.#host.deps.committer.submit(
-          "task",
-          this.#outcomeOf({ item, verdict, step, last, drained, startedAt, heartbeat }),
-        ),
-      );
-      failpoint("task.after-commit");
-      if (stored === "stored") this.#host.steps.ended(step, verdict, durationMs);
-    }
+    if (this.#dropped) return this.#itemOver(last);
+    failpoint("task.before-submit");
+    this.#host.store(
+      "task",
+      this.#outcomeOf({ item, verdict, step, last, drained, startedAt, heartbeat }),
+      (stored) => {
+        failpoint("task.after-commit");
+        if (stored === "stored") steps.ended(step, verdict, durationMs);
+        this.#itemOver(last);
+      },
+      (error) => {
+        deps.observer.log.error("the outcome of a task could not be stored; it is let go", {
+          executionId: this.task.executionId,
+          taskId: step.taskId,
+          error,
+        });
+        this.#itemOver(last);
+      },
+    );
+  }
+
+  #itemOver(last: boolean): void {
     this.#host.slots.release();
     if (!last) return;
     this.#endGrace();

@@ -4,6 +4,7 @@ import { valuePlace } from "../core/entry-outcome.ts";
 import { isRecord, isStep } from "../core/journal.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
+import type { SmallMap } from "../core/small-map.ts";
 import type { Place } from "../core/serializer.ts";
 import { entryStatus, type EntryStatus } from "../core/status.ts";
 import type { EntryChange, NewEntry, Unwanted } from "../store/store.ts";
@@ -29,7 +30,7 @@ export interface OpenEntry {
   attempt: number;
   /** Failures that count. */
   failures: number;
-  readonly options: string | undefined;
+  options: string | undefined;
   readonly input: Payload | undefined;
   readonly scheduledAt: number;
 }
@@ -40,12 +41,13 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export class TurnBuilder {
   readonly #codec: PayloadCodec;
   readonly #run: RunId;
-  readonly #open: Map<string, OpenEntry>;
+  readonly #open: SmallMap<string, OpenEntry>;
   readonly #now: number;
-  readonly #inserted = new Map<string, Writable<NewEntry>>();
+  /** By seq, from the first that is new. */
   readonly #entries: Writable<NewEntry>[] = [];
+  readonly #firstSeq: number;
   // Made when first needed: most turns need few of them, and there is a builder a turn.
-  #changes: Map<number, EntryChange> | undefined;
+  #changes: EntryChange[] | undefined;
   #withdrawn: Unwanted[] | undefined;
   #told: Unwanted[] | undefined;
   #counters: Map<string, number> | undefined;
@@ -60,7 +62,7 @@ export class TurnBuilder {
     position: {
       readonly nextSeq: number;
       readonly step: number;
-      readonly open: Map<string, OpenEntry>;
+      readonly open: SmallMap<string, OpenEntry>;
       readonly now: number;
     },
   ) {
@@ -68,6 +70,7 @@ export class TurnBuilder {
     this.#run = run;
     this.#open = position.open;
     this.#now = position.now;
+    this.#firstSeq = position.nextSeq;
     this.#nextSeq = position.nextSeq;
     this.#step = position.step;
   }
@@ -82,12 +85,15 @@ export class TurnBuilder {
 
   /** Entries that wait for the host and are new in this commit. */
   scheduled(): readonly TurnEntry[] {
-    return this.#scheduled.filter((entry) => this.#inserted.has(entry.path));
+    return this.#scheduled.length === 0
+      ? none
+      : this.#scheduled.filter((entry) => this.isNew(entry.path));
   }
 
   /** First reached in this commit, and waiting for the host. */
   isNew(path: string): boolean {
-    return this.#inserted.has(path);
+    const open = this.#open.get(path);
+    return open !== undefined && open.seq >= this.#firstSeq;
   }
 
   entry(path: string): OpenEntry | undefined {
@@ -117,11 +123,17 @@ export class TurnBuilder {
     path: string,
     placing: Partial<Pick<Writable<NewEntry>, "options" | "attempt" | "here" | "startedAt">>,
   ): void {
-    const row = this.#inserted.get(path);
     const open = this.#open.get(path);
+    const row = open === undefined ? undefined : this.#inserted(open);
     if (row === undefined || open === undefined) return;
     Object.assign(row, placing);
-    this.#open.set(path, { ...open, attempt: row.attempt, options: row.options });
+    open.attempt = row.attempt;
+    open.options = row.options;
+  }
+
+  /** The row of an entry that is new in this commit. */
+  #inserted(open: OpenEntry): Writable<NewEntry> | undefined {
+    return this.#entries[open.seq - this.#firstSeq];
   }
 
   /** An entry of an earlier commit gets another attempt, here or in the queue. */
@@ -136,7 +148,7 @@ export class TurnBuilder {
     if (open === undefined) return;
     open.attempt = change.attempt;
     open.failures = change.failures;
-    this.#setChange({
+    (this.#changes ??= []).push({
       ...change,
       seq: open.seq,
       status: entryStatus.pending,
@@ -155,7 +167,7 @@ export class TurnBuilder {
   } {
     return {
       entries: this.#entries,
-      changes: this.#changes === undefined ? none : [...this.#changes.values()],
+      changes: this.#changes ?? none,
       withdrawn: this.#withdrawn ?? none,
       told: this.#told ?? none,
       counters:
@@ -167,11 +179,6 @@ export class TurnBuilder {
           ? none
           : [...this.#state].map(([name, value]) => ({ name, value })),
     };
-  }
-
-  #setChange(change: EntryChange): void {
-    this.#changes ??= new Map();
-    this.#changes.set(change.seq, change);
   }
 
   #insert(entry: TurnEntry): void {
@@ -199,7 +206,6 @@ export class TurnBuilder {
     };
     this.#entries.push(row);
     if (isRecord(entry) || row.status !== entryStatus.pending || entry.kind === "race") return;
-    this.#inserted.set(entry.path, row);
     this.#open.set(entry.path, {
       seq,
       path: entry.path,
@@ -230,13 +236,9 @@ export class TurnBuilder {
       attempt: facts?.attempt ?? open.attempt,
       failures: facts?.failures ?? open.failures,
     };
-    const inserted = this.#inserted.get(entry.path);
-    if (inserted === undefined) {
-      this.#setChange(outcome);
-      return;
-    }
-    Object.assign(inserted, outcome);
-    this.#inserted.delete(entry.path);
+    const inserted = this.#inserted(open);
+    if (inserted === undefined) (this.#changes ??= []).push(outcome);
+    else Object.assign(inserted, outcome);
   }
 
   #record(change: Change): void {
@@ -327,20 +329,19 @@ export class TurnBuilder {
 
   #stop(path: string, stillWaiting: boolean): void {
     const open = this.#open.get(path);
-    const inserted = this.#inserted.get(path);
     if (stillWaiting) {
       if (open !== undefined) (this.#told ??= []).push({ seq: open.seq, kind: open.kind });
       return;
     }
     if (open === undefined) return;
     this.#open.delete(path);
+    const inserted = this.#inserted(open);
     if (inserted === undefined) {
       (this.#withdrawn ??= []).push({ seq: open.seq, kind: open.kind });
       return;
     }
     inserted.status = entryStatus.withdrawn;
     inserted.endedAt = this.#now;
-    this.#inserted.delete(path);
   }
 
   #inputOf(entry: TurnEntry): Payload | undefined {

@@ -34,13 +34,15 @@ export interface TurnContext {
  */
 const suspectDeaths = 2;
 
+const none: readonly never[] = [];
+
 export class Turn {
   readonly builder: TurnBuilder;
   readonly outbound = new Outbound();
   readonly settled: readonly SettledStep[];
   readonly retried: readonly RetriedStep[];
-  readonly arrived: number[] = [];
-  readonly consumed: { readonly signal: number; readonly seq: number }[] = [];
+  arrived: readonly number[] = none;
+  #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
   wakeAt: number | undefined;
   readonly #context: TurnContext;
@@ -73,6 +75,11 @@ export class Turn {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
       outgoing.retryLater(step, this.builder, this.outbound);
     }
+  }
+
+  /** Messages that this turn has taken from the inbox. */
+  get consumed(): readonly { readonly signal: number; readonly seq: number }[] {
+    return this.#consumed ?? none;
   }
 
   /** Delivers, and drives the workflow until it waits for something that is not here. */
@@ -112,7 +119,7 @@ export class Turn {
       for (const message of await readInbox(host.deps, execution, name, paths, taken)) {
         const open = this.builder.entry(message.delivery.path);
         if (open === undefined) continue;
-        this.consumed.push({ signal: message.key, seq: open.seq });
+        (this.#consumed ??= []).push({ signal: message.key, seq: open.seq });
         this.#messages ??= new Map();
         this.#messages.set(message.delivery, message.key);
         deliveries.push(message.delivery);
@@ -144,7 +151,7 @@ export class Turn {
   #returnMessage(delivery: Delivery): void {
     const key = this.#messages?.get(delivery);
     const index = this.consumed.findIndex((message) => message.signal === key);
-    if (key !== undefined && index >= 0) this.consumed.splice(index, 1);
+    if (key !== undefined && index >= 0) this.#consumed?.splice(index, 1);
   }
 
   #isUnread(path: string): boolean {

@@ -11,7 +11,14 @@ import type { Workflow } from "../core/durable.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
 import { emptyTurn } from "./empty-turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type { ClaimAnswer, ClaimedExecution, ClaimedTask, Hints, Lane } from "../store/store.ts";
+import type {
+  ClaimAnswer,
+  ClaimedExecution,
+  ClaimedTask,
+  Hints,
+  Lane,
+  Transitions,
+} from "../store/store.ts";
 import { Acceptance } from "./acceptance.ts";
 import { RecentlyUsed } from "./cache.ts";
 import { Claimer } from "./claimer.ts";
@@ -302,7 +309,7 @@ export class Worker {
       maxClaims: this.#options.maxClaims,
       cancelGraceMs: this.#options.cancelGraceMs,
       session: this.#host.session,
-      storing: this.#host.storing,
+      store: this.#host.store,
       sessionLost: this.#host.sessionLost,
       taskOver: (over) => {
         this.#tasks.delete(over.task.key);
@@ -340,8 +347,35 @@ export class Worker {
       runOver: (key) => this.#forget(key),
       runParked: (key, dueAt) => this.#park(key, dueAt),
       sessionLost: () => this.#sessionLost(),
+      store: (kind, request, answered, failed) => this.#store(kind, request, answered, failed),
       storing: (act) => this.#storing(act),
     };
+  }
+
+  #store<K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+    answered: (answer: Transitions[K]["answer"] | undefined) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    this.#deps.committer.hand(kind, request, answered, (error) => {
+      if (error instanceof DatabaseError) void this.#storeLater(kind, request, answered, failed);
+      else failed(error);
+    });
+  }
+
+  /** The database could not: a commit that failed has stored nothing, so the same request is handed in again. */
+  async #storeLater<K extends keyof Transitions>(
+    kind: K,
+    request: Transitions[K]["request"],
+    answered: (answer: Transitions[K]["answer"] | undefined) => void,
+    failed: (error: unknown) => void,
+  ): Promise<void> {
+    try {
+      answered(await this.#storing(() => this.#deps.committer.submit(kind, request)));
+    } catch (error) {
+      failed(error);
+    }
   }
 
   /** What waits in the queue comes first: else long chains would starve it. */

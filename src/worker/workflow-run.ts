@@ -8,7 +8,6 @@
  */
 import type { Workflow } from "../core/durable.ts";
 import {
-  DatabaseError,
   ExecutionExistsError,
   ExecutionFinishedError,
   ExecutionNotFoundError,
@@ -227,7 +226,7 @@ export class WorkflowRun {
     replica: Replica,
     deliveries: readonly Delivery[],
     woken: boolean,
-    arrived: readonly number[] = [],
+    arrived: readonly number[] = noRows,
   ): void {
     const { clock } = this.#host.deps;
     const turn = new Turn({
@@ -240,7 +239,7 @@ export class WorkflowRun {
       marks: this.#marks,
       woken,
     });
-    turn.arrived.push(...arrived);
+    turn.arrived = arrived;
     try {
       const due: Delivery[] = [...deliveries];
       for (const step of turn.settled) due.push(step.delivery);
@@ -314,33 +313,17 @@ export class WorkflowRun {
       next,
     };
     if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);
-    this.#host.deps.committer.hand(
+    this.#host.store(
       "turn",
       request,
-      (answer) => this.#answered(replica, turn, next, answer),
-      (error) => void this.#storeLater(replica, turn, request, error),
+      (answer) => {
+        if (answer !== undefined) return this.#answered(replica, turn, next, answer);
+        turn.forgo();
+        this.lose();
+        this.#rest();
+      },
+      (error) => this.#giveUp(turn, error),
     );
-  }
-
-  /** The database could not: a commit that failed has stored nothing, so the same request is handed in again. */
-  async #storeLater(
-    replica: Replica,
-    turn: Turn,
-    request: TurnRequest,
-    error: unknown,
-  ): Promise<void> {
-    if (!(error instanceof DatabaseError)) return this.#giveUp(turn, error);
-    try {
-      const answer = await this.#host.storing(() =>
-        this.#host.deps.committer.submit("turn", request),
-      );
-      if (answer !== undefined) return this.#answered(replica, turn, request.next, answer);
-      turn.forgo();
-      this.lose();
-      this.#rest();
-    } catch (failure) {
-      this.#giveUp(turn, failure);
-    }
   }
 
   #answered(replica: Replica, turn: Turn, next: Next, answer: TurnAnswer): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EndWatch } from "../../src/client/end-watch.ts";
+import { EndWatch, type EndWait } from "../../src/client/end-watch.ts";
 import { ForeignWatch } from "../../src/store/foreign-watch.ts";
 import { HintHub } from "../../src/store/hint-hub.ts";
 import type { EndedExecution } from "../../src/store/store.ts";
@@ -14,7 +14,7 @@ test("one look asks for everything that is waited for", async () => {
   const waits = ["a", "b", "a"].map((id) => watch.open(id));
   await clock.advanceAsync(120);
   assert.deepEqual(asked, [["a", "b"]]);
-  for (const wait of waits) wait.close();
+  for (const wait of waits) giveUp(wait);
 });
 
 test("looks come less and less often, down to the longest interval, each by ± 20 %", async () => {
@@ -28,7 +28,7 @@ test("looks come less and less often, down to the longest interval, each by ± 2
     );
     await clock.advanceAsync(delay);
   }
-  wait.close();
+  giveUp(wait);
 });
 
 test("a new wait is looked for soon, however long the others have waited", async () => {
@@ -37,13 +37,13 @@ test("a new wait is looked for soon, however long the others have waited", async
   await clock.advanceAsync(2_000);
   const second = watch.open("b");
   assert.ok((clock.nextAt ?? Infinity) - clock.now() <= 120);
-  first.close();
-  second.close();
+  giveUp(first);
+  giveUp(second);
 });
 
 test("nothing runs while nobody waits", async () => {
   const { watch, clock, asked } = watching();
-  watch.open("a").close();
+  giveUp(watch.open("a"));
   assert.equal(clock.pending, 0);
   await clock.advanceAsync(10_000);
   assert.deepEqual(asked, []);
@@ -54,21 +54,21 @@ test("a hint wakes those who wait for that execution, and only those", async () 
   const woken: string[] = [];
   const a = watch.open("a");
   const b = watch.open("b");
-  void a.next().then(() => woken.push("a"));
-  void b.next().then(() => woken.push("b"));
+  void a.ended.then(() => woken.push("a"));
+  b.ended.then(() => woken.push("b")).catch(() => undefined);
   hints.emit({ woken: [], ended: [end("a")], ready: false, stopped: [] });
   await settled();
   assert.deepEqual(woken, ["a"]);
-  a.close();
-  b.close();
+  giveUp(a);
+  giveUp(b);
 });
 
 test("what is told before somebody waits is not forgotten", async () => {
   const { watch, hints } = watching();
   const wait = watch.open("a");
   hints.emit({ woken: [], ended: [end("a")], ready: false, stopped: [] });
-  await wait.next();
-  wait.close();
+  await wait.ended;
+  giveUp(wait);
 });
 
 test("an outage of the database ends no wait", async () => {
@@ -78,10 +78,10 @@ test("an outage of the database ends no wait", async () => {
   await clock.advanceAsync(1_000);
   failing.with = undefined;
   ended.add("a");
-  const told = wait.next();
+  const told = wait.ended;
   await clock.advanceAsync(1_000);
   await told;
-  wait.close();
+  giveUp(wait);
 });
 
 test("a wait fails with the first reason it is given", async () => {
@@ -89,17 +89,17 @@ test("a wait fails with the first reason it is given", async () => {
   const wait = watch.open("a");
   wait.fail(new Error("first"));
   wait.fail(new Error("second"));
-  await assert.rejects(wait.next(), /first/);
-  wait.close();
+  await assert.rejects(wait.ended, /first/);
+  giveUp(wait);
 });
 
 test("closing fails those who wait, and those who would", async () => {
   const { watch, clock } = watching();
   const wait = watch.open("a");
-  const waiting = assert.rejects(wait.next(), /closed/);
+  const waiting = assert.rejects(wait.ended, /closed/);
   watch.close(new Error("closed"));
   await waiting;
-  wait.close();
+  giveUp(wait);
   assert.throws(() => watch.open("b"), /closed/);
   assert.equal(clock.pending, 0);
 });
@@ -113,8 +113,14 @@ test("many waits are looked for in portions, all of them at each look", async ()
     asked.map((ids) => ids.length),
     [1_000, 1_000, 500],
   );
-  for (const wait of waits) wait.close();
+  for (const wait of waits) giveUp(wait);
 });
+
+/** Ends a wait as its time-out does. */
+function giveUp(wait: EndWait): void {
+  wait.ended.catch(() => undefined);
+  wait.fail(new Error("nobody waits any more"));
+}
 
 function end(id: string): EndedExecution {
   return { id, state: "completed", result: "1" };

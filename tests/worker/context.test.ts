@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CancelledError, NoContextError } from "../../src/core/errors.ts";
 import { context, runningScopes, type ActivityContext } from "../../src/worker/context.ts";
-import { startAttempt, type AttemptOutcome } from "../../src/worker/perform.ts";
-import { attemptRequest } from "../support/attempts.ts";
+import type { AttemptOutcome } from "../../src/worker/perform.ts";
+import { attemptRequest, startAttempt } from "../support/attempts.ts";
 import { settled } from "../support/manual-clock.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 

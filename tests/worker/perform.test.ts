@@ -3,8 +3,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, test } from "node:test";
 import { CancelledError, DrainError, ExpiryError } from "../../src/core/errors.ts";
 import { context, type ActivityContext } from "../../src/worker/context.ts";
-import { startAttempt, type Attempt, type AttemptOutcome } from "../../src/worker/perform.ts";
-import { attemptRequest } from "../support/attempts.ts";
+import type { AttemptOutcome } from "../../src/worker/perform.ts";
+import { attemptRequest, startAttempt, type StartedAttempt } from "../support/attempts.ts";
 import { ManualClock, settled } from "../support/manual-clock.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 
@@ -316,7 +316,7 @@ describe("abandon", () => {
 });
 
 interface Stuck {
-  readonly attempt: Attempt;
+  readonly attempt: StartedAttempt;
   readonly clock: ManualClock;
   readonly ctx: ActivityContext;
   readonly resolve: (value: unknown) => void;
@@ -343,7 +343,7 @@ function stuck(parts: Parameters<typeof attemptRequest>[0] = {}): Stuck {
   return { attempt, clock, ...(seen[0] as Omit<Stuck, "attempt" | "clock">) };
 }
 
-function watch(attempt: Attempt): { outcome: AttemptOutcome | undefined } {
+function watch(attempt: StartedAttempt): { outcome: AttemptOutcome | undefined } {
   const progress: { outcome: AttemptOutcome | undefined } = { outcome: undefined };
   void (async () => {
     progress.outcome = await attempt.done;

@@ -176,10 +176,10 @@ const prelude = `
   const log = (level) => (message, fields) => said(level + ": " + message + " " + JSON.stringify(fields, shown));
   const observer = new Observer({ logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") } });
   const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
-  const perform = (functionName, run) => startAttempt({
+  const perform = (functionName, run) => new Promise((done) => startAttempt({
     executionId: "e-" + functionName, taskId: "t-1", idempotencyKey: "k-1", functionName, attempt: 1, lastHeartbeat: undefined,
     run, args: [], timeoutMs: undefined, heartbeatTimeoutMs: undefined, logger: observer.log, clock: systemClock,
-  }).done;
+  }, done));
 `;
 
 async function inProcess(

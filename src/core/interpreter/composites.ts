@@ -1,7 +1,7 @@
 import type { AllEffect, AllSettledEffect, BranchEffect, RaceEffect } from "../effects/branch.ts";
 import { isEffect, type Branch, type Effect, type Flow } from "../effects/effect.ts";
 import { All, AllSettled, Race, type BranchMaker } from "./branches.ts";
-import { Frame, type Stage } from "./frame.ts";
+import { Frame, type Caller, type Stage } from "./frame.ts";
 import type { Closing, Node, Parent, Settlement } from "./node.ts";
 import { failed, usedTwice } from "./refusals.ts";
 import { describe, notAnEffect, silence } from "./yielded.ts";
@@ -14,7 +14,7 @@ export interface CompositeHost {
   /** The race at a path has been decided. */
   decided(path: string, winner: string): void;
   /** Errors that nobody can catch any more. */
-  log(errors: readonly unknown[]): void;
+  leaveUnheard(errors: readonly unknown[]): void;
 }
 
 /** Makes the nodes of `all`, `allSettled`, `race` and `branch`, and sees that no generator runs twice. */
@@ -46,7 +46,7 @@ export class Composites {
   }
 
   node(effect: CompositeEffect, path: string, parent: Parent): Node | Settlement {
-    const log = (errors: readonly unknown[]): void => this.#host.log(errors);
+    const log = (errors: readonly unknown[]): void => this.#host.leaveUnheard(errors);
     switch (effect.kind) {
       case "branch":
         return this.#branch(effect, path, parent);
@@ -109,7 +109,7 @@ export function isGenerator(value: unknown): value is Flow<unknown> {
 }
 
 /** An effect as a branch: entered when it begins. */
-class Answered implements Node {
+class Answered implements Node, Caller {
   readonly #stage: Stage;
   readonly #effect: Effect<unknown>;
   readonly #path: string;
@@ -123,8 +123,20 @@ class Answered implements Node {
     this.#parent = parent;
   }
 
+  get closing(): Closing | undefined {
+    return this.#parent.closing;
+  }
+
+  nextPath(): string {
+    return this.#path;
+  }
+
+  settled(_inner: Node, how: Settlement): void {
+    this.#parent.settled(this, how);
+  }
+
   begin(): Settlement | undefined {
-    const entered = this.#stage.enter(this.#effect, () => this.#path, this.#parent);
+    const entered = this.#stage.enter(this.#effect, this);
     if (!("begin" in entered)) return entered;
     this.#inner = entered;
     const how = entered.begin();

@@ -7,10 +7,16 @@ export const maxClosingEffects = 1_000;
 /** The same, once an error has been delivered into it while closing: bounds a `finally` that throws into a loop that catches. */
 export const maxClosingEffectsAfterError = 100;
 
+/** What yields an effect. `cancelled()` asks it why it is being closed. */
+export interface Caller extends Parent {
+  /** The path of the effect that is being entered, if it has one. */
+  nextPath(): string;
+}
+
 /** What a frame needs of the coroutine that it belongs to. */
 export interface Stage {
-  /** Makes the node for an effect, or answers it at once. `frame` is what `cancelled()` asks. */
-  enter(effect: Effect<unknown>, path: () => string, frame: Parent): Node | Settlement;
+  /** Makes the node for an effect, or answers it at once. */
+  enter(effect: Effect<unknown>, caller: Caller): Node | Settlement;
   /** What was entered last is not answered yet. */
   waits(): void;
   /** What to throw at the yield of something that is no effect. */
@@ -37,12 +43,11 @@ const passive: ReadonlySet<string> = new Set([
 ]);
 
 /** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
-export class Frame implements Node, Parent {
+export class Frame implements Node, Caller {
   readonly #stage: Stage;
   readonly #generator: Flow<unknown>;
   readonly #prefix: string;
   readonly #parent: Parent;
-  readonly #nextPath = (): string => this.#prefix + String(++this.#yields);
   #yields = 0;
   #child: Node | undefined;
   #closing: Closing | undefined;
@@ -61,6 +66,11 @@ export class Frame implements Node, Parent {
 
   get closing(): Closing | undefined {
     return this.#closing ?? this.#parent.closing;
+  }
+
+  nextPath(): string {
+    this.#yields += 1;
+    return this.#prefix + String(this.#yields);
   }
 
   begin(): Settlement | undefined {
@@ -126,7 +136,7 @@ export class Frame implements Node, Parent {
         this.#unwinding = true;
         send = unwind;
       } else {
-        const entered = this.#stage.enter(yielded, this.#nextPath, this);
+        const entered = this.#stage.enter(yielded, this);
         const how = "begin" in entered ? this.#beginChild(entered) : entered;
         if (how === undefined) {
           this.#stage.waits();

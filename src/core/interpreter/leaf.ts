@@ -2,6 +2,7 @@ import type { AnyEffect } from "../effects/any-effect.ts";
 import type { EntryKind, Outcome } from "../journal.ts";
 import { closed, type Closing, type Node, type Parent, type Settlement } from "./node.ts";
 import type { Timer } from "./timers.ts";
+import type { TurnEntry } from "./turn.ts";
 
 /** What a leaf needs of the coroutine. */
 export interface LeafHost {
@@ -22,6 +23,8 @@ export class Leaf implements Node, Timer {
   dueAt = Infinity;
   /** The delivery that led to it. */
   reached = 0;
+  /** Its entry, in the turn in which it was reached; after that turn none. */
+  entry: TurnEntry | undefined;
   readonly #parent: Parent;
   readonly #host: LeafHost;
   #late = false;

@@ -1,9 +1,10 @@
+import { SmallMap } from "../small-map.ts";
 import type { Leaf } from "./leaf.ts";
 import { Timers } from "./timers.ts";
 
 /** The effects of one workflow that wait for the host, in the order in which they were reached. */
 export class Waiting {
-  readonly #leaves = new Map<string, Leaf>();
+  readonly #leaves = new SmallMap<string, Leaf>();
   #signals: Map<string, Set<string>> | undefined;
   readonly #timers = new Timers<Leaf>();
 

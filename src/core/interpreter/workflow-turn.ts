@@ -13,7 +13,8 @@ export class WorkflowTurn {
   #positions: number[] | undefined;
   #refused: Delivery[] | undefined;
   #unheard: unknown[] | undefined;
-  #scheduled: Map<string, Writable<TurnEntry>> | undefined;
+  /** Those that were reached in this turn; what still waits has its entry. */
+  #scheduled: Leaf[] | undefined;
   #cancelled: string[] | undefined;
 
   /** An entry that waits for nothing. */
@@ -39,14 +40,14 @@ export class WorkflowTurn {
 
   /** An entry that waits for the host. */
   schedule(leaf: Leaf, entry: TurnEntry): void {
-    const kept: Writable<TurnEntry> = entry;
-    (this.#entries ??= []).push(kept);
-    (this.#scheduled ??= new Map()).set(leaf.path, kept);
+    (this.#entries ??= []).push(entry);
+    (this.#scheduled ??= []).push(leaf);
+    leaf.entry = entry;
   }
 
   /** An outcome has been delivered, to an entry of this turn or of an earlier one. */
   deliver(leaf: Leaf, outcome: Outcome, delivery: number, tag: unknown): void {
-    const entry = this.#scheduled?.get(leaf.path);
+    const entry: Writable<TurnEntry> | undefined = leaf.entry;
     if (entry === undefined) {
       (this.#delivered ??= []).push({
         path: leaf.path,
@@ -59,7 +60,7 @@ export class WorkflowTurn {
       });
       return;
     }
-    this.#scheduled?.delete(leaf.path);
+    leaf.entry = undefined;
     entry.outcome = outcome;
     entry.delivery = delivery;
     entry.tag = tag;
@@ -68,13 +69,13 @@ export class WorkflowTurn {
   /** Its work is not wanted any more. */
   cancel(leaf: Leaf): void {
     (this.#cancelled ??= []).push(leaf.path);
-    this.#scheduled?.delete(leaf.path);
+    leaf.entry = undefined;
   }
 
   result(done: Done | undefined, wakeAt: number | undefined): Turn {
     return {
       entries: this.#entries ?? none,
-      scheduled: this.#scheduled === undefined ? none : [...this.#scheduled.values()],
+      scheduled: this.#takeScheduled(),
       delivered: this.#delivered ?? none,
       changes: this.#changes ?? none,
       positions: this.#positions ?? none,
@@ -84,6 +85,17 @@ export class WorkflowTurn {
       done,
       wakeAt,
     };
+  }
+
+  #takeScheduled(): readonly TurnEntry[] {
+    if (this.#scheduled === undefined) return none;
+    const entries: TurnEntry[] = [];
+    for (const leaf of this.#scheduled) {
+      if (leaf.entry === undefined) continue;
+      entries.push(leaf.entry);
+      leaf.entry = undefined;
+    }
+    return entries;
   }
 }
 

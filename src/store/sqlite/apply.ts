@@ -46,7 +46,7 @@ export function apply(
     case "remove":
       return remove(batch, transition.request);
     case "discardDeadLetter":
-      return batch.sql.sessions.removeLetter.run(transition.request).changes > 0;
+      return batch.sql.sessions.removeLetter.run(transition.request) > 0;
     default:
       return transition satisfies never;
   }

@@ -59,6 +59,17 @@ export function laneText(lane: Omit<Lane, "key">): string {
   ]);
 }
 
+/** Without making a text of it. Tags have to be the same list, or none. */
+function isSameLane(a: Omit<Lane, "key">, b: Omit<Lane, "key">): boolean {
+  return (
+    a.name === b.name &&
+    a.kind === b.kind &&
+    a.version === b.version &&
+    a.queue === b.queue &&
+    (a.tags === b.tags || (a.tags.length === 0 && b.tags.length === 0))
+  );
+}
+
 type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
 /** What the tasks of one fan-out have in common. */
@@ -105,6 +116,7 @@ export class Batch {
   readonly #ended: EndedExecution[] = [];
   readonly #stopped: number[] = [];
   #ready = false;
+  #lastLane: { readonly lane: Omit<Lane, "key">; readonly key: number } | undefined;
   #anyMark: boolean | undefined;
 
   constructor(sql: Statements, now: number, lanes: LaneCache, failures: Failures) {
@@ -127,19 +139,27 @@ export class Batch {
     this.#live.delete(session);
   }
 
-  /** The key of a lane, interned at its first use. */
+  /** The key of a lane, interned at its first use. What is dispatched together mostly goes to one. */
   lane(lane: Omit<Lane, "key">): number {
+    const last = this.#lastLane;
+    if (last !== undefined && isSameLane(last.lane, lane)) return last.key;
+    const key = this.#laneByText(lane);
+    this.#lastLane = { lane, key };
+    return key;
+  }
+
+  #laneByText(lane: Omit<Lane, "key">): number {
     const text = laneText(lane);
     const known = this.lanes.byText.get(text);
     if (known !== undefined) return known;
     const stored = this.sql.sessions.lane.get({ text });
     const key =
       stored?.key ??
-      this.sql.sessions.insertLane.run({
+      this.sql.sessions.insertLane.insert({
         ...lane,
         tags: tagsColumn(lane.tags),
         text,
-      }).key;
+      });
     if (stored === undefined) this.newLanes.push({ ...lane, key });
     this.lanes.byText.set(text, key);
     return key;
@@ -151,6 +171,7 @@ export class Batch {
   /** Those made since there were `kept` of them were rolled back. */
   forgetNewLanes(kept: number): void {
     for (const lane of this.newLanes.splice(kept)) this.lanes.byText.delete(laneText(lane));
+    this.#lastLane = undefined;
   }
 
   /** The lane of a key; lanes that other processes have made are read when they are first met. */
@@ -185,7 +206,7 @@ export class Batch {
 
   /** S3: leaves the mark that the execution has something to do. */
   wake(key: number, held: boolean): void {
-    if (this.sql.executions.wake.run({ key, now: this.now }).changes === 0) return;
+    if (this.sql.executions.wake.run({ key, now: this.now }) === 0) return;
     if (held) this.#woken.add(key);
     else this.#ready = true;
   }

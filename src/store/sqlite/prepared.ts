@@ -18,10 +18,14 @@ export class Prepared<O> {
     );
   }
 
-  /** @returns the number of rows changed and the key of the row inserted last. */
-  run(values: Values, common?: Values): { readonly changes: number; readonly key: number } {
-    const { changes, lastInsertRowid } = this.#statement.run(this.#bind(values, common));
-    return { changes, key: Number(lastInsertRowid) };
+  /** @returns the number of rows changed. */
+  run(values: Values, common?: Values): number {
+    return this.#statement.run(this.#bind(values, common)).changes;
+  }
+
+  /** @returns the key of the row. */
+  insert(values: Values, common?: Values): number {
+    return Number(this.#statement.run(this.#bind(values, common)).lastInsertRowid);
   }
 
   get(values: Values, common?: Values): O | undefined {

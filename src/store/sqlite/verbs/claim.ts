@@ -15,7 +15,7 @@ interface Head {
   readonly dueAt: number;
 }
 interface Candidate {
-  readonly of: Head["of"];
+  readonly head: Head;
   readonly key: number;
   readonly dueAt: number;
 }
@@ -117,13 +117,19 @@ function take(
   const passedOver = marked
     ? (batch.sql.sessions.countSuspects.get({ suspect: suspectMarks })?.count ?? 0)
     : 0;
+  const candidates = candidatesOf(batch, heads, limit + passedOver + 1);
+  if (!marked && candidates.every(({ head }) => head.of !== "task")) {
+    takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
+    taken.more ||= candidates.length > limit;
+    return;
+  }
   let room = limit;
-  for (const candidate of candidatesOf(batch, heads, limit + passedOver + 1)) {
+  for (const candidate of candidates) {
     if (room <= 0) {
       taken.more = true;
       return;
     }
-    if (candidate.of === "task") room -= takeTask(batch, session, candidate.key, room, taken);
+    if (candidate.head.of === "task") room -= takeTask(batch, session, candidate.key, room, taken);
     else room -= takeExecution(batch, session, candidate, marked, taken);
   }
 }
@@ -144,7 +150,8 @@ function candidatesOf(batch: Batch, heads: readonly Head[], limit: number): Cand
   return candidates.slice(0, limit);
 }
 
-function waitingIn(batch: Batch, { of, lane, rank }: Head, limit: number): Candidate[] {
+function waitingIn(batch: Batch, head: Head, limit: number): Candidate[] {
+  const { of, lane, rank } = head;
   const place = { lane, rank, now: batch.now, limit };
   const rows =
     of === "task"
@@ -152,27 +159,83 @@ function waitingIn(batch: Batch, { of, lane, rank }: Head, limit: number): Candi
       : of === "begun"
         ? batch.sql.executions.begun.all(place)
         : batch.sql.executions.unbegun.all(place);
-  return rows.map((row) => ({ of, key: row.key, dueAt: row.due_at ?? 0 }));
+  return rows.map((row) => ({ head, key: row.key, dueAt: row.due_at ?? 0 }));
 }
 
 /** @returns how many places it takes. */
 function takeExecution(
   batch: Batch,
   session: number,
-  { key, of }: Candidate,
+  candidate: Candidate,
   marked: boolean,
   taken: Taken,
 ): number {
-  const marks = marked ? marksOf(batch, key) : 0;
+  const marks = marked ? marksOf(batch, candidate.key) : 0;
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
     taken.suspects = false;
   }
-  const row = batch.sql.executions.take.get({ key, session, now: batch.now });
-  if (row === undefined) return 0;
-  const own = { fresh: of === "unbegun", blocked: row.blocked !== null, marks };
-  taken.executions.push(Object.assign(claimedExecution(row), own));
-  return 1;
+  return takeExecutions(batch, session, [candidate], taken, marks);
+}
+
+/** In one statement, and in their order: of one for each, half the time goes into asking. @returns how many it took. */
+function takeExecutions(
+  batch: Batch,
+  session: number,
+  candidates: readonly Candidate[],
+  taken: Taken,
+  marks = 0,
+): number {
+  if (candidates.length === 0) return 0;
+  const keys = JSON.stringify(candidates.map(({ key }) => key));
+  const rows = new Map<number, TakenRow>();
+  for (const row of batch.sql.executions.take.all({ keys, session, now: batch.now }))
+    rows.set(row.key, row);
+  for (const { key, head } of candidates) {
+    const row = rows.get(key);
+    const lane = batch.laneOf(head.lane);
+    if (row !== undefined && lane !== undefined)
+      taken.executions.push(takenExecution(row, lane, head, marks));
+  }
+  return rows.size;
+}
+
+type TakenRow = ReturnType<Statements["executions"]["take"]["all"]>[number];
+
+function takenExecution(row: TakenRow, lane: Lane, head: Head, marks: number): ClaimedExecution {
+  return {
+    key: row.key,
+    id: row.id,
+    kind: lane.kind,
+    name: lane.name,
+    version: lane.version,
+    state: row.state,
+    input: row.input,
+    options: row.options ?? undefined,
+    queue: lane.queue,
+    priority: priorityOf(head.rank),
+    tags: lane.tags,
+    claim: row.claim,
+    run: row.run,
+    cut: row.cut,
+    attempt: row.attempt,
+    failures: row.failures,
+    wakeSeq: row.wake_seq,
+    createdAt: row.created_at,
+    notBefore: row.not_before,
+    deadline: row.deadline ?? undefined,
+    dueAt: row.due_at ?? undefined,
+    cancelReason: row.cancel_reason ?? undefined,
+    heartbeat: row.heartbeat ?? undefined,
+    fresh: head.of === "unbegun",
+    blocked: row.blocked === 1,
+    marks,
+  };
+}
+
+/** Higher priorities have lower ranks, so that an index gives them first. */
+function priorityOf(rank: number): number {
+  return rank === 0 ? 0 : -rank;
 }
 
 /** Marks of a turn and of the attempts that its holder had begun itself. */
@@ -197,7 +260,7 @@ export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "bl
     input: row.input,
     options: row.options ?? undefined,
     queue: row.queue ?? undefined,
-    priority: row.rank === 0 ? 0 : -row.rank,
+    priority: priorityOf(row.rank),
     tags: tagsOf(row.tags),
     claim: row.claim,
     run: row.run,
@@ -318,7 +381,7 @@ function splitRange(
   end: number,
 ): TaskRow | undefined {
   batch.sql.tasks.shorten.run({ key: waiting.key, from: end });
-  const { key } = batch.sql.tasks.insert.run({
+  const key = batch.sql.tasks.insert.insert({
     execution: waiting.execution,
     run: waiting.run,
     seq: waiting.seq,

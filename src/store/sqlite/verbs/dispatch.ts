@@ -74,8 +74,10 @@ export function insertExecution(
   adopter: number | undefined,
 ): number {
   if (adopter === undefined) batch.hintReady();
-  return batch.sql.executions.insert.run(columnsOf(batch, execution, adopter), lineage ?? noLineage)
-    .key;
+  return batch.sql.executions.insert.insert(
+    columnsOf(batch, execution, adopter),
+    lineage ?? noLineage,
+  );
 }
 
 const noLineage = {};

@@ -5,7 +5,7 @@ import { isApart, loseTold } from "./told.ts";
 
 /** Registers a worker session. What is blocked is tried once more: the code may have been put right. @returns its key. */
 export function register(batch: Batch, session: NewSession): number {
-  const { key } = batch.sql.sessions.register.run({
+  const key = batch.sql.sessions.register.insert({
     ...session,
     queues: session.queues === undefined ? null : JSON.stringify(session.queues),
     tags: session.tags === undefined ? null : JSON.stringify(session.tags),
@@ -27,7 +27,7 @@ function isPoison(blocked: string): boolean {
 
 /** @returns false if the session has been marked dead. */
 export function heartbeat(batch: Batch, { session }: { readonly session: number }): boolean {
-  return batch.sql.sessions.beat.run({ session, now: batch.now }).changes > 0;
+  return batch.sql.sessions.beat.run({ session, now: batch.now }) > 0;
 }
 
 /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
@@ -35,7 +35,7 @@ export function reap(
   batch: Batch,
   { session, died }: { readonly session: number; readonly died: boolean },
 ): { readonly released: number } {
-  if (batch.sql.sessions.bury.run({ session }).changes === 0) return { released: 0 };
+  if (batch.sql.sessions.bury.run({ session }) === 0) return { released: 0 };
   batch.forgetSession(session);
   const executions = batch.sql.executions.heldBy.all({ session });
   for (const row of executions) {

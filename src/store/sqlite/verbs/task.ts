@@ -84,7 +84,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
       attempt: request.attempt,
       now: batch.now,
     });
-    if (changed.changes > 0 && countItem(batch, request, outcome, row)) return;
+    if (changed > 0 && countItem(batch, request, outcome, row)) return;
   }
   if (single || !hasOpenItems(batch, row)) batch.sql.tasks.remove.run({ key: row.key });
   else batch.range = row;

@@ -53,7 +53,7 @@ function forgoItems(batch: Batch, entry: EntryKey): void {
   const fanout = journal.fanout.get(entry);
   const path = journal.one.get(entry)?.path;
   if (fanout === undefined || path === undefined) return;
-  const { changes } = journal.forgoItems.run({ ...entry, path, now: batch.now });
+  const changes = journal.forgoItems.run({ ...entry, path, now: batch.now });
   const left = fanout.left - changes;
   if (left > 0) {
     journal.changeFanout.run({

@@ -1,12 +1,6 @@
 import { entryStatus } from "../../../core/status.ts";
-import type {
-  EntryChange,
-  NewTask,
-  SignalAnswer,
-  TurnAnswer,
-  TurnRequest,
-  Unwanted,
-} from "../../store.ts";
+import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
+import { standingBits } from "../../statements/executions.ts";
 import type { Values } from "../../statements/statement.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
 import { insertExecution } from "./dispatch.ts";
@@ -15,24 +9,45 @@ import { send } from "./message.ts";
 import { forgetRun, removeTasks } from "./removal.ts";
 import { tellTasks } from "./told.ts";
 
-type Row = NonNullable<ReturnType<Statements["executions"]["fence"]["get"]>>;
+type Fence = NonNullable<ReturnType<Statements["executions"]["fence" | "fenceOfEnd"]["get"]>>;
+
+/** How its execution stands, unpacked. */
+interface Standing {
+  readonly cancelling: boolean;
+  readonly cancelSeen: boolean;
+  readonly blocked: boolean;
+  readonly hasDeadline: boolean;
+  readonly cut: number;
+}
+
+function standingOf({ standing }: Fence): Standing {
+  return {
+    cancelling: (standing & standingBits.cancelling) !== 0,
+    cancelSeen: (standing & standingBits.cancelSeen) !== 0,
+    blocked: (standing & standingBits.blocked) !== 0,
+    hasDeadline: (standing & standingBits.deadline) !== 0,
+    cut: Math.floor(standing / standingBits.cut),
+  };
+}
 
 /** Stores one turn of an execution: all of it, or nothing if its holder does not hold it any more. */
 export function turn(batch: Batch, request: TurnRequest): TurnAnswer {
   if (!batch.isLive(request.session)) return { kind: "refused", reason: "session" };
-  const row = batch.sql.executions.fence.get({ key: request.execution });
-  if (
-    row === undefined ||
-    row.worker !== request.session ||
-    row.claim !== request.claim ||
-    row.run !== request.run
-  ) {
-    return { kind: "refused", reason: "lost" };
-  }
-  if (row.state === "cancelling" && !request.knowsCancel && endsOrBegins(request)) {
+  const { fence, fenceOfEnd } = batch.sql.executions;
+  const values = request as unknown as Values;
+  const ending = request.next.kind === "end" ? fenceOfEnd.get(values) : undefined;
+  const held = request.next.kind === "end" ? ending : fence.get(values);
+  if (held === undefined) return { kind: "refused", reason: "lost" };
+  const standing = standingOf(held);
+  if (standing.cancelling && !request.knowsCancel && endsOrBegins(request))
     return { kind: "refused", reason: "cancelled" };
+  const answer = store(batch, request, standing);
+  if (request.next.kind === "end" && ending !== undefined) {
+    const { execution: key, run } = request;
+    const { id, parent, parent_run, parent_seq } = ending;
+    endExecution(batch, { key, run, id, parent, parent_run, parent_seq }, request.next.end);
   }
-  return store(batch, request, row);
+  return answer;
 }
 
 function endsOrBegins(request: TurnRequest): boolean {
@@ -47,28 +62,27 @@ function endsOrBegins(request: TurnRequest): boolean {
   );
 }
 
-function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
-  if (row.state === "cancelling" && row.cancel_seen === 0 && request.knowsCancel)
-    batch.sql.executions.seeCancel.run({ key: row.key });
-  writeJournal(batch, request, row);
+function store(batch: Batch, request: TurnRequest, standing: Standing): TurnAnswer {
+  if (standing.cancelling && !standing.cancelSeen && request.knowsCancel)
+    batch.sql.executions.seeCancel.run({ key: request.execution });
+  writeJournal(batch, request, standing.cut);
   for (const unwanted of request.withdrawn) withdraw(batch, request, unwanted);
   for (const unwanted of request.told) tell(batch, request, unwanted);
   writeRecords(batch, request);
   writeFanouts(batch, request);
-  const taken: { key: number; claim: number }[] = [];
-  for (const task of request.tasks) {
-    const one = writeTask(batch, request, task);
-    if (one !== undefined) taken.push(one);
-  }
-  const strangers: number[] = [];
-  for (const child of request.children) {
-    if (!startChild(batch, row, child)) strangers.push(child.seq);
-  }
+  const taken =
+    request.tasks.length === 0
+      ? none
+      : request.tasks.flatMap((task) => writeTask(batch, request, task) ?? []);
+  const strangers =
+    request.children.length === 0
+      ? none
+      : request.children.flatMap((child) => (startChild(batch, request, child) ? [] : [child.seq]));
   const sends =
-    request.sends.length === 0 ? noSends : request.sends.map((message) => send(batch, message));
+    request.sends.length === 0 ? none : request.sends.map((message) => send(batch, message));
   // Its holder has answers to deliver.
   const answered = strangers.length > 0 || sends.length > 0;
-  const released = settle(batch, request, row, answered);
+  const released = settle(batch, request, standing, answered);
   return {
     kind: "stored",
     released,
@@ -80,15 +94,16 @@ function store(batch: Batch, request: TurnRequest, row: Row): TurnAnswer {
   };
 }
 
-const noSends: readonly SignalAnswer[] = [];
+/** Most turns answer with nothing, and there are one or two a step. */
+const none: readonly never[] = [];
 
-function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
+function writeJournal(batch: Batch, request: TurnRequest, cut: number): void {
   const { journal, sessions } = batch.sql;
   const { execution, run, session } = request;
   const common = {
     execution,
     run,
-    cut: row.cut,
+    cut,
     now: batch.now,
     worker: null as number | null,
     withdrawn: null as number | null,
@@ -100,7 +115,7 @@ function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
   }
   for (const change of request.changes) {
     common.worker = change.here ? session : null;
-    const { changes } = journal.change.run(change as unknown as Values, common);
+    const changes = journal.change.run(change as unknown as Values, common);
     if (changes === 0)
       throw new Error(
         `entry ${change.seq} of execution ${execution}, run ${run}, has been delivered already`,
@@ -111,7 +126,7 @@ function writeJournal(batch: Batch, request: TurnRequest, row: Row): void {
   if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: -1, item: -1 });
   for (const key of request.arrived) journal.removeArrival.run({ key });
   for (const { signal, seq } of request.consumed) {
-    const { changes } = sessions.consume.run({ key: signal, execution, run, seq });
+    const changes = sessions.consume.run({ key: signal, execution, run, seq });
     if (changes === 0)
       throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
   }
@@ -179,24 +194,27 @@ function writeTask(
     startedAt: here ? batch.now : null,
     now: batch.now,
   };
-  const { key } = batch.sql.tasks.insert.run(placed, task as unknown as Values);
+  const key = batch.sql.tasks.insert.insert(placed, task as unknown as Values);
   if (here) return { key, claim: 1 };
   batch.hintReady();
   return undefined;
 }
 
 /** I11: a child's id is made of its parent, run and path, so that it is started once; a stranger under that id is left alone. */
-function startChild(batch: Batch, row: Row, child: TurnRequest["children"][number]): boolean {
+function startChild(
+  batch: Batch,
+  { execution, run }: TurnRequest,
+  child: TurnRequest["children"][number],
+): boolean {
   const taken = batch.sql.executions.byId.get({ id: child.id });
   if (taken !== undefined) {
-    return (
-      taken.parent === row.key && taken.parent_run === row.run && taken.parent_seq === child.seq
-    );
+    return taken.parent === execution && taken.parent_run === run && taken.parent_seq === child.seq;
   }
+  const root = batch.sql.executions.standing.get({ key: execution })?.root ?? execution;
   insertExecution(
     batch,
     child,
-    { parent: row.key, parentRun: row.run, parentSeq: child.seq, root: row.root ?? row.key },
+    { parent: execution, parentRun: run, parentSeq: child.seq, root },
     undefined,
   );
   return true;
@@ -233,28 +251,34 @@ function cancelChild(
 }
 
 /** @returns whether the execution is not held any more. */
-function settle(batch: Batch, request: TurnRequest, row: Row, answered: boolean): boolean {
+function settle(
+  batch: Batch,
+  request: TurnRequest,
+  standing: Standing,
+  answered: boolean,
+): boolean {
   const { executions } = batch.sql;
   const { next, execution: key } = request;
-  if (row.blocked !== null && next.kind !== "block") executions.unblock.run({ key });
+  if (standing.blocked && next.kind !== "block") executions.unblock.run({ key });
   switch (next.kind) {
     case "hold":
       return false;
     case "park": {
       if (answered) return false;
       const deadline =
-        row.deadline !== null && row.state !== "cancelling" ? row.deadline : Infinity;
-      const dueAt = Math.min(next.dueAt ?? Infinity, deadline);
+        standing.hasDeadline && !standing.cancelling
+          ? executions.standing.get({ key })?.deadline
+          : undefined;
+      const dueAt = Math.min(next.dueAt ?? Infinity, deadline ?? Infinity);
       return (
         executions.park.run({
           key,
           dueAt: dueAt === Infinity ? null : dueAt,
           wakeSeq: request.wakeSeq,
-        }).changes > 0
+        }) > 0
       );
     }
     case "end":
-      endExecution(batch, row, next.end);
       return true;
     case "again":
       if (next.newRun) forgetRun(batch, key);
@@ -264,13 +288,14 @@ function settle(batch: Batch, request: TurnRequest, row: Row, answered: boolean)
         failures: next.failures,
         result: next.result,
         heartbeat: next.heartbeat,
-        run: next.newRun ? row.run + 1 : row.run,
+        run: next.newRun ? request.run + 1 : request.run,
       });
       batch.hintReady();
       return true;
     case "block":
       executions.block.run({ key, reason: next.reason });
-      if (next.deadLetter !== undefined) keepLetter(batch, row, next.deadLetter);
+      if (next.deadLetter !== undefined)
+        keepLetter(batch, { key, run: request.run }, next.deadLetter);
       return true;
     default:
       return next satisfies never;
