@@ -28,6 +28,9 @@ export const failpoints = [
   "end.after-commit",
   "again.before-submit",
   "again.after-commit",
+  // Of calls that are begun anew before a replay.
+  "recover.before-submit",
+  "recover.after-commit",
   // Of a transaction, whatever is in it.
   "commit.after-begin",
   "commit.before-commit",

@@ -12,32 +12,37 @@ import {
   ExecutionFinishedError,
   ExecutionNotFoundError,
   NonDeterminismError,
-  PoisonError,
   SerializationError,
 } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
-import { resultPlace } from "../core/places.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type {
   ClaimedExecution,
   ClaimedTask,
-  NewTask,
   Next,
   TurnAnswer,
   TurnRequest,
 } from "../store/store.ts";
-import { deadLetterOf } from "./dead-letter.ts";
+import { claimedTask } from "./claimed-task.ts";
 import { emptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
+import { findLostCalls, queueAgain, queuedAgain, type LostCall } from "./lost-calls.ts";
 import { Outgoing, type Outbound } from "./outbound.ts";
 import { NoGeneratorError, Replica } from "./replica.ts";
 import { RunFacts } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
+import {
+  block,
+  blockIfPoison,
+  deathsOf,
+  endIfUnbegun,
+  endWithoutGenerator,
+  type HeldRun,
+} from "./standstill.ts";
 import { Turn } from "./turn.ts";
-import { reasonOf } from "./verdict.ts";
 
 /** Held while attempts of it run here; else let go, with its coroutine kept in memory as long as there is room. */
 export class WorkflowRun {
@@ -55,7 +60,7 @@ export class WorkflowRun {
   /** The row may have changed since it was claimed: a wake, a cancel. */
   #staleRow = false;
   /** Sessions that died while an attempt was running, by the entry's seq; -1: the turn itself. */
-  #marks: ReadonlyMap<number, number> = unmarked;
+  #deaths: ReadonlyMap<number, number> = unmarked;
   #slotKept: boolean;
   #wakeAt: number | undefined;
   #endTimer: (() => void) | undefined;
@@ -173,9 +178,7 @@ export class WorkflowRun {
     const { observer, clock } = this.#host.deps;
     try {
       if (!this.#held) return;
-      if (error instanceof NonDeterminismError) await this.#block("non-determinism", error);
-      else if (error instanceof SerializationError) await this.#block("unreadable", error);
-      else if (error instanceof NoGeneratorError) await this.#endWithoutGenerator(error);
+      if (await this.#canNotGoOn(error)) this.lose();
       else {
         observer.log.error("a turn could not be run; it is tried again", {
           executionId: this.#execution.id,
@@ -196,11 +199,27 @@ export class WorkflowRun {
     }
   }
 
+  /** @returns false for what another try may mend. */
+  async #canNotGoOn(error: unknown): Promise<boolean> {
+    if (error instanceof NonDeterminismError) await block(this.#heldRun, "non-determinism", error);
+    else if (error instanceof SerializationError) await block(this.#heldRun, "unreadable", error);
+    else if (error instanceof NoGeneratorError) await endWithoutGenerator(this.#heldRun, error);
+    else return false;
+    return true;
+  }
+
+  /** It has begun in another session, and nothing of it is in memory here. */
+  #isTakenOver(): boolean {
+    return this.#replica === undefined && !this.#begun && !this.#execution.fresh;
+  }
+
   async #readAndTurn(): Promise<void> {
     const { deps } = this.#host;
     if (this.#staleRow) await this.#readRow();
-    if (this.#held && this.#execution.marks > 0 && (await this.#isPoison())) return this.#rest();
-    if (!this.#held || (await this.#endsUnbegun())) return this.#rest();
+    if (!this.#held) return this.#rest();
+    if (await this.#standsStill()) this.lose();
+    else if (this.#isTakenOver() && (await this.#takeUpLostCalls())) return this.#rest();
+    if (!this.#held) return this.#rest();
     this.#replica ??= await Replica.load(deps, this.#execution, this.#fn, this.#local);
     failpoint("turn.after-load");
     const replica = this.#replica;
@@ -236,7 +255,7 @@ export class WorkflowRun {
       local: this.#local,
       outgoing: this.#outgoing,
       facts: this.#facts,
-      marks: this.#marks,
+      marks: this.#deaths,
       woken,
     });
     turn.arrived = arrived;
@@ -484,41 +503,16 @@ export class WorkflowRun {
     outbound: Outbound,
     answer: Extract<TurnAnswer, { kind: "stored" }>,
   ): void {
+    const now = this.#host.deps.clock.now();
     this.#host.tasksTaken(
       outbound.takenItems.flatMap(({ task, items }, index) => {
         const taken = answer.taken[index];
-        return taken === undefined ? [] : [this.#claimedTask(replica, task, items, taken)];
+        const options = replica.open.get(task.path)?.options;
+        return taken === undefined
+          ? []
+          : [claimedTask(this.#execution, task, { items, options, taken, now })];
       }),
     );
-  }
-
-  #claimedTask(
-    replica: Replica,
-    task: NewTask,
-    items: ClaimedTask["items"],
-    taken: { readonly key: number; readonly claim: number },
-  ): ClaimedTask {
-    const { id, key, run, cut, queue } = this.#execution;
-    const now = this.#host.deps.clock.now();
-    return {
-      ...taken,
-      execution: key,
-      executionId: id,
-      run,
-      cut,
-      seq: task.seq,
-      path: task.path,
-      name: task.name,
-      queue: task.queue ?? queue,
-      attempt: task.attempt + 1,
-      failures: task.failures,
-      scheduledAt: now,
-      dueAt: now,
-      options: replica.open.get(task.path)?.options,
-      marks: 0,
-      apart: false,
-      items,
-    };
   }
 
   #sent(
@@ -561,103 +555,77 @@ export class WorkflowRun {
       this.#endTimer = clock.schedule(Math.max(0, at - clock.now()), () => this.kick());
   }
 
-  // ── ends that are no turn ──
+  // ── without a turn ──
 
-  /** By the marks: what keeps killing its process is not run again by itself. */
-  async #isPoison(): Promise<boolean> {
-    const counts = new Map<number, number>();
-    for (const mark of await this.#host.deps.store.marks(
-      this.#execution.key,
-      this.#execution.run,
-    )) {
-      if (mark.item === -1) counts.set(mark.seq, (counts.get(mark.seq) ?? 0) + 1);
-    }
-    this.#marks = counts;
-    const deaths = counts.get(-1) ?? 0;
-    if (deaths < this.#host.maxClaims) return false;
-    const { id, name } = this.#execution;
-    const message = `a turn of workflow "${name}" was running in ${deaths} worker sessions when they died; look for an endless loop or an exhausted memory in its code, then: stent retry ${id}`;
-    await this.#block("poison", new PoisonError(message));
-    return true;
-  }
-
-  /** Cancelled or timed out before its run has begun: it ends without running any of its code. */
-  async #endsUnbegun(): Promise<boolean> {
-    const { store, clock } = this.#host.deps;
-    const reason = closingReason(this.#execution, this.#replica?.coroutine, clock.now());
-    if (reason === undefined || this.#replica !== undefined) return false;
-    const begun = await store.newestEntries(this.#execution.key, this.#execution.run, 1);
-    if (begun.length > 0) return false;
-    await this.#storeOnly(this.#ending().next({ kind: "closed", reason, errors: [] }, new Map()));
-    return true;
-  }
-
-  /** What cannot begin has failed; what had begun waits for code that can go on. */
-  async #endWithoutGenerator({ hadBegun, cause }: NoGeneratorError): Promise<void> {
-    if (!hadBegun) {
-      await this.#storeOnly(
-        this.#ending().next({ kind: "failed", error: cause, failedBy: 0 }, noSteps),
-      );
-      return;
-    }
-    const message = `the code of workflow "${this.#execution.name}" threw before its first effect, which it did not when this run began: ${reasonOf(cause)}. The execution is blocked, nothing is lost; put the code right`;
-    await this.#block("non-determinism", new Error(message, { cause }));
-  }
-
-  /** It stays where it is until the code or the journal has been put right: nothing is lost, and others go on. */
-  async #block(kind: "non-determinism" | "poison" | "unreadable", error: Error): Promise<void> {
-    const { codec, observer, clock } = this.#host.deps;
-    const execution = this.#execution;
-    const details =
-      error instanceof NonDeterminismError
-        ? { path: error.path, recorded: error.recorded, yielded: error.yielded }
-        : {};
-    const reason = JSON.stringify({ kind, message: error.message, since: clock.now(), ...details });
-    const payload = codec.encodeFailure(error, resultPlace(execution.id));
-    const letter = {
-      execution,
-      placement: execution,
-      path: "turn",
-      seq: -1,
-      item: -1,
-      name: execution.name,
-      attempt: execution.attempt,
-      maxAttempts: this.#host.maxClaims,
-      error,
-      payload,
+  get #heldRun(): HeldRun {
+    return {
+      host: this.#host,
+      execution: this.#execution,
+      fn: this.#fn,
+      session: this.#session,
+      wakeSeq: this.#wakeSeq,
     };
-    const deadLetter = kind === "poison" ? deadLetterOf(letter) : undefined;
-    await this.#storeOnly({ kind: "block", reason, deadLetter });
-    this.#host.steps.deadLettered(deadLetter);
-    observer.emit({
-      type: "executionBlocked",
-      executionId: execution.id,
-      workflow: execution.name,
-      reason: error.message,
-    });
   }
 
-  /** Stores what becomes of the execution, and nothing else. */
-  async #storeOnly(next: Next): Promise<void> {
-    const answer = await this.#host.storing(() =>
-      this.#host.deps.committer.submit("turn", {
-        ...this.#emptyRequest(),
-        knowsCancel: true,
-        next,
-      }),
-    );
-    if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
-    this.lose();
+  /** @returns whether it is over here. */
+  async #standsStill(): Promise<boolean> {
+    if (this.#execution.marks > 0) {
+      this.#deaths = await deathsOf(this.#heldRun);
+      if (await blockIfPoison(this.#heldRun, this.#deaths)) return true;
+    }
+    if (!this.#held || this.#replica !== undefined) return false;
+    const reason = closingReason(this.#execution, undefined, this.#host.deps.clock.now());
+    return reason !== undefined && (await endIfUnbegun(this.#heldRun, reason));
   }
 
-  #emptyRequest(): ReturnType<typeof emptyTurn> {
+  /** What a replay need not be waited for. @returns whether there was any: then there is another turn. */
+  async #takeUpLostCalls(): Promise<boolean> {
+    const rows = await findLostCalls(this.#host, this.#execution, this.#deaths);
+    if (rows.length === 0 || !this.#held) return false;
+    const calls = rows.map((row) => queueAgain(this.#host, this.#execution, row));
+    const taken = calls.filter(({ task }) => task.here);
     const { claim, key, run } = this.#execution;
-    return emptyTurn({
+    const of = {
       session: this.#session,
       claim,
       execution: key,
       run,
       wakeSeq: this.#wakeSeq,
+    };
+    failpoint("recover.before-submit");
+    const answer = await this.#host.storing(() =>
+      this.#host.deps.committer.submit("turn", {
+        ...emptyTurn(of),
+        knowsCancel: false,
+        changes: calls.map((call) => queuedAgain(call)),
+        tasks: calls.map(({ task }) => task),
+        next: hold,
+      }),
+    );
+    failpoint("recover.after-commit");
+    if (answer?.kind === "stored" && (this.#host.leaseHolds() || (await this.#host.renewed()))) {
+      this.#host.tasksTaken(this.#claimedCalls(taken, answer));
+      this.#wanted = true;
+      return true;
+    }
+    this.#host.slots.occupy(-taken.length);
+    if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
+    else if (answer?.kind === "refused" && answer.reason === "cancelled") this.#lookAgain();
+    else this.lose();
+    return true;
+  }
+
+  #claimedCalls(
+    calls: readonly LostCall[],
+    answer: Extract<TurnAnswer, { kind: "stored" }>,
+  ): ClaimedTask[] {
+    const now = this.#host.deps.clock.now();
+    return calls.flatMap(({ row, task }, index) => {
+      const taken = answer.taken[index];
+      const items = row.input === undefined ? [] : [{ item: undefined, input: row.input }];
+      return taken === undefined
+        ? []
+        : [claimedTask(this.#execution, task, { items, options: row.options, taken, now })];
     });
   }
 

@@ -332,3 +332,45 @@ function corrupt(file: string, id: string): void {
   database.close();
   assert.equal(changes, 1);
 }
+
+// ── what was running when its worker was lost ──
+
+const attempts: ((value: string) => void)[] = [];
+const lost = activity(
+  "replay.lost",
+  () =>
+    new Promise<string>((resolve) => {
+      attempts.push(resolve);
+    }),
+);
+let codeOfTheDay = lost;
+const recovering = workflow("replay.recovering", function* (): Flow<unknown> {
+  return [yield* call(codeOfTheDay), yield* call(one, "after")];
+});
+
+test("a lost call is begun anew before its workflow is replayed; where that is blocked, the outcome waits for it", async (t) => {
+  const file = databaseFile(t);
+  const first = await stentOn(t, file, { serve: { drainTimeout: 1 } });
+  const { id } = await first.dispatch(recovering, []);
+  await until("it runs", () => attempts.length === 1);
+  await first.close();
+  t.after(() => {
+    codeOfTheDay = lost;
+  });
+  codeOfTheDay = other as never;
+  const second = await stentOn(t, file);
+  await until("it runs again", () => attempts.length === 2);
+  await until("the workflow is blocked", async () =>
+    (await second.why(id)).some(({ kind }) => kind === "blocked"),
+  );
+  attempts[1]?.("charged");
+  await until(
+    "the outcome is stored",
+    async () => (await second.listTasks({ execution: id, state: "running" })).items.length === 0,
+  );
+  await second.close();
+  codeOfTheDay = lost;
+  const third = await stentOn(t, file);
+  assert.deepEqual((await third.waitFor(id, limit)).unwrap(), ["charged", "after"]);
+  assert.equal(attempts.length, 2);
+});

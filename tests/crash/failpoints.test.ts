@@ -39,7 +39,12 @@ test(
 function latest(point: Failpoint): number {
   if (point.startsWith("turn.") || point.startsWith("perform.") || point.startsWith("commit."))
     return 60;
-  if (point.startsWith("reap.") || point.startsWith("register.") || point.startsWith("retry."))
+  if (
+    point.startsWith("reap.") ||
+    point.startsWith("recover.") ||
+    point.startsWith("register.") ||
+    point.startsWith("retry.")
+  )
     return 2;
   if (point.startsWith("drain.") || point.startsWith("cancel.") || point.startsWith("again."))
     return 2;
@@ -56,8 +61,8 @@ async function killedAt(
   const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
   const deaths: { left: ReturnType<typeof snapshotOf>; lines: ReturnType<Scene["lines"]> }[] = [];
   const disturbances = [
-    // Somebody has to be dead before anybody can be buried.
-    ...(point.startsWith("reap.")
+    // Somebody has to be dead before anybody can be buried, and what it was doing begun anew.
+    ...(point.startsWith("reap.") || point.startsWith("recover.")
       ? [{ point: "perform.before-start", action: "kill", count: 12 } as const]
       : []),
     { point, action: "kill", count } as const,

@@ -1,0 +1,108 @@
+/**
+ * Calls whose attempts were lost with their worker, begun anew before the workflow is replayed: a journal of 10,000 steps takes a tenth
+ * of a second to replay, and the call that was running when its process died need not wait for it.
+ *
+ *   L1  Only where nothing else could be told to the workflow first: no outcome has arrived, no time is over, no message is waited for,
+ *       nobody has cancelled. So what is begun is what the replay would find to be wanted.
+ *   L2  They go through the queue, and are taken from it in the same commit: their outcomes are stored by themselves, whatever comes of
+ *       the replay. If the code has changed meanwhile, the execution is blocked and the outcome waits for it.
+ */
+import { entryStatus } from "../core/status.ts";
+import { placementOf } from "../core/step-options.ts";
+import type { ClaimedExecution, EntryChange, EntryRow, NewTask } from "../store/store.ts";
+import type { RunHost } from "./run-host.ts";
+import { storedOptions } from "./step-runner.ts";
+
+/** A call that is put into the queue again. */
+export interface LostCall {
+  readonly row: EntryRow;
+  readonly task: NewTask;
+}
+
+/** An execution with more than this many open entries is replayed first. */
+const maxOpen = 1_000;
+
+/** Entries that the outside world answers: whatever comes of them has not come yet, by L1. */
+const answeredLater: ReadonlySet<string> = new Set(["child", "map", "sleep", "sleepUntil"]);
+
+/** `deaths`: sessions that died while an attempt was running, by the entry's seq. @returns none where the workflow has to be asked first. */
+export async function findLostCalls(
+  host: RunHost,
+  execution: ClaimedExecution,
+  deaths: ReadonlyMap<number, number>,
+): Promise<readonly EntryRow[]> {
+  const { store, clock } = host.deps;
+  const now = clock.now();
+  if (execution.state !== "running" || execution.blocked || isOver(execution.deadline, now))
+    return [];
+  const open = await store.pendingEntries(execution.key, execution.run, maxOpen);
+  const lost = open.filter(
+    (row) => row.kind === "call" && row.worker !== undefined && row.attempt > 0,
+  );
+  const others = open.length - lost.length;
+  if (lost.length === 0 || open.length === maxOpen || open.some((row) => isOver(row.dueAt, now)))
+    return [];
+  if (others > 0 && !open.every((row) => lost.includes(row) || answeredLater.has(row.kind)))
+    return [];
+  if (!lost.every((row) => mayBeginAnew(host, row, deaths.get(row.seq) ?? 0))) return [];
+  return (await store.arrivals(execution.key)).length === 0 ? lost : [];
+}
+
+function isOver(time: number | undefined, now: number): boolean {
+  return time !== undefined && time <= now;
+}
+
+/** What may not be begun anew fails, and the workflow is told; what this worker has no code for is asked for by a replay. */
+function mayBeginAnew({ steps, maxClaims }: RunHost, row: EntryRow, deaths: number): boolean {
+  const policy = steps.policyOf(row.name ?? "", storedOptions(row.options));
+  return policy !== undefined && policy.retry.maxAttempts > 1 && deaths < maxClaims;
+}
+
+/** Where such a call runs: here, if there is room for it. The slot is taken. */
+export function queueAgain(host: RunHost, execution: ClaimedExecution, row: EntryRow): LostCall {
+  const name = row.name ?? "";
+  const options = storedOptions(row.options);
+  const fn = host.deps.registry.get(name);
+  const placement = fn === undefined ? execution : placementOf(fn, options, execution);
+  const lane = {
+    kind: "activity" as const,
+    name,
+    version: undefined,
+    queue: placement.queue,
+    tags: placement.tags,
+  };
+  const here = host.takeEagerly(lane, 1) === 1;
+  return {
+    row,
+    task: {
+      seq: row.seq,
+      path: row.path,
+      name,
+      queue: placement.queue,
+      priority: placement.priority,
+      tags: placement.tags,
+      attempt: row.attempt,
+      failures: row.failures,
+      delayMs: 0,
+      error: undefined,
+      itemFrom: undefined,
+      itemTo: undefined,
+      here,
+    },
+  };
+}
+
+/** What its entry says from then on. */
+export function queuedAgain({ row }: LostCall): EntryChange {
+  return {
+    seq: row.seq,
+    status: entryStatus.pending,
+    value: undefined,
+    delivery: undefined,
+    startedAt: undefined,
+    endedAt: undefined,
+    attempt: row.attempt,
+    failures: row.failures,
+    here: false,
+  };
+}
