@@ -6,7 +6,27 @@ const unfinished = sql<boolean>`ended_at is null`;
 
 const ready = build
   .selectFrom("stent_executions")
-  .select(["key", "due_at"])
+  // What their lane tells is not read: a text costs more than a number.
+  .select([
+    "key",
+    "id",
+    "state",
+    "input",
+    "options",
+    "claim",
+    "run",
+    "cut",
+    "attempt",
+    "failures",
+    "wake_seq",
+    "created_at",
+    "not_before",
+    "deadline",
+    "due_at",
+    "cancel_reason",
+    "heartbeat",
+    sql<0 | 1>`blocked is not null`.as("blocked"),
+  ])
   .where("worker", "is", null)
   .where("due_at", "is not", null)
   .where("lane", "=", given<number>("lane"))
@@ -138,7 +158,7 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
-  /** Takes those of these keys that nobody holds. What their lane tells is not read again: a text costs more than a number. */
+  /** Takes those of these keys that nobody holds. */
   take: build
     .updateTable("stent_executions")
     .set({
@@ -148,27 +168,7 @@ export const executionStatements = {
       started_at: sql<number>`coalesce(started_at, ${given<number>("now")})`,
     })
     .where("key", "in", sql<number>`(select value from json_each(${given("keys")}))`)
-    .where("worker", "is", null)
-    .returning([
-      "key",
-      "id",
-      "state",
-      "input",
-      "options",
-      "claim",
-      "run",
-      "cut",
-      "attempt",
-      "failures",
-      "wake_seq",
-      "created_at",
-      "not_before",
-      "deadline",
-      "due_at",
-      "cancel_reason",
-      "heartbeat",
-      sql<0 | 1>`blocked is not null`.as("blocked"),
-    ]),
+    .where("worker", "is", null),
 
   /** S3: changes nothing if something has arrived meanwhile. */
   park: build
