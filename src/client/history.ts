@@ -1,4 +1,5 @@
 import { asError, mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
+import { itemInputPlaces, itemValuePlaces } from "../core/map-items.ts";
 import { inputPlace, signalPlace, stepId } from "../core/places.ts";
 import { entryStatus } from "../core/status.ts";
 import type { EntryRow, ExecutionRow, FullItemRow } from "../store/store.ts";
@@ -99,7 +100,10 @@ function argsOf(
 ): unknown {
   const { kind, path, cut, input, name = "" } = entry;
   const run = { id: row.id, run: entry.run, cut };
-  if (kind === "map") return items.map((item) => codec.decode(item.input, valuePlace(run, entry)));
+  if (kind === "map") {
+    const placeOf = itemInputPlaces(run, entry);
+    return items.map(({ item, input: args }) => codec.decode(args, placeOf(item)));
+  }
   if (input === undefined) return undefined;
   if (kind === "child") return codec.decode(input, inputPlace(stepId(run, path)));
   if (kind !== "sendSignal") return codec.decode(input, valuePlace(run, entry));
@@ -118,11 +122,12 @@ function outcomeOfEntry(
   const { status, delivery, cut } = entry;
   if (delivery === undefined || status === entryStatus.pending || status === entryStatus.withdrawn)
     return {};
-  const place = valuePlace({ id: row.id, run: entry.run, cut }, entry);
+  const run = { id: row.id, run: entry.run, cut };
   if (entry.kind === "map" && status === entryStatus.completed) {
     const { tolerated } = storedOptionsOf(entry);
-    return { outcome: { ok: true, value: mapValue(codec, place, items, tolerated !== undefined) } };
+    const value = mapValue(codec, itemValuePlaces(run, entry), items, tolerated !== undefined);
+    return { outcome: { ok: true, value } };
   }
-  const outcome = outcomeOf(codec, status, entry.value, place);
+  const outcome = outcomeOf(codec, status, entry.value, valuePlace(run, entry));
   return { outcome: outcome.ok ? outcome : { ok: false, error: asError(outcome.error) } };
 }

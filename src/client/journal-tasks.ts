@@ -1,6 +1,7 @@
 import { asError, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { itemPath, stepId } from "../core/places.ts";
-import { entryStatus, isFinal } from "../core/status.ts";
+import { isOverWorkflow } from "../core/map-items.ts";
+import { entryStatus, isFinal, type EntryStatus } from "../core/status.ts";
 import { maxAttemptsOf } from "../core/step-options.ts";
 import type { EntryRow, ExecutionRow, FullItemRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
@@ -97,13 +98,17 @@ function callTask(sought: Sought): TaskRecord {
 async function* tasksOfMap(sought: Sought, behindItem: number): AsyncGenerator<Found> {
   const { connection, of, entry } = sought;
   const taskOf = taskOfItems(sought);
+  const overWorkflow = isOverWorkflow(entry);
   for (let after = behindItem; ;) {
     const items = await connection.store.itemPage(of.key, entry.run, entry.seq, {
       after,
       limit: pageSize,
     });
     for (const item of items) {
-      yield { task: itemTask(sought, item, taskOf(item)), position: [entry.seq, item.item] };
+      const task = overWorkflow
+        ? await childTask(ofItem(sought, item))
+        : itemTask(sought, item, taskOf(item));
+      yield { task, position: [entry.seq, item.item] };
     }
     const last = items.at(-1);
     if (last === undefined || items.length < pageSize) return;
@@ -129,9 +134,7 @@ function itemTask(sought: Sought, item: FullItemRow, task: TaskRow | undefined):
     return queuedTask(connection, names, task, entry, item.item);
   }
   const run = { id: of.id, run: entry.run, cut: entry.cut };
-  // An item that its map does not wait for any more is never begun.
-  const dropped = item.status === entryStatus.pending && entry.status !== entryStatus.pending;
-  const status = dropped ? entryStatus.withdrawn : item.status;
+  const status = statusOf(entry, item);
   const { state, error } = stateOf({ ...sought, entry: { ...entry, status, value: item.value } });
   return {
     ...begunTask(connection, names, of, { ...entry, value: undefined }),
@@ -142,6 +145,29 @@ function itemTask(sought: Sought, item: FullItemRow, task: TaskRow | undefined):
     workerId: undefined,
     startedAt: undefined,
     completedAt: dateOf(item.endedAt),
+  };
+}
+
+/** An item that its map does not wait for any more is never begun. */
+function statusOf(entry: EntryRow, item: FullItemRow): EntryStatus {
+  const dropped = item.status === entryStatus.pending && entry.status !== entryStatus.pending;
+  return dropped ? entryStatus.withdrawn : item.status;
+}
+
+/** An item of a map over a workflow, as if its child had been called by itself. */
+function ofItem(sought: Sought, item: FullItemRow): Sought {
+  const { entry } = sought;
+  return {
+    ...sought,
+    entry: {
+      ...entry,
+      kind: "child",
+      path: itemPath(entry.path, item.item),
+      status: statusOf(entry, item),
+      value: item.value,
+      startedAt: undefined,
+      endedAt: item.endedAt,
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 import type { PayloadCodec } from "../core/payload.ts";
+import { isOverWorkflow } from "../core/map-items.ts";
 import { entryPlace } from "../core/places.ts";
 import { entryStatus } from "../core/status.ts";
-import type { ExecutionRow, StepRow, Store } from "../store/store.ts";
+import type { EntryRow, ExecutionRow, StepRow, Store } from "../store/store.ts";
 import type { ProgressEntry } from "./execution-state.ts";
 import type { OpenWork } from "./open-work.ts";
 
@@ -83,12 +84,18 @@ function entryStep(
 /** When what an entry waits for began; undefined while that is still in a queue. A child begins by itself. */
 function beganAt(step: StepRow, open: OpenWork): number | undefined {
   if (step.kind !== "call" && step.kind !== "map") return step.startedAt ?? step.scheduledAt;
+  if (step.kind === "map" && open.entries.some((entry) => isMapOfChildren(entry, step.seq)))
+    return step.scheduledAt;
   if (step.worker !== undefined) return step.startedAt ?? step.scheduledAt;
   const tasks = open.tasks.get(step.seq) ?? [];
   const begun = tasks.flatMap(({ worker, startedAt }) =>
     worker === undefined || startedAt === undefined ? [] : [startedAt],
   );
   return begun.length === 0 ? undefined : Math.min(...begun);
+}
+
+function isMapOfChildren(entry: EntryRow, seq: number): boolean {
+  return entry.seq === seq && isOverWorkflow(entry);
 }
 
 function nameOf({ kind, name }: StepRow): string {

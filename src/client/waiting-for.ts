@@ -1,5 +1,6 @@
+import { isOverWorkflow } from "../core/map-items.ts";
 import { resultPlace, stepId } from "../core/places.ts";
-import type { EntryRow, ExecutionRow, TaskRow } from "../store/store.ts";
+import type { EntryRow, ExecutionRow, MapProgress, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { WaitReason } from "./execution-state.ts";
 import { errorText, lastErrorOf, type OpenWork } from "./open-work.ts";
@@ -120,8 +121,10 @@ async function reasonsOf(
       return [{ weight: weights.sleep, kind: "sleep", name: "sleep", since, ...until }];
     case "signal":
       return [{ weight: weights.signal, kind: "signal", name, since, ...until }];
-    case "call":
     case "map":
+      if (isOverWorkflow(entry)) return [await childrenReason(connection, row, entry)];
+      return taskReasons(connection, entry, open.tasks.get(entry.seq) ?? [], now);
+    case "call":
       return taskReasons(connection, entry, open.tasks.get(entry.seq) ?? [], now);
     case "child":
       return [await childReason(connection, row, entry)];
@@ -171,7 +174,7 @@ function taskReasons(
 
 function othersText(entry: EntryRow, tasks: readonly TaskRow[]): string {
   const [first] = tasks;
-  if (first === undefined) return "its outcome has come, and is taken in the next turn";
+  if (first === undefined) return outcomeHasCome;
   if (entry.kind === "call") {
     return first.worker === undefined
       ? `waits${queueText(first)} for attempt ${first.attempt + 1}`
@@ -188,6 +191,29 @@ function itemsOf(tasks: readonly TaskRow[]): number {
 function queueText({ queue }: { readonly queue: string | undefined }): string {
   return queue === undefined ? "" : ` in queue "${queue}"`;
 }
+
+async function childrenReason(
+  { store }: Connection,
+  { key, run }: ExecutionRow,
+  entry: EntryRow,
+): Promise<Weighed> {
+  const progress = await store.mapProgress(key, run, entry.seq);
+  return {
+    weight: weights.work,
+    kind: "workflow",
+    name: entry.name ?? entry.kind,
+    since: new Date(entry.scheduledAt),
+    detail: progress === undefined ? outcomeHasCome : childrenText(progress),
+  };
+}
+
+function childrenText({ total, left, failed, blocked }: MapProgress): string {
+  const failures = failed === 0 ? "" : `, ${failed} of them failed`;
+  const hindrance = blocked === undefined ? "" : `; execution ${blocked} is blocked`;
+  return `${total - left} of ${total} executions have ended${failures}${hindrance}`;
+}
+
+const outcomeHasCome = "its outcome has come, and is taken in the next turn";
 
 async function childReason(
   { store }: Connection,

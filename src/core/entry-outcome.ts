@@ -12,7 +12,7 @@ export interface RunOf {
   readonly cut: number;
 }
 
-/** Where an entry's outcome is encoded: a child's as the child's own result, everything else (the items of a map too) at the entry. */
+/** Where an entry's outcome is encoded: a child's as the child's own result, everything else at the entry. For the items of a map see `itemValuePlaces`. */
 export function valuePlace(
   run: RunOf,
   entry: { readonly kind: string; readonly path: string; readonly cut?: number },
@@ -43,12 +43,16 @@ export function outcomeOf(
 /** The value of a map whose items have ended: their values in order, or settled results where failures are tolerated (`settling`). */
 export function mapValue(
   codec: PayloadCodec,
-  place: Place,
-  items: readonly { readonly status: EntryStatus; readonly value: Payload | undefined }[],
+  placeOf: (item: number) => Place,
+  items: readonly {
+    readonly item: number;
+    readonly status: EntryStatus;
+    readonly value: Payload | undefined;
+  }[],
   settling: boolean,
 ): unknown[] {
   return items.map((item) => {
-    const outcome = outcomeOf(codec, item.status, item.value, place);
+    const outcome = outcomeOf(codec, item.status, item.value, placeOf(item.item));
     if (!settling) {
       if (!outcome.ok) throw outcome.error;
       return outcome.value;

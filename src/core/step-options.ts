@@ -10,6 +10,10 @@ const defaultAttempts = { activity: 3, workflow: 1 } as const;
 export interface StoredOptions extends Overrides {
   /** Of a map: how many items may fail; left out: one fails it. null: any number may. */
   readonly tolerated?: number | null;
+  /** Of a map: at most so many items are in flight; left out: all of them. */
+  readonly concurrency?: number;
+  /** Of a map whose items are children. Then version and maxDuration are those of the children, the definition's too. */
+  readonly over?: "workflow";
 }
 
 /** How the attempts of one call are made: the definition's options under those of the place of call. Milliseconds. */

@@ -1,6 +1,6 @@
 import type { Adopter, Connection } from "../client/connection.ts";
 import { EndWatch } from "../client/end-watch.ts";
-import { CancelledError, ExpiryError } from "../core/errors.ts";
+import { CancelledError, ExecutionExistsError, ExpiryError } from "../core/errors.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { resultPlace } from "../core/places.ts";
 import { ForeignWatch } from "../store/foreign-watch.ts";
@@ -38,6 +38,13 @@ function failuresOf(codec: PayloadCodec): Failures {
         new ExpiryError(
           "EXECUTION_TIMED_OUT",
           `execution "${id}" did not end within its maxDuration`,
+        ),
+        resultPlace(id),
+      ),
+    taken: (id) =>
+      codec.encodeFailure(
+        new ExecutionExistsError(
+          `the id of the child ${id} belongs to another execution that is there already; choose ids without slashes`,
         ),
         resultPlace(id),
       ),

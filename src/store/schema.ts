@@ -26,7 +26,10 @@ export interface ExecutionTable {
   lane: number;
   parent: number | null;
   parent_run: number | null;
+  /** The entry that waits for it; null too where that entry was taken out of the journal. */
   parent_seq: number | null;
+  /** Of a child of a map: its item. */
+  parent_item: number | null;
   /** The execution at the top of its tree; null for itself. */
   root: number | null;
   created_at: number;
@@ -88,7 +91,7 @@ export interface JournalTable {
   withdrawn: number | null;
 }
 
-/** One item of a `map`; completed in place by whoever ran it. */
+/** One item of a `map`; completed in place by whoever ran it, or by the end of its child. */
 export interface ItemTable {
   execution: number;
   run: number;
@@ -97,7 +100,7 @@ export interface ItemTable {
   input: Payload;
   status: EntryStatus;
   value: Payload | null;
-  /** 1 once it has a task of its own, for its retry. */
+  /** 1 once it has a task of its own, for its retry; of a child: it was retried by itself, beside those that its map lets run. */
   alone: Generated<number>;
   attempt: Generated<number>;
   ended_at: number | null;
@@ -109,7 +112,7 @@ export interface FanoutTable {
   run: number;
   seq: number;
   total: number;
-  /** First item that has not been put into the queue yet. */
+  /** First item that has not been put into the queue, or begun as a child, yet. */
   next: number;
   left: number;
   failed: Generated<number>;
@@ -154,7 +157,8 @@ export interface ArrivalTable {
   execution: number;
   run: number;
   seq: number;
-  kind: "outcome" | "map" | "records";
+  /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. */
+  kind: "outcome" | "map" | "item" | "records";
   status: EntryStatus;
   value: Payload | null;
   records: Payload | null;

@@ -123,6 +123,8 @@ export interface NewFanout {
   readonly tolerated: number | undefined;
   /** How many items are put into the queue at once; the others follow as those end. */
   readonly released: number;
+  /** Its items are children: the first `released` begin in this very commit. How they run stands in the options of its entry. */
+  readonly children?: boolean;
 }
 
 /** An entry whose work is to stop. */
@@ -492,6 +494,14 @@ export interface FullItemRow extends ItemRow {
   /** It has a task of its own, for its retry. */
   readonly apart: boolean;
 }
+/** How far a map is that waits for items. */
+export interface MapProgress {
+  readonly total: number;
+  readonly left: number;
+  readonly failed: number;
+  /** One of its children that is blocked, if there is one. */
+  readonly blocked: string | undefined;
+}
 /** What progress shows of an entry. `value`: only of what `progress` told. */
 export type StepRow = Pick<
   EntryRow,
@@ -515,7 +525,8 @@ export interface BegunRow extends EntryRow {
 export interface ArrivalRow {
   readonly key: number;
   readonly seq: number;
-  readonly kind: "outcome" | "map" | "records";
+  /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. */
+  readonly kind: "outcome" | "map" | "item" | "records";
   readonly status: EntryStatus;
   readonly value: Payload | undefined;
   readonly records: Payload | undefined;
@@ -586,6 +597,8 @@ export interface ExecutionQuery {
 export interface Failures {
   cancelled(reason: string | undefined, executionId: string): Payload;
   timedOut(executionId: string): Payload;
+  /** The id that an item of a map was to have is that of a stranger. */
+  taken(executionId: string): Payload;
 }
 
 /** A database with everything that Stent keeps in it. Every method may throw DatabaseError. */
@@ -642,6 +655,8 @@ export interface Store {
     seq: number,
     page: { readonly after: number; readonly limit: number },
   ): Promise<readonly FullItemRow[]>;
+  /** Undefined once its outcome is known. */
+  mapProgress(execution: number, run: number, seq: number): Promise<MapProgress | undefined>;
   arrivals(execution: number): Promise<readonly ArrivalRow[]>;
   /** Messages of that name that nothing has consumed, oldest first. */
   inbox(

@@ -8,7 +8,7 @@ import { entryStatus, type ExecutionStatus } from "../core/status.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { ArrivalRow, Store } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
-import { mapOutcome, type RunId } from "./journal-loading.ts";
+import { failureByItem, mapOutcome, type RunId } from "./journal-loading.ts";
 import type { OpenEntry, OutcomeFacts } from "./turn-builder.ts";
 
 /** What has arrived for a run and is not in its journal yet. */
@@ -46,19 +46,23 @@ async function deliveryOf(
   row: ArrivalRow,
   mapRecords: Records | undefined,
 ): Promise<Delivery> {
+  const payload =
+    row.kind === "item"
+      ? await failureByItem(store, codec, run, entry, Number(row.value))
+      : row.value;
   const tag: OutcomeFacts = {
-    payload: row.value,
+    payload,
     attempt: row.attempt,
     failures: row.failures,
     startedAt: row.startedAt,
     endedAt: row.endedAt,
   };
   const place = valuePlace(run, entry);
-  if (row.kind === "map") {
+  if (row.kind === "map" || row.kind === "item") {
     const outcome =
       row.status === entryStatus.completed
         ? await mapOutcome(store, codec, run, entry)
-        : outcomeOf(codec, row.status, row.value, place);
+        : outcomeOf(codec, row.status, payload, place);
     return { kind: "outcome", path: entry.path, outcome, records: mapRecords, tag };
   }
   const records =

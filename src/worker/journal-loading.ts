@@ -1,8 +1,9 @@
 import type { CoroutineOptions } from "../core/interpreter/driver.ts";
 import { isRecord, type Entry, type EntryKind, type Outcome } from "../core/journal.ts";
 import { mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
+import { itemValuePlaces, mapOptionsOf, type MapEntry } from "../core/map-items.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
-import type { PayloadCodec } from "../core/payload.ts";
+import type { Payload, PayloadCodec } from "../core/payload.ts";
 import { entryStatus } from "../core/status.ts";
 import type { JournalRow, Store } from "../store/store.ts";
 
@@ -31,7 +32,7 @@ export async function loadJournal(
   for (const row of rows) {
     const fromItems = row.kind === "map" && row.status === entryStatus.completed;
     const outcome = fromItems
-      ? await mapOutcome(store, codec, run, { ...row, options: row.options ?? undefined })
+      ? await mapOutcome(store, codec, run, row)
       : outcomeOfRow(codec, run, row);
     entries.push(toEntry(codec, run, row, outcome));
   }
@@ -90,14 +91,24 @@ export async function mapOutcome(
   store: Store,
   codec: PayloadCodec,
   run: RunId,
-  row: { readonly seq: number; readonly path: string; readonly options: string | undefined },
+  row: MapEntry & { readonly seq: number },
 ): Promise<Outcome> {
-  const settling =
-    (JSON.parse(row.options ?? "{}") as { readonly tolerated?: number | null }).tolerated !==
-    undefined;
+  const settling = mapOptionsOf(row).tolerated !== undefined;
   const items = await store.items(run.key, run.run, row.seq);
-  return {
-    ok: true,
-    value: mapValue(codec, entryPlace(run.id, run.run, row.path), items, settling),
-  };
+  return { ok: true, value: mapValue(codec, itemValuePlaces(run, row), items, settling) };
+}
+
+/** The failure of the item by whose child a map has failed, as it is stored with the map. */
+export async function failureByItem(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+  row: MapEntry & { readonly seq: number },
+  item: number,
+): Promise<Payload | undefined> {
+  const page = { after: item - 1, limit: 1 };
+  const [failed] = await store.itemPage(run.key, run.run, row.seq, page);
+  if (failed?.item !== item || failed.value === undefined) return undefined;
+  const error = codec.decodeFailure(failed.value, itemValuePlaces(run, row)(item));
+  return codec.encodeFailure(error, entryPlace(run.id, run.run, row.path));
 }

@@ -257,9 +257,6 @@ export class Outgoing {
   #child(entry: TurnEntry, effect: CallEffect, builder: TurnBuilder, outbound: Outbound): void {
     const open = builder.entry(entry.path);
     if (open === undefined) return;
-    const placement = placementOf(effect.fn, effect.options, this.#execution);
-    const maxDuration =
-      effect.options?.maxDuration ?? (effect.fn.options as WorkflowOptions<unknown[]>).maxDuration;
     outbound.add("children", {
       seq: open.seq,
       id: stepId(this.#run, entry.path),
@@ -268,9 +265,9 @@ export class Outgoing {
       version: effect.options?.version ?? effect.fn.options.version,
       input: entry.input as Payload,
       options: effect.options === undefined ? undefined : JSON.stringify(effect.options),
-      ...placement,
+      ...placementOf(effect.fn, effect.options, this.#execution),
       delayMs: 0,
-      maxDurationMs: maxDuration === undefined ? undefined : parseDuration(maxDuration),
+      maxDurationMs: maxDurationOf(effect),
     });
   }
 
@@ -280,6 +277,8 @@ export class Outgoing {
     const options: StoredOptions = {
       ...this.#stored(effect.options, placement),
       ...(tolerated === undefined ? {} : { tolerated }),
+      ...(effect.concurrency === undefined ? {} : { concurrency: effect.concurrency }),
+      ...(effect.fn.kind === "workflow" ? childOptions(effect) : {}),
     };
     builder.place(entry.path, {
       options: Object.keys(options).length === 0 ? undefined : JSON.stringify(options),
@@ -288,12 +287,15 @@ export class Outgoing {
     if (open === undefined) return;
     const inputs = entry.input as readonly Payload[];
     const released = Math.min(inputs.length, effect.concurrency ?? inputs.length);
+    const children = effect.fn.kind === "workflow";
     outbound.add("fanouts", {
       seq: open.seq,
       inputs,
       tolerated: tolerated === null ? undefined : (tolerated ?? 0),
       released,
+      children,
     });
+    if (children) return;
     const here = this.#takeSlots(effect.name, placement, released);
     const range = this.#task({
       seq: open.seq,
@@ -385,4 +387,20 @@ export class Outgoing {
   #now(): number {
     return this.#host.deps.clock.now();
   }
+}
+
+/** What the journal keeps of a map over a workflow, so that whoever ends one of its children can begin the next: decided at the call. */
+function childOptions(effect: MapEffect): StoredOptions {
+  const version = effect.options?.version ?? effect.fn.options.version;
+  const maxDuration = maxDurationOf(effect);
+  return {
+    over: "workflow",
+    ...(version === undefined ? {} : { version }),
+    ...(maxDuration === undefined ? {} : { maxDuration }),
+  };
+}
+
+function maxDurationOf({ fn, options }: CallEffect | MapEffect): number | undefined {
+  const duration = options?.maxDuration ?? (fn.options as WorkflowOptions<unknown[]>).maxDuration;
+  return duration === undefined ? undefined : parseDuration(duration);
 }

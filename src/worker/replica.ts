@@ -2,6 +2,7 @@ import type { Workflow } from "../core/durable.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { Coroutine } from "../core/interpreter/coroutine.ts";
 import { cancelPath } from "../core/journal.ts";
+import { isOverWorkflow } from "../core/map-items.ts";
 import { inputPlace } from "../core/places.ts";
 import { SmallMap } from "../core/small-map.ts";
 import { entryStatus } from "../core/status.ts";
@@ -72,7 +73,7 @@ export class Replica {
       readonly options: string | null | undefined;
     },
   ): void {
-    if (entry.kind !== "call" && entry.kind !== "map") return;
+    if (entry.kind !== "call" && (entry.kind !== "map" || isOverWorkflow(entry))) return;
     this.#failedSteps ??= new Map();
     this.#failedSteps.set(delivery, {
       seq: entry.seq,

@@ -1,5 +1,6 @@
 import type { AnyEffect } from "../core/effects/any-effect.ts";
 import type { Facts } from "../core/interpreter/turn.ts";
+import { itemChildId } from "../core/map-items.ts";
 import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -46,9 +47,9 @@ export class RunFacts implements Facts {
       case "child":
         return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
       case "map": {
-        const place = entryPlace(run.id, run.run, entry.path);
+        const placeOf = itemPlaces(entry, run);
         return (value as readonly unknown[]).map((args, item) =>
-          codec.encode(args, place, `items[${item}]`),
+          codec.encode(args, placeOf(item), `items[${item}]`),
         );
       }
       case "sendSignal":
@@ -63,6 +64,17 @@ export class RunFacts implements Facts {
   decode(encoded: unknown, entry: Carrier): unknown {
     return this.#codec.decode(encoded as Payload, statePlace(this.#run.id, entry.path));
   }
+}
+
+/** What the options of its entry will say is not stored yet. */
+function itemPlaces(
+  { effect, path }: Carrier,
+  run: RunId,
+): (item: number) => ReturnType<typeof entryPlace> {
+  if (effect?.kind === "map" && effect.fn.kind === "workflow")
+    return (item) => inputPlace(itemChildId(run, { path }, item));
+  const place = entryPlace(run.id, run.run, path);
+  return () => place;
 }
 
 function messagePlace({ effect, path }: Carrier, run: RunId): ReturnType<typeof entryPlace> {

@@ -23,6 +23,8 @@ export interface OutcomeFacts {
 export interface OpenEntry {
   readonly seq: number;
   readonly path: string;
+  /** Left out of what this process has reached itself: it is that of its run. */
+  readonly cut?: number;
   readonly kind: string;
   readonly name: string | undefined;
   readonly step: number;

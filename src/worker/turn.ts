@@ -208,11 +208,6 @@ export class Turn {
         deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       } else if (effect.kind === "map" && effect.items.length === 0) {
         deliveries.push({ kind: "outcome", path, outcome: { ok: true, value: [] } });
-      } else if (effect.kind === "map" && effect.fn.kind === "workflow") {
-        const error = new NotSupportedError(
-          `"${effect.name}" is a workflow, and this version of Stent maps activities only; use all(items.map((item) => call(fn, item)))`,
-        );
-        deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
       }
     }
     return deliveries;

@@ -7,6 +7,7 @@
  *   W4  It is let go only while nothing of it runs here, and only if nothing has arrived since arrivals were read.
  */
 import type { Workflow } from "../core/durable.ts";
+import type { AnyEffect } from "../core/effects/any-effect.ts";
 import {
   ExecutionExistsError,
   ExecutionFinishedError,
@@ -461,7 +462,7 @@ export class WorkflowRun {
         if (open !== undefined && begun.has(open.seq)) paths.add(leaf.path);
       }
     }
-    for (const leaf of waiting) if (leaf.kind === "child") paths.add(leaf.path);
+    for (const leaf of waiting) if (isOverWorkflow(leaf)) paths.add(leaf.path);
     return [...paths];
   }
 
@@ -669,6 +670,11 @@ function isLate(coroutine: Coroutine): boolean {
   if (coroutine.closingReason === undefined) return false;
   for (const leaf of coroutine.pending()) if (leaf.late) return true;
   return false;
+}
+
+/** A child, or a map whose items are children. */
+function isOverWorkflow({ effect }: { readonly effect: AnyEffect }): boolean {
+  return (effect.kind === "call" || effect.kind === "map") && effect.fn.kind === "workflow";
 }
 
 function pathOf(replica: Replica, seq: number): string | undefined {

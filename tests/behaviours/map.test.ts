@@ -9,7 +9,6 @@ import {
   counters,
   map,
   progress,
-  sleep,
   starmap,
   state,
   workflow,
@@ -296,23 +295,6 @@ test("recovery runs only the items that have not ended", async (t) => {
   assert.deepEqual((await second.waitFor(handle.id, limit)).unwrap(), numbers(8));
   for (const n of numbers(4)) assert.equal(starts.get(`recover ${n}`), 1, `item ${n}`);
   for (const n of [4, 5, 6, 7]) assert.equal(starts.get(`recover ${n}`), 2, `item ${n}`);
-});
-
-const childOf = workflow("map.childOf", function* (n: number): Flow<number> {
-  yield* sleep(1);
-  if (n < 0) throw new RangeError("negative");
-  return n + 1;
-});
-const mapsChildren = workflow("map.mapsChildren", function* (items: number[]): Flow<number[]> {
-  return yield* map(childOf, items);
-});
-
-test("a map over a workflow starts a child an item, or says clearly that it cannot", async (t) => {
-  const stent = await serving(t);
-  const handle = await stent.dispatch(mapsChildren, [[1, 2, 3]]);
-  const result = await handle.wait({ timeout: "5s" });
-  if (result.ok) assert.deepEqual(result.value, [2, 3, 4]);
-  else assert.equal(result.error.name, "NotSupportedError");
 });
 
 const twoMaps = workflow("map.twoMaps", function* (): Flow<unknown> {

@@ -256,6 +256,46 @@ export class Scene {
     return held;
   }
 
+  /** An execution that has a map over a workflow under way: children that have not begun yet. */
+  async fanning(
+    session: number,
+    items: number,
+    parts: {
+      readonly id?: string;
+      readonly tolerated?: number | undefined;
+      readonly concurrency?: number;
+      readonly options?: object;
+    } = { tolerated: 0 },
+  ): Promise<Held> {
+    const { id, concurrency, options } = parts;
+    const tolerated = "tolerated" in parts ? parts.tolerated : 0;
+    const held = await this.start(session, id === undefined ? {} : { id });
+    await this.parked(held, {
+      entries: [
+        entry(1, {
+          kind: "map",
+          name: "flow",
+          options: JSON.stringify({
+            over: "workflow",
+            ...(tolerated === 0 ? {} : { tolerated: tolerated ?? null }),
+            ...(concurrency === undefined ? {} : { concurrency }),
+            ...options,
+          }),
+        }),
+      ],
+      fanouts: [
+        {
+          seq: 1,
+          inputs: Array.from({ length: items }, (_, item) => `in-${item}`),
+          tolerated,
+          released: Math.min(items, concurrency ?? items),
+          children: true,
+        },
+      ],
+    });
+    return held;
+  }
+
   /** A parent that waits for a child. */
   async family(
     session: number,
@@ -335,6 +375,7 @@ export function scene(
 export const failures = {
   cancelled: (reason: string | undefined) => `cancelled: ${reason ?? "-"}`,
   timedOut: () => "timed out",
+  taken: (id: string) => `taken: ${id}`,
 };
 
 export const hold: Next = { kind: "hold" };

@@ -2,6 +2,7 @@ import type { ConformanceBackend } from "./backend.ts";
 import { cancelConformance } from "./cancel.ts";
 import { claimConformance } from "./claims.ts";
 import { dispatchConformance } from "./dispatch.ts";
+import { mapChildrenConformance } from "./map-children.ts";
 import { mapConformance } from "./maps.ts";
 import { readingConformance } from "./reading.ts";
 import { retryConformance } from "./retries.ts";
@@ -15,6 +16,7 @@ export function storeConformance(backend: ConformanceBackend): void {
   turnConformance(backend);
   claimConformance(backend);
   mapConformance(backend);
+  mapChildrenConformance(backend);
   signalConformance(backend);
   cancelConformance(backend);
   retryConformance(backend);

@@ -291,11 +291,27 @@ export const tree = workflow("tree", function* (n: number): Flow<number> {
   return a + b + c;
 });
 
+/** Children by a map, some of which fail. */
+const ship = workflow("ship", function* (n: number): Flow<number> {
+  const first = yield* call(plus, n, 1);
+  yield* sleep("2ms");
+  if (n % 10 === 7) throw new Error("it sinks");
+  return yield* call(plus, first, 1);
+});
+const fleet = workflow("fleet", function* (size: number): Flow<(number | string)[]> {
+  const numbers = Array.from({ length: size }, (_, n) => n);
+  const settled = yield* map(ship, numbers, { concurrency: 6, onError: "settle" });
+  return settled.map((one) =>
+    one.status === "fulfilled" ? one.value : (one.reason as Error).message,
+  );
+});
+
 export const job = flaky;
 export const onceJob = once;
 /** What a process can be asked by name to dispatch. */
 export const dispatchable = {
   sequence,
+  fleet,
   interrupted,
   blocking,
   listless,

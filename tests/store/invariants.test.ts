@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openConnection } from "../../src/store/sqlite/connection.ts";
 import { SqliteStore } from "../../src/store/sqlite/store.ts";
-import { completed, entry, failures, newChild, newTask, Scene } from "../conformance/scene.ts";
+import {
+  completed,
+  entry,
+  failures,
+  heldBy,
+  newChild,
+  newTask,
+  Scene,
+} from "../conformance/scene.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
@@ -92,6 +100,18 @@ const damage: readonly (readonly [what: RegExp, sql: string])[] = [
     "update stent_tasks set item_to = 5 where item_to = 3",
   ],
   [
+    /^I8: item 1 of the map at entry 1 .* has begun, and 0 of its children are under way/,
+    "update stent_executions set parent_item = 9 where id = 'fleet/1/1.1'",
+  ],
+  [
+    /^I4: item 0 of the map at entry 1 .* is completed, but its child is failed/,
+    "update stent_executions set state = 'failed' where id = 'fleet/1/1.0'",
+  ],
+  [
+    /^I11: execution fleet\/1\/1\.1 is item 9 of a map of execution \d that has no such item/,
+    "update stent_executions set parent_item = 9 where id = 'fleet/1/1.1'",
+  ],
+  [
     /^I8: execution parent is parked, and its child at 1 has nobody/,
     "update stent_executions set parent = null where id = 'child'",
   ],
@@ -157,6 +177,12 @@ async function build(one: Scene): Promise<void> {
   });
   const range = await one.claimTask(session, { limit: 3 });
   await one.outcome(session, range, completed, 0, false);
+  await one.fanning(session, 3, { id: "fleet", concurrency: 2 });
+  const [first] = (
+    await one.claim(session, { limit: 1, accepts: (lane) => lane.kind === "workflow" })
+  ).executions;
+  assert.ok(first !== undefined);
+  await one.end(heldBy(session, first));
   const parent = await one.start(session, { id: "parent" });
   const wake = one.now + 50;
   await one.parked(

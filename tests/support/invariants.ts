@@ -232,6 +232,7 @@ export function checkI8(database: Database, now: number = Date.now()): string[] 
        and (e.due_at is null or e.due_at > e.deadline)`,
     ),
     ...checkFanouts(database),
+    ...checkItemChildren(database),
   ];
 }
 
@@ -254,10 +255,45 @@ function checkFanouts(database: Database): string[] {
        join stent_journal j on j.execution = i.execution and j.run = i.run and j.seq = i.seq
        left join stent_tasks t on t.execution = i.execution and t.run = i.run and t.seq = i.seq
          and t.item_from <= i.item and t.item_to > i.item and (t.path <> j.path) = i.alone
-       where i.status = 0 group by i.execution, i.run, i.seq, i.item having count(t.key) <> 1`,
+       where i.status = 0 and json_extract(j.options, '$.over') is null
+       group by i.execution, i.run, i.seq, i.item having count(t.key) <> 1`,
+    ),
+    ...violations(
+      database,
+      "I8: item {item} of the map at entry {seq} of execution {execution} has begun, and {count} of its children are under way",
+      `select i.execution, i.seq, i.item, count(c.key) as count from stent_items i
+       join stent_fanouts f on ${itemsOf} and i.item < f.next
+       join stent_journal j on j.execution = i.execution and j.run = i.run and j.seq = i.seq
+       left join stent_executions c on ${childOf} and c.ended_at is null
+       where i.status = 0 and json_extract(j.options, '$.over') is not null
+       group by i.execution, i.run, i.seq, i.item having count(c.key) <> 1`,
     ),
   ];
 }
+
+/** Children of maps: an item has a value only if its child has completed, and no child is of an item that is not there. */
+function checkItemChildren(database: Database): string[] {
+  return [
+    ...violations(
+      database,
+      "I4: item {item} of the map at entry {seq} of execution {execution} is completed, but its child is {state}",
+      `select i.execution, i.seq, i.item, c.state from stent_items i
+       join stent_journal j on j.execution = i.execution and j.run = i.run and j.seq = i.seq
+       left join stent_executions c on ${childOf}
+       where i.status = 1 and json_extract(j.options, '$.over') is not null and c.state is not 'completed'`,
+    ),
+    ...violations(
+      database,
+      "I11: execution {id} is item {item} of a map of execution {parent} that has no such item",
+      `select c.id, c.parent_item as item, c.parent from stent_executions c
+       join stent_executions e on e.key = c.parent and e.run = c.parent_run
+       left join stent_items i on ${childOf}
+       where c.parent_item is not null and i.item is null`,
+    ),
+  ];
+}
+
+const childOf = `c.parent = i.execution and c.parent_run = i.run and c.parent_seq = i.seq and c.parent_item = i.item`;
 
 /** I11: one step, one task, one child; one task, one dead letter. */
 export function checkI11(database: Database): string[] {
@@ -271,8 +307,9 @@ export function checkI11(database: Database): string[] {
     ...violations(
       database,
       "I11: entry {seq} of execution {parent}, run {run}, has {count} children",
-      `select parent, parent_run as run, parent_seq as seq, count(*) as count from stent_executions where parent is not null
-       group by parent, parent_run, parent_seq having count(*) > 1`,
+      `select parent, parent_run as run, parent_seq as seq, count(*) as count from stent_executions
+       where parent is not null and parent_seq is not null
+       group by parent, parent_run, parent_seq, parent_item having count(*) > 1`,
     ),
     ...violations(
       database,

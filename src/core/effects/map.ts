@@ -57,12 +57,12 @@ export function map(
 /** As `map`, with one argument tuple an item. */
 export function starmap<A extends readonly unknown[], R>(
   fn: Durable<A, R>,
-  items: Iterable<A>,
+  items: Iterable<NoInfer<A>>,
   options: MapOptions & Settling,
 ): Effect<PromiseSettledResult<R>[]>;
 export function starmap<A extends readonly unknown[], R>(
   fn: Durable<A, R>,
-  items: Iterable<A>,
+  items: Iterable<NoInfer<A>>,
   options?: MapOptions,
 ): Effect<R[]>;
 export function starmap(

@@ -23,6 +23,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("parent", integer)
         .addColumn("parent_run", integer)
         .addColumn("parent_seq", integer)
+        .addColumn("parent_item", integer)
         .addColumn("root", integer)
         .addColumn("created_at", integer, (c) => c.notNull())
         .addColumn("started_at", integer)

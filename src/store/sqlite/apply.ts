@@ -3,22 +3,35 @@ import type { Batch } from "./batch.ts";
 import { claim } from "./verbs/claim.ts";
 import { dispatch } from "./verbs/dispatch.ts";
 import { cancel, expire } from "./verbs/ending.ts";
+import { writeFanoutProgress } from "./verbs/fanout-progress.ts";
 import { send } from "./verbs/message.ts";
 import { remove } from "./verbs/removal.ts";
 import { retry } from "./verbs/retry.ts";
 import { heartbeat, reap, register } from "./verbs/session.ts";
-import { task, writeFanoutProgress } from "./verbs/task.ts";
+import { task } from "./verbs/task.ts";
 import { turn } from "./verbs/turn.ts";
+
+/**
+ * Whether it may look at the fan-outs that this batch's outcomes have counted on. All but outcomes do, and those turns that only add to
+ * their journal or end: the children of a map end by a turn each, and many of them in one batch.
+ */
+function looksAtFanouts({ kind, request }: Transition): boolean {
+  return (
+    kind !== "turn" ||
+    request.withdrawn.length > 0 ||
+    request.told.length > 0 ||
+    request.next.kind === "again"
+  );
+}
 
 /** Writes one transition within the batch's transaction. */
 export function apply(
   batch: Batch,
   transition: Transition,
 ): Transitions[keyof Transitions]["answer"] {
-  // All but outcomes may look at the fan-outs and tasks that this batch's outcomes have counted on.
   if (transition.kind !== "task") {
     batch.range = undefined;
-    if (batch.fanouts.size > 0) writeFanoutProgress(batch);
+    if (batch.fanouts.size > 0 && looksAtFanouts(transition)) writeFanoutProgress(batch);
   }
   switch (transition.kind) {
     case "dispatch":

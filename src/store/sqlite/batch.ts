@@ -96,10 +96,12 @@ export interface FanoutProgress {
   next: number;
   left: number;
   failed: number;
-  /** How many more items may be put into the queue. */
+  /** How many more items may be put into the queue, or begin as children. */
   released: number;
-  /** One of its tasks: where its items run. */
-  readonly row: TaskColumns;
+  /** The item by whose child it has failed. */
+  failedBy: number | undefined;
+  /** One of its tasks: where its items run. Undefined where they are children. */
+  readonly row: TaskColumns | undefined;
 }
 
 /** One database transaction in progress: what its verbs share. */
@@ -209,6 +211,12 @@ export class Batch {
     if (this.sql.executions.wake.run({ key, now: this.now }) === 0) return;
     if (held) this.#woken.add(key);
     else this.#ready = true;
+  }
+
+  /** What was counted of its fan-outs is of no interest any more. */
+  forgetFanouts(execution: number): void {
+    for (const [id, fanout] of this.fanouts)
+      if (fanout.execution === execution) this.fanouts.delete(id);
   }
 
   hintWoken(key: number): void {

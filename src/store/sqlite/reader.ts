@@ -14,6 +14,7 @@ import type {
   FullItemRow,
   ItemRow,
   JournalRow,
+  MapProgress,
   SessionRow,
   StepRow,
   Store,
@@ -153,6 +154,17 @@ export class SqliteReader {
         .all({ execution, run, seq, ...page })
         .map((row) => fullItemRow(row)),
     );
+  }
+
+  async mapProgress(execution: number, run: number, seq: number): Promise<MapProgress | undefined> {
+    return this.read(() => {
+      const place = { execution, run, seq };
+      const fanout = this.#sql.journal.fanout.get(place);
+      if (fanout === undefined) return undefined;
+      const { total, left, failed } = fanout;
+      const blocked = this.#sql.executions.blockedChildOf.get(place)?.id;
+      return { total, left, failed, blocked };
+    });
   }
 
   async arrivals(execution: number): Promise<readonly ArrivalRow[]> {

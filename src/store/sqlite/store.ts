@@ -8,7 +8,7 @@ import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
 import { apply } from "./apply.ts";
 import { SqliteReader } from "./reader.ts";
 import { acceptedHeads, nextOf } from "./verbs/claim.ts";
-import { writeFanoutProgress } from "./verbs/task.ts";
+import { writeFanoutProgress } from "./verbs/fanout-progress.ts";
 
 /** How long a commit waits for another process that keeps writing, before it gives up. */
 const commitPatienceMs = 30_000;

@@ -57,33 +57,39 @@ const standing = sql<number>`
   + (deadline is not null) * ${standingBits.deadline}
   + cut * ${standingBits.cut}`;
 
+const newRow = {
+  id: given<string>("id"),
+  kind: given<"workflow">("kind"),
+  name: given<string>("name"),
+  version: given<string | null>("version"),
+  state: given<"pending">("state"),
+  input: given<string>("input"),
+  options: given<string | null>("options"),
+  queue: given<string | null>("queue"),
+  rank: given<number>("rank"),
+  tags: given<string | null>("tags"),
+  lane: given<number>("lane"),
+  parent: given<number | null>("parent"),
+  parent_run: given<number | null>("parentRun"),
+  parent_seq: given<number | null>("parentSeq"),
+  root: given<number | null>("root"),
+  created_at: given<number>("now"),
+  started_at: given<number | null>("startedAt"),
+  not_before: given<number>("notBefore"),
+  max_duration: given<number | null>("maxDuration"),
+  deadline: given<number | null>("deadline"),
+  due_at: given<number | null>("dueAt"),
+  worker: given<number | null>("worker"),
+  claim: given<number>("claim"),
+};
+
 /** Statements over executions. */
 export const executionStatements = {
-  insert: build.insertInto("stent_executions").values({
-    id: given("id"),
-    kind: given("kind"),
-    name: given("name"),
-    version: given("version"),
-    state: given("state"),
-    input: given("input"),
-    options: given("options"),
-    queue: given("queue"),
-    rank: given("rank"),
-    tags: given("tags"),
-    lane: given("lane"),
-    parent: given("parent"),
-    parent_run: given("parentRun"),
-    parent_seq: given("parentSeq"),
-    root: given("root"),
-    created_at: given("now"),
-    started_at: given("startedAt"),
-    not_before: given("notBefore"),
-    max_duration: given("maxDuration"),
-    deadline: given("deadline"),
-    due_at: given("dueAt"),
-    worker: given("worker"),
-    claim: given("claim"),
-  }),
+  insert: build.insertInto("stent_executions").values(newRow),
+  /** A child that is an item of a map. By itself, so that nobody else binds a value for it. */
+  insertItem: build
+    .insertInto("stent_executions")
+    .values({ ...newRow, parent_item: given<number>("parentItem") }),
 
   /** Executions that wait for a worker before their first attempt; both indexes of what waits are read, and nothing else. */
   depth: sql<{ count: number }>`
@@ -357,6 +363,47 @@ export const executionStatements = {
     .selectFrom("stent_executions")
     .selectAll()
     .where("parent", "=", given<number>("parent"))
+    .where("parent_run", "=", given<number>("run"))
+    .where("parent_seq", "=", given<number>("seq")),
+  /** Which item of a map it is. Asked of children whose entry is one. */
+  itemOf: build
+    .selectFrom("stent_executions")
+    .select("parent_item")
+    .where("key", "=", given<number>("key")),
+  /** What the children of a map take from the execution that makes it. */
+  mapper: build
+    .selectFrom("stent_executions")
+    .select(["id", "run", "root", "queue", "rank", "tags", "state", "cancel_seen", "ended_at"])
+    .where("key", "=", given<number>("key")),
+  /** The children of one map that have not ended. */
+  childrenOfEntry: build
+    .selectFrom("stent_executions")
+    .select("key")
+    .where("parent", "=", given<number>("execution"))
+    .where("parent_run", "=", given<number>("run"))
+    .where("parent_seq", "=", given<number>("seq"))
+    .where(unfinished),
+  /** The children of one map that failed, and those that are being cancelled. */
+  stoppedChildrenOf: build
+    .selectFrom("stent_executions")
+    .selectAll()
+    .where("parent", "=", given<number>("execution"))
+    .where("parent_run", "=", given<number>("run"))
+    .where("parent_seq", "=", given<number>("seq"))
+    .where("state", "in", ["failed", "timed_out", "cancelling"]),
+  blockedChildOf: build
+    .selectFrom("stent_executions")
+    .select("id")
+    .where("parent", "=", given<number>("execution"))
+    .where("parent_run", "=", given<number>("run"))
+    .where("parent_seq", "=", given<number>("seq"))
+    .where("blocked", "is not", null)
+    .limit(1),
+  /** Their entry is taken out of the journal; its number may be another's before long. */
+  letGoChildren: build
+    .updateTable("stent_executions")
+    .set({ parent_seq: null, parent_item: null })
+    .where("parent", "=", given<number>("execution"))
     .where("parent_run", "=", given<number>("run"))
     .where("parent_seq", "=", given<number>("seq")),
   remove: build.deleteFrom("stent_executions").where("key", "=", given<number>("key")),

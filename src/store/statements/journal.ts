@@ -270,6 +270,51 @@ export const journalStatements = {
     .where("alone", "=", given<number>("alone"))
     .orderBy("item", "desc")
     .limit(1),
+  /** Which items wait and have not been put into the queue, from one on. */
+  waitingItems: build
+    .selectFrom("stent_items")
+    .select("item")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", ">=", given<number>("from"))
+    .where("status", "=", 0)
+    .orderBy("item")
+    .limit(given<number>("limit")),
+  item: build
+    .selectFrom("stent_items")
+    .select(["status", "alone"])
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", "=", given<number>("item")),
+  /** An item whose child is retried by itself waits again, beside those that its map lets run. */
+  takeBackItem: build
+    .updateTable("stent_items")
+    .set({ status: 0, value: null, alone: 1, ended_at: null })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", "=", given<number>("item"))
+    .where("status", "in", [0, 2]),
+  /** Its map lets it run: it is one of those that are counted. */
+  countItem: build
+    .updateTable("stent_items")
+    .set({ alone: 0 })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", "=", given<number>("item")),
+  /** Items that have not begun as children will not. */
+  forgoUnbegun: build
+    .updateTable("stent_items")
+    .set({ status: 3, ended_at: given<number>("now") })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", ">=", given<number>("next"))
+    .where("status", "=", 0)
+    .where("alone", "=", 0),
   /** Items without an outcome that no task is for will get none. */
   forgoItems: sql<never>`
     update stent_items set status = 3, ended_at = ${given("now")}
@@ -331,6 +376,25 @@ export const journalStatements = {
       failed: given<number>("failed"),
       next: given<number>("next"),
       forgone: given<number>("forgone"),
+    })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq")),
+  /** Maps of a run of which not every item has begun. */
+  unbegunFanouts: build
+    .selectFrom("stent_fanouts")
+    .selectAll()
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .whereRef("next", "<", "total"),
+  /** It is waited for as far as it has begun, and no failure ends it any more. */
+  tellFanout: build
+    .updateTable("stent_fanouts")
+    .set({
+      left: given<number>("left"),
+      forgone: given<number>("forgone"),
+      next: sql<number>`total`,
+      tolerated: null,
     })
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))

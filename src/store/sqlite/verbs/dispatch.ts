@@ -7,6 +7,8 @@ export interface Lineage {
   readonly parent: number;
   readonly parentRun: number;
   readonly parentSeq: number;
+  /** Of a child of a map: its item. */
+  readonly parentItem?: number;
   readonly root: number;
 }
 
@@ -74,10 +76,9 @@ export function insertExecution(
   adopter: number | undefined,
 ): number {
   if (adopter === undefined) batch.hintReady();
-  return batch.sql.executions.insert.insert(
-    columnsOf(batch, execution, adopter),
-    lineage ?? noLineage,
-  );
+  const { insert, insertItem } = batch.sql.executions;
+  const statement = lineage?.parentItem === undefined ? insert : insertItem;
+  return statement.insert(columnsOf(batch, execution, adopter), lineage ?? noLineage);
 }
 
 const noLineage = {};

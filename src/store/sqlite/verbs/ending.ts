@@ -1,7 +1,9 @@
 import { entryStatus, isFinal } from "../../../core/status.ts";
 import type { CancelAnswer, CancelRequest, End, NewDeadLetter } from "../../store.ts";
 import type { Batch } from "../batch.ts";
-import { isWaitedFor, removeWork } from "./removal.ts";
+import { endChildItem } from "./fanout.ts";
+import { handOver, underWay, waitingEntry, type EntryKey } from "./outcome.ts";
+import { removeWork } from "./removal.ts";
 
 /** What ending has to know of an execution. */
 export interface Ending {
@@ -27,34 +29,20 @@ export function endExecution(batch: Batch, row: Ending, end: End): void {
   batch.hintEnded({ id: row.id, state: end.state, result: end.result });
   if (end.deadLetter !== undefined) keepLetter(batch, row, end.deadLetter);
   if (row.parent === null || row.parent_run === null || row.parent_seq === null) return;
-  leaveOutcome(
-    batch,
-    { execution: row.parent, run: row.parent_run, seq: row.parent_seq },
-    {
-      status: end.state === "completed" ? entryStatus.completed : entryStatus.failed,
-      value: end.result,
-      attempt: 1,
-      failures: end.state === "completed" ? 0 : 1,
-    },
-  );
-}
-
-/** Leaves an outcome for the holder of an execution and wakes it, if the entry still waits for one. */
-export function leaveOutcome(
-  batch: Batch,
-  entry: { readonly execution: number; readonly run: number; readonly seq: number },
-  outcome: Readonly<Record<string, unknown>>,
-): void {
-  const target = batch.sql.executions.standing.get({ key: entry.execution });
-  if (
-    target === undefined ||
-    target.ended_at !== null ||
-    target.run !== entry.run ||
-    !isWaitedFor(batch, entry)
-  )
+  const entry = { execution: row.parent, run: row.parent_run, seq: row.parent_seq };
+  const parent = underWay(batch, entry);
+  const waiting = parent === undefined ? undefined : waitingEntry(batch, entry);
+  if (parent === undefined || waiting === undefined) return;
+  if (waiting.kind === "map") {
+    endChildItem(batch, entry, row.key, end);
     return;
-  batch.sql.journal.insertArrival.run({ kind: "outcome", ...entry, ...outcome, now: batch.now });
-  batch.wake(entry.execution, target.worker !== null);
+  }
+  handOver(batch, entry, parent, {
+    status: end.state === "completed" ? entryStatus.completed : entryStatus.failed,
+    value: end.result,
+    attempt: 1,
+    failures: end.state === "completed" ? 0 : 1,
+  });
 }
 
 /** Keeps a dead letter of an execution. */
@@ -96,6 +84,12 @@ export function cancelExecution(batch: Batch, key: number, reason: string | unde
   });
   if (row.worker === null) batch.hintReady();
   else batch.hintWoken(key);
+}
+
+/** Cancels the children of a map that have not ended. */
+export function cancelChildren(batch: Batch, entry: EntryKey, reason: string): void {
+  for (const { key } of batch.sql.executions.childrenOfEntry.all(entry))
+    cancelExecution(batch, key, reason);
 }
 
 /** Ends an execution and its children without running any more of their code. From above, so that no parent is woken by a child's end. */

@@ -1,6 +1,7 @@
-import { entryStatus } from "../../../core/status.ts";
 import type { RemoveRequest } from "../../store.ts";
 import type { Batch } from "../batch.ts";
+import { fanoutId } from "./fanout.ts";
+import type { EntryKey } from "./outcome.ts";
 
 /** Removes what the last run left behind beside its journal, before another run begins: work, arrivals, counters, state. */
 export function forgetRun(batch: Batch, execution: number): void {
@@ -21,9 +22,8 @@ export function removeWork(batch: Batch, execution: number): void {
   tasks.removeAll.run({ execution });
   journal.removeArrivals.run({ execution });
   journal.removeAllFanouts.run({ execution });
+  if (batch.fanouts.size > 0) batch.forgetFanouts(execution);
 }
-
-type EntryKey = Readonly<Record<"execution" | "run" | "seq", number>>;
 
 /** Removes the tasks and the fan-out of one entry, whose outcome is known. Whoever runs one of them is told. */
 export function removeTasks(batch: Batch, entry: EntryKey): void {
@@ -33,11 +33,6 @@ export function removeTasks(batch: Batch, entry: EntryKey): void {
   }
   batch.sql.journal.removeFanout.run(entry);
   batch.fanouts.delete(fanoutId(entry));
-}
-
-/** Names a fan-out within a batch. */
-export function fanoutId({ execution, run, seq }: EntryKey): string {
-  return `${execution}/${run}/${seq}`;
 }
 
 /** Removes finished executions with all that belongs to them, old dead letters and dead sessions. */
@@ -86,12 +81,4 @@ function removeTree(batch: Batch, key: number): string[] {
   sessions.removeLetters.run({ execution: key });
   executions.remove.run({ key });
   return [...removed, row.id];
-}
-
-/** True while an entry waits for its outcome. */
-export function isWaitedFor(
-  batch: Batch,
-  entry: { readonly execution: number; readonly run: number; readonly seq: number },
-): boolean {
-  return batch.sql.journal.one.get(entry)?.status === entryStatus.pending;
 }

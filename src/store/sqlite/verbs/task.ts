@@ -1,8 +1,9 @@
 import { entryStatus } from "../../../core/status.ts";
 import type { TaskOutcome } from "../../store.ts";
-import type { Batch, FanoutProgress, Statements } from "../batch.ts";
-import { leaveOutcome } from "./ending.ts";
-import { fanoutId, removeTasks } from "./removal.ts";
+import type { Batch, Statements } from "../batch.ts";
+import { countFailure, fanoutOf } from "./fanout.ts";
+import { keyOf, leaveOutcome } from "./outcome.ts";
+import { removeTasks } from "./removal.ts";
 
 type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
 
@@ -30,13 +31,13 @@ function outcomeOf(request: TaskOutcome, row: Row): TaskOutcome["outcome"] {
 
 function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
   const outcome = outcomeOf(request, row);
-  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...placeOf(row), item: -1 });
+  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...keyOf(row), item: -1 });
   if (outcome.kind === "again") {
     again(batch, row, outcome, request);
     return;
   }
   batch.sql.tasks.remove.run({ key: row.key });
-  leaveOutcome(batch, placeOf(row), {
+  leaveOutcome(batch, keyOf(row), {
     status: outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed,
     value: outcome.value,
     records: outcome.kind === "completed" ? outcome.records : undefined,
@@ -67,7 +68,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
   const outcome = outcomeOf(request, row);
   const single =
     row.item_from !== null && row.item_to !== null && row.item_to - row.item_from === 1;
-  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...placeOf(row), item });
+  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...keyOf(row), item });
   if (outcome.kind === "again") {
     if (single) {
       again(batch, row, outcome, request);
@@ -76,7 +77,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
     setApart(batch, row, item, outcome, request);
   } else {
     const status = outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed;
-    const place = { ...placeOf(row), item };
+    const place = { ...keyOf(row), item };
     const changed = batch.sql.journal.endItem.run({
       ...place,
       status,
@@ -94,7 +95,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
 function hasOpenItems(batch: Batch, row: Row): boolean {
   return (
     batch.sql.journal.anyOpenItem.get({
-      ...placeOf(row),
+      ...keyOf(row),
       from: row.item_from,
       to: row.item_to,
       alone: 0,
@@ -110,9 +111,9 @@ function setApart(
   outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>,
   request: TaskOutcome,
 ): void {
-  batch.sql.journal.setItemApart.run({ ...placeOf(row), item, attempt: request.attempt });
+  batch.sql.journal.setItemApart.run({ ...keyOf(row), item, attempt: request.attempt });
   batch.sql.tasks.insert.run({
-    ...placeOf(row),
+    ...keyOf(row),
     path: `${row.path}.${item}`,
     itemFrom: item,
     itemTo: item + 1,
@@ -140,20 +141,19 @@ function countItem(
   outcome: TaskOutcome["outcome"],
   row: Row,
 ): boolean {
-  const fanout = fanoutOf(batch, row);
+  const fanout = fanoutOf(batch, row, row);
   if (fanout === undefined) return false;
   fanout.left -= 1;
   fanout.released += 1;
   if (outcome.kind === "failed") {
-    fanout.failed += 1;
-    if (fanout.tolerated === null || fanout.failed <= fanout.tolerated) return false;
-    leaveOutcome(batch, placeOf(row), arrival("map", entryStatus.failed, outcome.value, request));
-    removeTasks(batch, placeOf(row)); // what runs is told, the rest never starts
+    if (!countFailure(fanout)) return false;
+    leaveOutcome(batch, keyOf(row), arrival("map", entryStatus.failed, outcome.value, request));
+    removeTasks(batch, keyOf(row)); // what runs is told, the rest never starts
     return true;
   }
   if (outcome.kind === "completed" && outcome.records !== undefined) {
     batch.sql.journal.insertArrival.run({
-      ...placeOf(row),
+      ...keyOf(row),
       ...arrival("records", entryStatus.completed, undefined, request),
       records: outcome.records,
       now: batch.now,
@@ -176,72 +176,4 @@ function arrival(
     failures: request.failures,
     startedAt: request.startedAt,
   };
-}
-
-function fanoutOf(batch: Batch, row: Row): FanoutProgress | undefined {
-  const id = fanoutId(row);
-  const known = batch.fanouts.get(id);
-  if (known !== undefined) return known;
-  const stored = batch.sql.journal.fanout.get(placeOf(row));
-  if (stored === undefined) return undefined;
-  const progress: FanoutProgress = { ...stored, released: 0, row };
-  batch.fanouts.set(id, progress);
-  return progress;
-}
-
-/** Writes what the batch's outcomes have done to their fan-outs: once a fan-out, not once an item. */
-export function writeFanoutProgress(batch: Batch): void {
-  for (const fanout of batch.fanouts.values()) writeProgress(batch, fanout);
-  batch.fanouts.clear();
-}
-
-function writeProgress(batch: Batch, fanout: FanoutProgress): void {
-  const { left, failed, forgone } = fanout;
-  const place = placeOf(fanout);
-  if (left === 0) {
-    batch.sql.journal.removeFanout.run(place);
-    const status = forgone === 0 ? entryStatus.completed : entryStatus.failed;
-    leaveOutcome(
-      batch,
-      place,
-      arrival("map", status, undefined, { attempt: 1, failures: 0, startedAt: batch.now }),
-    );
-    return;
-  }
-  const next = Math.min(fanout.total, fanout.next + fanout.released);
-  if (next > fanout.next) release(batch, fanout, next);
-  batch.sql.journal.changeFanout.run({ ...place, left, failed, next, forgone });
-}
-
-/** As many items as have ended follow into the queue, where a map has a bound on those in flight. */
-function release(batch: Batch, fanout: FanoutProgress, next: number): void {
-  const { row } = fanout;
-  const entry = batch.sql.journal.one.get(placeOf(row));
-  if (entry === undefined) return;
-  batch.sql.tasks.insert.run({
-    ...placeOf(row),
-    path: entry.path,
-    itemFrom: fanout.next,
-    itemTo: next,
-    name: row.name,
-    lane: row.lane,
-    queue: row.queue,
-    rank: row.rank,
-    tags: row.tags,
-    dueAt: batch.now,
-    worker: null,
-    claim: 0,
-    attempt: 0,
-    failures: 0,
-    now: row.scheduled_at,
-  });
-  batch.hintReady();
-}
-
-function placeOf(row: { readonly execution: number; readonly run: number; readonly seq: number }): {
-  execution: number;
-  run: number;
-  seq: number;
-} {
-  return { execution: row.execution, run: row.run, seq: row.seq };
 }

@@ -2,14 +2,37 @@
  * Work of an execution that is being closed: what has begun is told to stop, and its outcome is waited for; what has not is taken back.
  * Whoever waits gets an outcome in any case, so nobody waits for what nobody does.
  */
+import { isOverWorkflow } from "../../../core/map-items.ts";
 import { entryStatus } from "../../../core/status.ts";
 import type { Batch, Statements } from "../batch.ts";
-import { leaveOutcome } from "./ending.ts";
+import { cancelChildren } from "./ending.ts";
+import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
-type EntryKey = Readonly<Record<"execution" | "run" | "seq", number>>;
 type TaskRow = ReturnType<Statements["tasks"]["heldBy"]["all"]>[number];
 /** What an outcome tells of a task's attempts. */
 type Attempts = Pick<TaskRow, "attempt" | "failures" | "error" | "started_at">;
+
+/** Why a child is cancelled whose parent's effect was closed. */
+export const notWaitedFor = "its parent does not wait for it any more";
+
+/** Tells the items of a map. */
+export function tellMap(batch: Batch, entry: EntryKey): void {
+  const row = batch.sql.journal.one.get(entry);
+  if (row !== undefined && isOverWorkflow(row)) tellChildren(batch, entry);
+  else tellTasks(batch, entry, "map");
+}
+
+/** Children that have begun are cancelled and waited for, whatever they come to; the others will not begin. */
+function tellChildren(batch: Batch, entry: EntryKey): void {
+  const { journal } = batch.sql;
+  const fanout = journal.fanout.get(entry);
+  if (fanout === undefined) return;
+  const unbegun = journal.forgoUnbegun.run({ ...entry, next: fanout.next, now: batch.now });
+  const left = fanout.left - unbegun;
+  if (left === 0) endForgone(batch, entry);
+  else journal.tellFanout.run({ ...entry, left, forgone: fanout.forgone + fanout.left });
+  cancelChildren(batch, entry, notWaitedFor);
+}
 
 /** Tells the tasks of an entry. */
 export function tellTasks(batch: Batch, entry: EntryKey, kind: string): void {
@@ -28,13 +51,13 @@ export function tellTasks(batch: Batch, entry: EntryKey, kind: string): void {
 /** A task that was told, and is lost with its session: nobody begins it again. */
 export function loseTold(batch: Batch, task: TaskRow): void {
   batch.sql.tasks.remove.run({ key: task.key });
-  if (task.item_from === null) leaveNothing(batch, placeOf(task), task);
-  else forgoItems(batch, placeOf(task));
+  if (task.item_from === null) leaveNothing(batch, keyOf(task), task);
+  else forgoItems(batch, keyOf(task));
 }
 
 /** True for the task that an item of a map is given for its retry: it has a path of its own. */
 export function isApart(batch: Batch, task: EntryKey & { readonly path: string }): boolean {
-  return batch.sql.journal.one.get(placeOf(task))?.path !== task.path;
+  return batch.sql.journal.one.get(keyOf(task))?.path !== task.path;
 }
 
 function leaveNothing(batch: Batch, entry: EntryKey, task: Attempts): void {
@@ -65,7 +88,11 @@ function forgoItems(batch: Batch, entry: EntryKey): void {
     });
     return;
   }
-  journal.removeFanout.run(entry);
+  endForgone(batch, entry);
+}
+
+function endForgone(batch: Batch, entry: EntryKey): void {
+  batch.sql.journal.removeFanout.run(entry);
   leaveOutcome(batch, entry, {
     kind: "map",
     status: entryStatus.failed,
@@ -73,8 +100,4 @@ function forgoItems(batch: Batch, entry: EntryKey): void {
     failures: 0,
     startedAt: batch.now,
   });
-}
-
-function placeOf({ execution, run, seq }: EntryKey): EntryKey {
-  return { execution, run, seq };
 }

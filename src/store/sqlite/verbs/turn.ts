@@ -4,10 +4,13 @@ import { standingBits } from "../../statements/executions.ts";
 import type { Values } from "../../statements/statement.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
 import { insertExecution } from "./dispatch.ts";
-import { cancelExecution, endExecution, keepLetter } from "./ending.ts";
+import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
+import { fanoutOf } from "./fanout.ts";
+import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
 import { send } from "./message.ts";
+import type { EntryKey } from "./outcome.ts";
 import { forgetRun, removeTasks } from "./removal.ts";
-import { tellTasks } from "./told.ts";
+import { notWaitedFor, tellMap, tellTasks } from "./told.ts";
 
 type Fence = NonNullable<ReturnType<Statements["executions"]["fence" | "fenceOfEnd"]["get"]>>;
 
@@ -56,6 +59,7 @@ function endsOrBegins(request: TurnRequest): boolean {
     request.next.kind === "again" ||
     request.tasks.length > 0 ||
     request.children.length > 0 ||
+    request.fanouts.length > 0 ||
     request.sends.length > 0 ||
     request.entries.some((entry) => entry.here) ||
     request.changes.some((change) => change.here)
@@ -63,13 +67,17 @@ function endsOrBegins(request: TurnRequest): boolean {
 }
 
 function store(batch: Batch, request: TurnRequest, standing: Standing): TurnAnswer {
-  if (standing.cancelling && !standing.cancelSeen && request.knowsCancel)
-    batch.sql.executions.seeCancel.run({ key: request.execution });
+  const seesCancel = standing.cancelling && !standing.cancelSeen && request.knowsCancel;
+  if (seesCancel) batch.sql.executions.seeCancel.run({ key: request.execution });
   writeJournal(batch, request, standing.cut);
   for (const unwanted of request.withdrawn) withdraw(batch, request, unwanted);
   for (const unwanted of request.told) tell(batch, request, unwanted);
   writeRecords(batch, request);
   writeFanouts(batch, request);
+  // Not with the batch: what maps that begin or are told come to at once is for this turn's holder to see (S3).
+  if (seesCancel) resumeChildMaps(batch, request);
+  if (seesCancel || request.fanouts.length > 0 || request.told.length > 0)
+    writeFanoutProgress(batch);
   const taken =
     request.tasks.length === 0
       ? none
@@ -159,20 +167,26 @@ function writeRecords(batch: Batch, request: TurnRequest): void {
 function writeFanouts(batch: Batch, request: TurnRequest): void {
   const { execution, run } = request;
   for (const fanout of request.fanouts) {
-    const { seq, inputs, tolerated, released } = fanout;
+    const { seq, inputs, tolerated, released, children = false } = fanout;
     batch.sql.journal.insertFanout.run({
       execution,
       run,
       seq,
       total: inputs.length,
-      next: released,
+      next: children ? 0 : released,
       left: inputs.length,
       tolerated,
     });
     inputs.forEach((input, item) =>
       batch.sql.journal.insertItem.run({ execution, run, seq, item, input }),
     );
+    if (children) letChildrenBegin(batch, { execution, run, seq }, released);
   }
+}
+
+function letChildrenBegin(batch: Batch, entry: EntryKey, released: number): void {
+  const fanout = fanoutOf(batch, entry, undefined);
+  if (fanout !== undefined) fanout.released = released;
 }
 
 function writeTask(
@@ -227,6 +241,7 @@ function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): 
   else if (kind === "call" || kind === "map") {
     removeTasks(batch, entry);
     batch.sql.journal.removeArrivalsOf.run(entry);
+    if (kind === "map") cancelChildren(batch, entry, notWaitedFor);
   }
 }
 
@@ -234,6 +249,7 @@ function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): 
 function tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
   const entry = { execution: request.execution, run: request.run, seq };
   if (kind === "child") cancelChild(batch, entry);
+  else if (kind === "map") tellMap(batch, entry);
   else tellTasks(batch, entry, kind);
 }
 
@@ -246,8 +262,7 @@ function cancelChild(
     run: entry.run,
     seq: entry.seq,
   });
-  if (child !== undefined)
-    cancelExecution(batch, child.key, "its parent does not wait for it any more");
+  if (child !== undefined) cancelExecution(batch, child.key, notWaitedFor);
 }
 
 /** @returns whether the execution is not held any more. */

@@ -1,0 +1,174 @@
+/** Writes what a batch's outcomes have done to their fan-outs, and begins what follows: once a fan-out, not once an item. */
+import { mapOptionsOf } from "../../../core/map-items.ts";
+import { entryStatus } from "../../../core/status.ts";
+import type { Batch, FanoutProgress, TaskColumns } from "../batch.ts";
+import { cancelChildren } from "./ending.ts";
+import { countFailure, fanoutOf } from "./fanout.ts";
+import { beginChild, childMapOf, type Beginning } from "./map-children.ts";
+import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
+
+/** Writing may count on: what it begins or ends is written as well. */
+export function writeFanoutProgress(batch: Batch): void {
+  for (const [id, fanout] of batch.fanouts) {
+    batch.fanouts.delete(id);
+    write(batch, fanout);
+  }
+}
+
+/**
+ * Maps that a cancel leaves alone go on: while their workflow had not seen it, their children ended and none began. What the cancel ends
+ * has been told by now.
+ */
+export function resumeChildMaps(
+  batch: Batch,
+  { execution, run }: Pick<EntryKey, "execution" | "run">,
+): void {
+  for (const row of batch.sql.journal.unbegunFanouts.all({ execution, run })) {
+    const map = childMapOf(batch, row);
+    const fanout = map === undefined ? undefined : fanoutOf(batch, row, undefined);
+    if (map === undefined || fanout === undefined) continue;
+    const { concurrency = fanout.total } = mapOptionsOf(map.entry);
+    const underWay = batch.sql.executions.childrenOfEntry.all(keyOf(row)).length;
+    fanout.released = Math.max(0, concurrency - underWay);
+  }
+}
+
+function write(batch: Batch, fanout: FanoutProgress): void {
+  if (fanout.failedBy === undefined && fanout.released > 0 && fanout.next < fanout.total) {
+    if (fanout.row === undefined) releaseChildren(batch, fanout);
+    else releaseTasks(batch, fanout, fanout.row);
+  }
+  const { left, failed, next, forgone } = fanout;
+  if (fanout.failedBy !== undefined) failByChild(batch, fanout, fanout.failedBy);
+  else if (left === 0) finish(batch, fanout);
+  else batch.sql.journal.changeFanout.run({ ...keyOf(fanout), left, failed, next, forgone });
+}
+
+function finish(batch: Batch, fanout: FanoutProgress): void {
+  batch.sql.journal.removeFanout.run(keyOf(fanout));
+  leaveOutcome(batch, keyOf(fanout), {
+    kind: "map",
+    status: fanout.forgone === 0 ? entryStatus.completed : entryStatus.failed,
+    attempt: 1,
+    failures: 0,
+    startedAt: batch.now,
+  });
+}
+
+/** What has not begun never does, and what is under way is told; nobody waits for it. */
+function failByChild(batch: Batch, fanout: FanoutProgress, item: number): void {
+  const place = keyOf(fanout);
+  batch.sql.journal.removeFanout.run(place);
+  leaveOutcome(batch, place, {
+    kind: "item",
+    status: entryStatus.failed,
+    value: String(item),
+    attempt: 1,
+    failures: 1,
+    startedAt: batch.now,
+  });
+  cancelChildren(batch, place, "another item of its map failed");
+}
+
+/** As many items as have ended follow into the queue, where a map has a bound on those in flight. */
+function releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): void {
+  const place = keyOf(fanout);
+  const entry = batch.sql.journal.one.get(place);
+  if (entry === undefined) return;
+  const { next: from, released: limit } = fanout;
+  const items = batch.sql.journal.waitingItems.all({ ...place, from, limit });
+  const last = items.at(-1);
+  fanout.next = last === undefined ? fanout.total : last.item + 1;
+  for (const [itemFrom, itemTo] of rangesOf(items.map(({ item }) => item))) {
+    batch.sql.tasks.insert.run({
+      ...place,
+      path: entry.path,
+      itemFrom,
+      itemTo,
+      name: row.name,
+      lane: row.lane,
+      queue: row.queue,
+      rank: row.rank,
+      tags: row.tags,
+      dueAt: batch.now,
+      worker: null,
+      claim: 0,
+      attempt: 0,
+      failures: 0,
+      now: row.scheduled_at,
+    });
+  }
+  batch.hintReady();
+}
+
+/** Ascending numbers as ranges [from, to). */
+function rangesOf(numbers: readonly number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last?.[1] === number) last[1] = number + 1;
+    else ranges.push([number, number + 1]);
+  }
+  return ranges;
+}
+
+/** As many children as have ended are followed by others. */
+function releaseChildren(batch: Batch, fanout: FanoutProgress): void {
+  const map = childMapOf(batch, fanout);
+  if (map === undefined) return;
+  while (fanout.released > 0 && fanout.next < fanout.total && fanout.failedBy === undefined) {
+    const items = batch.sql.journal.openItems.all({
+      ...keyOf(fanout),
+      from: fanout.next,
+      to: fanout.total,
+      alone: 0,
+      limit: fanout.released,
+    });
+    if (items.length === 0) fanout.next = fanout.total;
+    for (const { item, input } of items) {
+      fanout.next = item + 1;
+      note(batch, fanout, item, beginChild(batch, map, item, input));
+      if (fanout.failedBy !== undefined) return;
+    }
+  }
+}
+
+function note(batch: Batch, fanout: FanoutProgress, item: number, beginning: Beginning): void {
+  switch (beginning.kind) {
+    case "begun":
+      if (!beginning.counted) fanout.released -= 1;
+      return;
+    case "ended":
+      endItem(batch, fanout, item, beginning);
+      if (beginning.status === entryStatus.failed && countFailure(fanout)) fanout.failedBy = item;
+      return;
+    // As with the call of a child: no number of failures that is borne covers it.
+    case "taken":
+      endItem(batch, fanout, item, {
+        status: entryStatus.failed,
+        value: batch.failures.taken(beginning.id),
+      });
+      fanout.failedBy = item;
+      return;
+    default:
+      beginning satisfies never;
+  }
+}
+
+function endItem(
+  batch: Batch,
+  fanout: FanoutProgress,
+  item: number,
+  how: Pick<Extract<Beginning, { kind: "ended" }>, "status" | "value">,
+): void {
+  const { status, value } = how;
+  batch.sql.journal.endItem.run({
+    ...keyOf(fanout),
+    item,
+    status,
+    value,
+    attempt: 1,
+    now: batch.now,
+  });
+  fanout.left -= 1;
+}
