@@ -27,11 +27,13 @@ const itemPageSize = 1_000;
 /** Entries that are decisions and records of the engine, not effects that were answered. */
 const unseen: ReadonlySet<string> = new Set([
   "race",
+  "within",
   "cancel",
   "grace",
   "counters.add",
   "state.set",
   "progress",
+  "patched",
 ]);
 
 /** Asks for one page, each time by a connection that is open. */

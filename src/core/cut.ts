@@ -46,14 +46,18 @@ export function cutJournal<E extends CutEntry>(entries: readonly E[], before: nu
     else if (entry.status === entryStatus.withdrawn || entry.status === entryStatus.pending)
       askedAnew.push(entry);
     else if (entry.delivery !== undefined && entry.delivery < before) continue;
-    else if (entry.status === entryStatus.completed && entry.kind !== "signal")
-      redelivered.push(entry);
+    else if (entry.status === entryStatus.completed && !isWait(entry)) redelivered.push(entry);
     else askedAnew.push(entry);
   }
   const doneSince = removed
     .filter((entry) => doneInTheWorld.has(entry.kind) && entry.status === entryStatus.completed)
     .map((entry) => `${entry.kind === "child" ? "call" : entry.kind}(${entry.name ?? ""})`);
   return { removed: removed.toReversed(), redelivered, askedAnew, doneSince };
+}
+
+/** Its value is taken back: the message returns to the inbox, and a deadline begins anew. */
+function isWait({ kind }: CutEntry): boolean {
+  return kind === "signal" || kind === "within";
 }
 
 function isReachedSince(entry: CutEntry, before: number): boolean {

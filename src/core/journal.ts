@@ -29,12 +29,13 @@ export type EntryKind =
   | "counters.get"
   | "state.get"
   | "race"
+  | "within"
   | "cancel"
   | "grace"
   | RecordKind;
 
-/** Entries without a number of their own: what a step left in the execution's counters, state and progress. */
-export type RecordKind = "counters.add" | "state.set" | "progress";
+/** Entries without a number of their own: what a step left in the execution's counters, state and progress, and that a run has a change of the code. */
+export type RecordKind = "counters.add" | "state.set" | "progress" | "patched";
 
 /** One journal entry. */
 export interface Entry {
@@ -65,10 +66,12 @@ export const silentKinds: readonly string[] = [
   "counters.get",
   "state.get",
   "race",
+  "within",
   "cancel",
   "grace",
   "counters.add",
   "state.set",
+  "patched",
 ];
 
 /** True for entries that show as progress. */
@@ -76,9 +79,16 @@ export function isStep(kind: string): boolean {
   return !silentKinds.includes(kind);
 }
 
+const recordKinds: ReadonlySet<string> = new Set<RecordKind>([
+  "counters.add",
+  "state.set",
+  "progress",
+  "patched",
+]);
+
 /** True for entries that stand beside a step instead of being one. */
 export function isRecord(entry: { readonly kind: string }): boolean {
-  return entry.kind === "counters.add" || entry.kind === "state.set" || entry.kind === "progress";
+  return recordKinds.has(entry.kind);
 }
 
 /** True for entries that were answered at their yield (J3). */

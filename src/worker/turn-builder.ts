@@ -310,6 +310,8 @@ export class TurnBuilder {
         ),
       };
     }
+    // That it stands there is all that it says.
+    if (change.kind === "patched") return { input: undefined, value: undefined };
     if (change.kind === "counters.add") {
       const before = Number(change.input ?? 0);
       this.#counters ??= new Map();

@@ -1,5 +1,6 @@
 import { CancelledError } from "../errors.ts";
-import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import { addErrors } from "./closing-errors.ts";
+import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 
 /** What composites need of the coroutine: a node for each branch. */
 export interface BranchMaker {
@@ -98,7 +99,7 @@ abstract class Branches implements Node {
 }
 
 /** Why siblings and losers are closed; nothing that runs is waited for. The error is only made for who asks. */
-class Abandoned implements Closing {
+export class Abandoned implements Closing {
   readonly awaited = undefined;
   readonly #text: string;
   #reason: CancelledError | undefined;
@@ -114,26 +115,30 @@ class Abandoned implements Closing {
 }
 
 /** Takes errors that nobody can catch any more. */
-type Log = (errors: readonly unknown[]) => void;
+export type Log = (errors: readonly unknown[]) => void;
 
 /** The place of one branch in its composite. */
 class Slot implements Parent {
-  readonly #owner: Branches;
+  readonly #branches: Branches;
   readonly #index: number;
   readonly #around: Parent;
 
-  constructor(owner: Branches, index: number, around: Parent) {
-    this.#owner = owner;
+  constructor(branches: Branches, index: number, around: Parent) {
+    this.#branches = branches;
     this.#index = index;
     this.#around = around;
   }
 
   get closing(): Closing | undefined {
-    return this.#owner.closing ?? this.#around.closing;
+    return this.#branches.closing ?? this.#around.closing;
+  }
+
+  get owner(): ForkOwner {
+    return this.#around.owner;
   }
 
   settled(_child: Node, how: Settlement): void {
-    this.#owner.branchSettled(this.#index, how);
+    this.#branches.branchSettled(this.#index, how);
   }
 }
 
@@ -242,17 +247,4 @@ export class Race extends Branches {
 function named(keys: readonly string[], values: readonly unknown[]): Record<string, unknown> {
   const entries = keys.map((key, index): [string, unknown] => [key, values[index]]);
   return Object.fromEntries(entries);
-}
-
-/** What closing the siblings threw stands in `errors` of the error that closed them. @returns false if it cannot take them. */
-function addErrors(error: unknown, errors: readonly unknown[]): boolean {
-  if (errors.length === 0) return true;
-  if (!(error instanceof Error)) return false;
-  const earlier: unknown = Object.getOwnPropertyDescriptor(error, "errors")?.value;
-  return Reflect.defineProperty(error, "errors", {
-    value: [...(Array.isArray(earlier) ? (earlier as unknown[]) : []), ...errors],
-    configurable: true,
-    enumerable: false,
-    writable: true,
-  });
 }

@@ -1,13 +1,17 @@
 import type { AllEffect, AllSettledEffect, BranchEffect, RaceEffect } from "../effects/branch.ts";
+import type { ForkEffect } from "../effects/fork.ts";
+import type { ShieldEffect, WithinEffect } from "../effects/scope.ts";
 import { isEffect, type Branch, type Effect, type Flow } from "../effects/effect.ts";
 import { All, AllSettled, Race, type BranchMaker } from "./branches.ts";
 import { Frame, type Caller, type Stage } from "./frame.ts";
-import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 import { failed, usedTwice } from "./refusals.ts";
 import { describe, notAnEffect, silence } from "./yielded.ts";
 
 /** An effect that runs branches of the workflow. */
 export type CompositeEffect = AllEffect | AllSettledEffect | BranchEffect | RaceEffect;
+/** An effect that runs one branch of the workflow. */
+export type ScopeEffect = ForkEffect | ShieldEffect | WithinEffect;
 
 /** What composites tell the coroutine. */
 export interface CompositeHost {
@@ -30,13 +34,14 @@ export class Composites {
   }
 
   /** Why an effect cannot be entered: what it was given is no branch, or runs already. */
-  refuse(effect: CompositeEffect): Settlement | undefined {
+  refuse(effect: CompositeEffect | ScopeEffect): Settlement | undefined {
     if (effect.kind === "branch") return undefined;
+    const branches: readonly unknown[] = "branch" in effect ? [effect.branch] : effect.branches;
     const seen = new Set<unknown>();
-    for (const branch of effect.branches) {
+    for (const branch of branches) {
       if (isEffect(branch)) continue;
       if (!isGenerator(branch)) {
-        effect.branches.forEach(silence);
+        branches.forEach(silence);
         return failed(notAnEffect(branch));
       }
       if (this.#used.has(branch) || seen.has(branch)) return usedTwice(effect.kind);
@@ -64,6 +69,11 @@ export class Composites {
       default:
         return effect satisfies never;
     }
+  }
+
+  /** The node of the one branch of an effect at `path`. */
+  single({ branch }: ScopeEffect, path: string, parent: Parent): Node {
+    return this.#maker([branch], path).branch(0, parent);
   }
 
   #branch(effect: BranchEffect, path: string, parent: Parent): Node | Settlement {
@@ -125,6 +135,10 @@ class Answered implements Node, Caller {
 
   get closing(): Closing | undefined {
     return this.#parent.closing;
+  }
+
+  get owner(): ForkOwner {
+    return this.#parent.owner;
   }
 
   nextPath(): string {

@@ -1,5 +1,6 @@
 import type { AnyEffect } from "../effects/any-effect.ts";
 import type { Effect, Flow } from "../effects/effect.ts";
+import type { CancelEffect, JoinEffect } from "../effects/fork.ts";
 import type { StateSetEffect } from "../effects/record.ts";
 import { CancelledError, type ExpiryError } from "../errors.ts";
 import {
@@ -10,22 +11,27 @@ import {
   type EntryKind,
   type Outcome,
 } from "../journal.ts";
-import { Composites, type CompositeHost } from "./composites.ts";
+import { Composites, type CompositeHost, type ScopeEffect } from "./composites.ts";
 import { otherInput, reordered } from "./divergence.ts";
 import { carried, dueTime, entryKind, nameOf, ownEnd, waitsForHost } from "./effect-entry.ts";
+import { CancelFork, closeLater, Fork, Join, type ForkHost, type ForkWait } from "./forks.ts";
 import { Frame, type Caller, type Stage } from "./frame.ts";
 import { kept } from "./kept.ts";
 import { Leaf, type LeafHost } from "./leaf.ts";
 import { Ledger } from "./ledger.ts";
-import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 import type { Recorded } from "./recorded.ts";
+import { Shield, Within } from "./scopes.ts";
 import {
   failed,
+  joinsItself,
   maxPathLength,
   maxUnwaitedEffects,
   nestedTooDeeply,
+  noSuchTask,
   notSupported,
   tooManyEffects,
+  waitsInCircle,
   type Refusal,
 } from "./refusals.ts";
 import type { Delivery, Done, Facts, Records, Turn } from "./turn.ts";
@@ -46,7 +52,7 @@ export interface CoroutineOptions {
 }
 
 /** What the interpreter does: the inside of a coroutine. One object, since there is one for every running workflow. */
-export class Driver implements Parent, Stage, LeafHost, CompositeHost {
+export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost {
   readonly closing: undefined = undefined;
   readonly #root: Frame;
   readonly #options: CoroutineOptions;
@@ -68,11 +74,21 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
   /** In replay only. */
   #recorded: Recorded | undefined;
   readonly #undelivered: Entry[] = [];
+  #forks: Map<string, Fork> | undefined;
+  #forkWaits: Set<ForkWait> | undefined;
+  /** What has to wait until no generator runs. */
+  #later: (() => void)[] | undefined;
+  /** Answers of `patched`, one an id and run. */
+  #patches: Map<string, boolean> | undefined;
 
   constructor(generator: Flow<unknown>, options: CoroutineOptions) {
     this.#options = options;
     this.#ledger = new Ledger(options.counters, options.state);
     this.#root = new Frame(this, generator, "", this);
+  }
+
+  get owner(): ForkOwner {
+    return this.#root;
   }
 
   /** How the run ended; undefined while it goes on. */
@@ -169,6 +185,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
     try {
       const how = this.#root.begin();
       if (how !== undefined) this.settled(this.#root, how);
+      this.#doLater();
     } catch (error) {
       this.#endRunaway(error);
     }
@@ -210,6 +227,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
     }
     try {
       leaf.deliver(outcome);
+      this.#doLater();
     } catch (error) {
       this.#endRunaway(error);
     }
@@ -237,6 +255,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
     try {
       const how = this.#root.close(closing);
       if (how !== undefined) this.settled(this.#root, how);
+      this.#doLater();
     } catch (error) {
       this.#endRunaway(error);
     }
@@ -259,7 +278,10 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
 
   #giveUp(late: readonly Leaf[]): void {
     try {
-      for (const leaf of late) if (this.#waiting.has(leaf)) leaf.giveUp();
+      for (const leaf of late) {
+        if (this.#waiting.has(leaf)) leaf.giveUp();
+        this.#doLater();
+      }
     } catch (error) {
       this.#endRunaway(error);
     }
@@ -273,6 +295,35 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
   #number(): number {
     this.#deliveries += 1;
     return this.#deliveries;
+  }
+
+  later(act: () => void): void {
+    (this.#later ??= []).push(act);
+  }
+
+  get forkWaits(): Set<ForkWait> {
+    return (this.#forkWaits ??= new Set());
+  }
+
+  #doLater(): void {
+    do {
+      for (
+        let index = 0;
+        index < (this.#later?.length ?? 0) && this.#done === undefined;
+        index += 1
+      )
+        this.#later?.[index]?.();
+      this.#later = undefined;
+    } while (this.#resolvedDeadlock());
+  }
+
+  /** Branches that wait for one another's end would wait for ever: the one that closed the circle is told so. */
+  #resolvedDeadlock(): boolean {
+    if (this.#done !== undefined || this.#waiting.size > 0) return false;
+    const last = [...(this.#forkWaits ?? [])].at(-1);
+    if (last === undefined) return false;
+    last.giveUp(waitsInCircle());
+    return true;
   }
 
   // ── entering effects ──
@@ -330,13 +381,16 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
       case "race":
         return this.#branches.refuse(known) ?? this.#node(known, frame.nextPath(), frame);
       case "fork":
+      case "shield":
+      case "within":
+        return this.#branches.refuse(known) ?? this.#scope(known, frame.nextPath(), frame);
       case "join":
       case "cancel":
-      case "within":
-      case "shield":
+        return this.#onFork(known, frame.nextPath(), frame);
+      case "patched":
+        return this.#isPatched(known.id);
       case "compensate":
       case "dispatch":
-      case "patched":
       case "continueAsNew":
       case "transaction":
         return notSupported(known.kind);
@@ -372,6 +426,68 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost {
         this.#order += 1;
         return new Leaf(path, entryKind(effect), effect, this.#order, parent, this);
     }
+  }
+
+  #scope(effect: ScopeEffect, path: string, caller: Caller): Node | Settlement {
+    if (path.length > maxPathLength) return nestedTooDeeply();
+    const branch = (parent: Parent): Node => this.#branches.single(effect, path, parent);
+    switch (effect.kind) {
+      case "fork":
+        this.#recorded?.expectBranches(effect, path);
+        return this.#fork(path, caller.owner, branch);
+      case "shield":
+        this.#recorded?.expectBranches(effect, path);
+        return new Shield(caller, branch);
+      case "within": {
+        this.#order += 1;
+        const order = this.#order;
+        const timer = (parent: Parent): Node =>
+          new Leaf(path, "within", effect, order, parent, this);
+        return new Within(effect.duration, caller, this, { timer, branch });
+      }
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #fork(path: string, owner: ForkOwner, branch: (parent: Parent) => Node): Settlement {
+    const fork = new Fork(path, this, owner);
+    this.#forks ??= new Map();
+    this.#forks.set(path, fork);
+    owner.forked(fork);
+    fork.begin(branch(fork));
+    return { kind: "value", value: Object.freeze({ id: path }) };
+  }
+
+  #onFork(effect: JoinEffect | CancelEffect, path: string, caller: Caller): Node | Settlement {
+    const fork = this.#forks?.get(effect.task);
+    if (fork === undefined) return noSuchTask(effect.kind, effect.task);
+    if (effect.kind === "join") {
+      return fork.contains(path) ? joinsItself() : new Join(fork, caller, this);
+    }
+    if (!fork.contains(path)) return new CancelFork(fork, caller, this);
+    closeLater(fork, this);
+    return nothing;
+  }
+
+  #isPatched(id: string): Settlement {
+    this.#patches ??= new Map();
+    const known = this.#patches.get(id);
+    const answer = known ?? this.#recorded?.hasPatch(id) ?? true;
+    this.#patches.set(id, answer);
+    if (known === undefined && this.#recorded === undefined)
+      this.#turn.change(this.#ledger.patch(id, this.#deliveries));
+    return { kind: "value", value: answer };
+  }
+
+  log(errors: readonly unknown[]): void {
+    this.leaveUnheard(errors);
+  }
+
+  /** An error made here, by the delivery that is being given. */
+  thrown(error: ExpiryError): void {
+    this.#thrown ??= new WeakMap();
+    this.#thrown.set(error, this.#deliveries);
   }
 
   /** An effect that is answered at its yield (by J3). */

@@ -51,6 +51,7 @@ export function carried(effect: AnyEffect): unknown {
 export function dueTime(effect: AnyEffect, clock: { now(): number }): number | undefined {
   switch (effect.kind) {
     case "sleep":
+    case "within":
       return clock.now() + effect.duration;
     case "sleepUntil":
       return effect.at;

@@ -1,6 +1,15 @@
 import { isEffect, type Effect, type Flow } from "../effects/effect.ts";
 import { TurnLimitError } from "../errors.ts";
-import { closed, type Closing, type Node, type Parent, type Settlement } from "./node.ts";
+import { FrameForks } from "./frame-forks.ts";
+import {
+  closed,
+  type Closing,
+  type Forked,
+  type ForkOwner,
+  type Node,
+  type Parent,
+  type Settlement,
+} from "./node.ts";
 
 /** How many effects a generator may yield while it is being closed; past it, `return()` is called at every yield. */
 export const maxClosingEffects = 1_000;
@@ -21,6 +30,8 @@ export interface Stage {
   waits(): void;
   /** What to throw at the yield of something that is no effect. */
   refuse(yielded: unknown): unknown;
+  /** Errors that nobody can catch any more. */
+  leaveUnheard(errors: readonly unknown[]): void;
 }
 
 type Send = Settlement | { readonly kind: "start" } | { readonly kind: "return" };
@@ -43,7 +54,7 @@ const passive: ReadonlySet<string> = new Set([
 ]);
 
 /** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
-export class Frame implements Node, Caller {
+export class Frame implements Node, Caller, ForkOwner {
   readonly #stage: Stage;
   readonly #generator: Flow<unknown>;
   readonly #prefix: string;
@@ -56,6 +67,11 @@ export class Frame implements Node, Caller {
   #closingEffects = 0;
   #errors: readonly unknown[] | undefined;
   #closingLimit = maxClosingEffects;
+  #forks: FrameForks | undefined;
+  /** How its current effect ended, while its forks are still being closed. */
+  #held: Settlement | undefined;
+  /** How its generator ended, while its forks are waited for. */
+  #outcome: Settlement | undefined;
 
   constructor(stage: Stage, generator: Flow<unknown>, path: string, parent: Parent) {
     this.#stage = stage;
@@ -66,6 +82,10 @@ export class Frame implements Node, Caller {
 
   get closing(): Closing | undefined {
     return this.#closing ?? this.#parent.closing;
+  }
+
+  get owner(): ForkOwner {
+    return this;
   }
 
   nextPath(): string {
@@ -79,18 +99,49 @@ export class Frame implements Node, Caller {
 
   settled(_child: Node, how: Settlement): void {
     this.#child = undefined;
-    const ended = this.#afterChild(how);
-    if (ended !== undefined) this.#parent.settled(this, ended);
+    this.#tell(this.#onceForksAreClosed(how));
   }
 
+  /** From inside: what its current effect runs and its forks, then its generator. */
   close(closing: Closing): Settlement | undefined {
     if (this.#closing !== undefined) return undefined;
     this.#closing = closing;
     const child = this.#child;
-    if (child === undefined) return this.#unwind();
-    const how = child.close(closing);
+    const how = child === undefined ? closed : child.close(closing);
+    this.#forks?.close(closing);
     if (how === undefined) return undefined;
     this.#child = undefined;
+    return this.#onceForksAreClosed(how);
+  }
+
+  /** A fork was started here. */
+  forked(fork: Forked): void {
+    this.#forks ??= new FrameForks();
+    this.#forks.add(fork);
+  }
+
+  forkEnded(fork: Forked): void {
+    this.#forks?.end(fork);
+  }
+
+  forkTold(): void {
+    if (this.#outcome !== undefined) return this.#tell(this.#withForks(this.#outcome));
+    if (this.#held === undefined || this.#forks?.running === true) return;
+    const how = this.#held;
+    this.#held = undefined;
+    this.#tell(this.#onceForksAreClosed(how));
+  }
+
+  #tell(ended: Settlement | undefined): void {
+    if (ended !== undefined) this.#parent.settled(this, ended);
+  }
+
+  #onceForksAreClosed(how: Settlement): Settlement | undefined {
+    if (this.#outcome !== undefined) return this.#withForks(this.#outcome);
+    if (this.#closing !== undefined && !this.#unwinding && this.#forks?.running === true) {
+      this.#held = how;
+      return undefined;
+    }
     return this.#afterChild(how);
   }
 
@@ -120,15 +171,16 @@ export class Frame implements Node, Caller {
       try {
         step = this.#send(send);
       } catch (error) {
-        return this.#ended({ kind: "error", error });
+        return this.#withForks(this.#ended({ kind: "error", error }));
       }
-      if (step.done === true) return this.#ended({ kind: "value", value: step.value });
+      if (step.done === true)
+        return this.#withForks(this.#ended({ kind: "value", value: step.value }));
       const yielded: unknown = step.value;
       if (this.#unwinding && ++this.#closingEffects > this.#closingLimit) {
         if (this.#closingEffects === this.#closingLimit + 1)
           this.#note([cutShort(this.#closingLimit)]);
         if (this.#closingEffects > this.#closingLimit + maxClosingEffects)
-          return this.#ended(closed);
+          return this.#withForks(this.#ended(closed));
         send = unwind;
       } else if (!isEffect(yielded)) {
         send = { kind: "error", error: this.#stage.refuse(yielded) };
@@ -182,6 +234,18 @@ export class Frame implements Node, Caller {
     if (how.kind === "value" && !this.#unwinding) return how;
     this.#note(how.kind === "error" ? [how.error] : undefined);
     return this.#errors === undefined ? closed : { kind: "closed", errors: this.#errors };
+  }
+
+  /** By F1. A `finally` block's forks are waited for, and those of a generator that failed are closed. */
+  #withForks(outcome: Settlement): Settlement | undefined {
+    const forks = this.#forks;
+    if (forks === undefined) return outcome;
+    this.#outcome = outcome;
+    const result = forks.after(outcome);
+    if (forks.running) return undefined;
+    this.#forks = undefined;
+    this.#outcome = undefined;
+    return forks.conclude(result, (errors) => this.#stage.leaveUnheard(errors));
   }
 
   #note(errors: readonly unknown[] | undefined): void {

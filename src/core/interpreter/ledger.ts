@@ -61,6 +61,10 @@ export class Ledger {
     };
   }
 
+  patch(id: string, reached: number): Change {
+    return { ...this.#place("patched", reached), name: id, change: true, input: undefined };
+  }
+
   tell(detail: unknown, reached: number): Change {
     return { ...this.#place("progress", reached), change: detail, input: undefined };
   }

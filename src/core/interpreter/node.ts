@@ -33,8 +33,28 @@ export interface Node {
   close(closing: Closing): Settlement | undefined;
 }
 
+/** A forked branch, as its owner sees it. */
+export interface Forked {
+  /** How it ended; undefined while it goes on. */
+  readonly how: Settlement | undefined;
+  /** Its failure has been given to somebody. */
+  readonly told: boolean;
+  close(closing: Closing): void;
+}
+
+/** The frame to which a fork belongs. */
+export interface ForkOwner {
+  forked(fork: Forked): void;
+  /** It is not running any more. */
+  forkEnded(fork: Forked): void;
+  /** The same, once those who have joined it were told. */
+  forkTold(): void;
+}
+
 /** What a node tells when it has settled. */
 export interface Parent {
+  /** To whom forks belong that are started in this part. */
+  readonly owner: ForkOwner;
   /** Why this part is being closed, if it or something around it is. */
   readonly closing: Closing | undefined;
   settled(child: Node, how: Settlement): void;

@@ -11,12 +11,14 @@ export class Recorded {
   readonly #left = new Map<string, Entry>();
   /** Changes of state that were refused, which have no number. */
   readonly #refused = new Map<string, Entry>();
+  readonly #patches = new Set<string>();
 
   constructor(journal: Iterable<Entry>) {
     const deliveries: Entry[] = [];
     for (const entry of journal) {
       if (isRecord(entry)) {
         if (entry.outcome?.ok === false) this.#refused.set(refusalKey(entry), entry);
+        if (entry.kind === "patched" && entry.name !== undefined) this.#patches.add(entry.name);
         continue;
       }
       this.#left.set(entry.path, entry);
@@ -58,6 +60,11 @@ export class Recorded {
     if (entry?.name !== winner) throw unexpected(yielded, path, entry);
     if (entry.delivery !== delivery) throw reordered(yielded, entry, delivery);
     this.#left.delete(path);
+  }
+
+  /** Whether the run had the change of this id when it came to it. */
+  hasPatch(id: string): boolean {
+    return this.#patches.has(id);
   }
 
   /** What the `ordinal`-th change of this key of the state was refused with, within one delivery. */

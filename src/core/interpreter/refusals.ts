@@ -1,4 +1,4 @@
-import { NotSupportedError, TurnLimitError } from "../errors.ts";
+import { DeadlockError, NotSupportedError, TurnLimitError } from "../errors.ts";
 import type { Settlement } from "./node.ts";
 
 /** What the interpreter throws at a yield. */
@@ -29,6 +29,28 @@ export function usedTwice(what: string): Refusal {
       `the same generator was given to ${what} twice, or runs already; ` +
         "call its function once for each branch, or write branch(fn, …)",
     ),
+  );
+}
+
+export function noSuchTask(what: string, id: string): Refusal {
+  return failed(
+    new TypeError(
+      `${what} takes a task that fork has given in this run of the workflow; there is none with the id ${JSON.stringify(id)}`,
+    ),
+  );
+}
+
+export function joinsItself(): Refusal {
+  return failed(
+    new TypeError(
+      "a branch cannot join the fork that it is part of: it would wait for its own end",
+    ),
+  );
+}
+
+export function waitsInCircle(): DeadlockError {
+  return new DeadlockError(
+    "every branch of the workflow waits for the end of another one, in a circle; one of them has to end without its join or cancel",
   );
 }
 

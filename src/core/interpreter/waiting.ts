@@ -13,6 +13,10 @@ export class Waiting {
     return this.#signals ?? none;
   }
 
+  get size(): number {
+    return this.#leaves.size;
+  }
+
   at(path: string): Leaf | undefined {
     return this.#leaves.get(path);
   }

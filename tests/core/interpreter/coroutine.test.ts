@@ -9,7 +9,6 @@ import { map, starmap } from "../../../src/core/effects/map.ts";
 import { signal, sendSignal } from "../../../src/core/effects/signal.ts";
 import { now, sleep, sleepUntil } from "../../../src/core/effects/time.ts";
 import { NotSupportedError } from "../../../src/core/errors.ts";
-import * as forks from "../../../src/core/effects/fork.ts";
 import * as lineage from "../../../src/core/effects/lineage.ts";
 import * as scope from "../../../src/core/effects/scope.ts";
 import { Coroutine } from "../../../src/core/interpreter/coroutine.ts";
@@ -366,19 +365,12 @@ describe("how a run ends", () => {
 });
 
 describe("what is not supported yet", () => {
-  const task = { id: "t" };
   const effects = {
-    fork: forks.fork(sleep(1)),
-    join: forks.join(task),
-    cancel: forks.cancel(task),
-    within: scope.within("1s", sleep(1)),
-    shield: scope.shield(sleep(1)),
     compensate: scope.compensate(sleep(1)),
     dispatch: lineage.dispatch(
       activity("not-dispatched", async () => 1),
       [],
     ),
-    patched: lineage.patched("p"),
     continueAsNew: lineage.continueAsNew(),
     transaction: lineage.transaction("t", () => 1),
   };

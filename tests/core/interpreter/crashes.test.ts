@@ -7,7 +7,9 @@ import { call } from "../../../src/core/effects/call.ts";
 import type { Branch, Flow } from "../../../src/core/effects/effect.ts";
 import { random } from "../../../src/core/effects/local.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
-import { cancelled } from "../../../src/core/effects/scope.ts";
+import { cancel, fork, join, type Task } from "../../../src/core/effects/fork.ts";
+import { patched } from "../../../src/core/effects/lineage.ts";
+import { cancelled, shield, within } from "../../../src/core/effects/scope.ts";
 import { signal } from "../../../src/core/effects/signal.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { CancelledError } from "../../../src/core/errors.ts";
@@ -94,13 +96,17 @@ type Program =
         | "read"
         | "throw"
         | "nonsense"
-        | "unstorable";
+        | "unstorable"
+        | "patched"
+        | "joinAny"
+        | "cancelAny";
     }
   | {
       readonly kind: "seq" | "all" | "allSettled" | "race" | "named";
       readonly parts: readonly Program[];
     }
-  | { readonly kind: "catch" | "finally"; readonly body: Program; readonly after: Program };
+  | { readonly kind: "catch" | "finally"; readonly body: Program; readonly after: Program }
+  | { readonly kind: "within" | "shield" | "fork"; readonly body: Program };
 
 const leaf: fc.Arbitrary<Program> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ kind: "call" as const }) },
@@ -108,6 +114,12 @@ const leaf: fc.Arbitrary<Program> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .constantFrom(...(["sleep", "signal", "now", "random", "add", "get", "set", "read"] as const))
+      .map((kind) => ({ kind })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom(...(["patched", "joinAny", "cancelAny"] as const))
       .map((kind) => ({ kind })),
   },
   {
@@ -140,19 +152,32 @@ const { program } = fc.letrec<{ program: Program }>((tie) => {
         body: tie("program"),
         after: tie("program"),
       }),
+      fc.record({
+        kind: fc.constantFrom(
+          "within" as const,
+          "shield" as const,
+          "fork" as const,
+          "fork" as const,
+        ),
+        body: tie("program"),
+      }),
       fc.record({ kind: fc.constant("seq" as const), parts }),
     ),
   };
 });
 
-/** Runs a program, and says in progress what it saw. */
-function* interpret(tree: Program, where: string): Flow<unknown> {
-  const value = yield* interpretOne(tree, where);
+function* body(tree: Program): Flow<unknown> {
+  return yield* interpret(tree, "@", []);
+}
+
+/** Runs a program, and says in progress what it saw. `tasks`: every fork so far, by whomever. */
+function* interpret(tree: Program, where: string, tasks: Task<unknown>[]): Flow<unknown> {
+  const value = yield* interpretOne(tree, where, tasks);
   yield* progress(`${where} ${tree.kind}: ${JSON.stringify(value)}`);
   return value;
 }
 
-function* interpretOne(tree: Program, where: string): Flow<unknown> {
+function* interpretOne(tree: Program, where: string, tasks: Task<unknown>[]): Flow<unknown> {
   switch (tree.kind) {
     case "call":
       return yield* call(step);
@@ -182,53 +207,80 @@ function* interpretOne(tree: Program, where: string): Flow<unknown> {
       throw new Error(`thrown at ${where}`);
     case "nonsense":
       return yield where as never;
+    case "patched":
+      return yield* patched(where.slice(0, 3));
+    case "within":
+      return yield* within(15, interpret(tree.body, `${where}w`, tasks));
+    case "shield":
+      return yield* shield(interpret(tree.body, `${where}s`, tasks));
+    case "fork": {
+      const task = yield* fork(interpret(tree.body, `${where}k`, tasks));
+      tasks.push(task);
+      return task.id;
+    }
+    case "joinAny": {
+      const task = tasks[where.length % Math.max(1, tasks.length)];
+      return task === undefined ? "none" : yield* join(task);
+    }
+    case "cancelAny": {
+      const task = tasks[where.length % Math.max(1, tasks.length)];
+      return task === undefined ? "none" : yield* cancel(task);
+    }
     case "unstorable":
       return yield* state.set("k", () => where);
     case "seq": {
       const values: unknown[] = [];
       for (const [index, part] of tree.parts.entries())
-        values.push(yield* interpret(part, `${where}${index}`));
+        values.push(yield* interpret(part, `${where}${index}`, tasks));
       return values;
     }
     case "all":
-      return yield* all(branches(tree.parts, where));
+      return yield* all(branches(tree.parts, where, tasks));
     case "allSettled":
-      return (yield* allSettled(branches(tree.parts, where))).map((how) =>
+      return (yield* allSettled(branches(tree.parts, where, tasks))).map((how) =>
         how.status === "fulfilled" ? how.value : String(how.reason),
       );
     case "race":
       if (tree.parts.length === 0) return "no race";
       return yield* race(
-        Object.fromEntries(branches(tree.parts, where).map((made, index) => [`b${index}`, made])),
+        Object.fromEntries(
+          branches(tree.parts, where, tasks).map((made, index) => [`b${index}`, made]),
+        ),
       );
     case "named":
       return yield* all(
-        Object.fromEntries(branches(tree.parts, where).map((made, index) => [`b${index}`, made])),
+        Object.fromEntries(
+          branches(tree.parts, where, tasks).map((made, index) => [`b${index}`, made]),
+        ),
       );
     case "catch":
       try {
-        return yield* interpret(tree.body, `${where}b`);
+        return yield* interpret(tree.body, `${where}b`, tasks);
       } catch (error) {
-        return [`caught ${told(error)}`, yield* interpret(tree.after, `${where}c`)];
+        return [`caught ${told(error)}`, yield* interpret(tree.after, `${where}c`, tasks)];
       }
     case "finally":
       try {
-        return yield* interpret(tree.body, `${where}b`);
+        return yield* interpret(tree.body, `${where}b`, tasks);
       } finally {
         yield* progress(`${where} closing: ${String(yield* cancelled())}`);
-        yield* interpret(tree.after, `${where}f`);
+        yield* interpret(tree.after, `${where}f`, tasks);
       }
     default:
       return tree satisfies never;
   }
 }
 
-function branches(parts: readonly Program[], where: string): Branch<unknown>[] {
+function branches(
+  parts: readonly Program[],
+  where: string,
+  tasks: Task<unknown>[],
+): Branch<unknown>[] {
   return parts.map((part, index) => {
     const at = `${where}/${index}`;
     if (part.kind === "call") return call(step);
     if (part.kind === "sleep") return sleep(10);
-    return index % 2 === 0 ? interpret(part, at) : branch(interpret, part, at);
+    return index % 2 === 0 ? interpret(part, at, tasks) : branch(interpret, part, at, tasks);
   });
 }
 
@@ -254,7 +306,7 @@ const maxTurns = 400;
 
 function play(tree: Program, chance: number, crashes: () => boolean): Story {
   const roll = dice(chance);
-  const drive = new Drive(interpret, [tree, "@"], {
+  const drive = new Drive(body, [tree], {
     ...tickingFacts(),
     encode: (value) => {
       if (typeof value === "function") throw new TypeError("cannot be stored");
@@ -264,10 +316,15 @@ function play(tree: Program, chance: number, crashes: () => boolean): Story {
   });
   const cancelAt = roll(8);
   let turns = 0;
+  const unheard = drive.turn.unheard.map(told);
   for (; drive.turn.done === undefined && turns < maxTurns; turns += 1) {
     if (crashes()) drive.crash();
+    assert.ok(drive.pending.length > 0, "it waits for something, or it has ended");
     drive.deliver(...deliveries(drive, roll, turns === cancelAt));
+    // As they are when they are logged: a fork's error may be joined, and grow, after that.
+    unheard.push(...drive.turn.unheard.map(told));
   }
+  if (drive.turn.done !== undefined) assert.deepEqual(drive.pending, [], "nothing runs on");
   return {
     turns,
     done: toldDone(drive),
@@ -278,7 +335,7 @@ function play(tree: Program, chance: number, crashes: () => boolean): Story {
     counters: [...drive.counters],
     state: [...drive.state],
     progress: drive.progress,
-    unheard: drive.unheard.map(told),
+    unheard,
   };
 }
 

@@ -164,7 +164,7 @@ export class Drive {
           (this.counters.get(record.name ?? "") ?? 0) + Number(change),
         );
       } else if (record.kind === "state.set") this.state.set(record.name ?? "", copyValue(change));
-      else this.progress.push(String(change));
+      else if (record.kind === "progress") this.progress.push(String(change));
     }
     this.unheard.push(...turn.unheard);
     for (const { path } of turn.scheduled) assert.equal(this.coroutine.waiting(path)?.path, path);

@@ -125,6 +125,14 @@ function planItems(
   }
 }
 
+/** A timer keeps its time. A deadline that was open goes on by what was left of it, and one that had passed, or has been met, begins anew. */
+function dueAnew(entry: EntryRow, now: number, stoodEnded: number): number | null {
+  if (entry.dueAt === undefined) return null;
+  if (entry.kind === "sleep" || entry.kind === "sleepUntil") return entry.dueAt;
+  const hadEnded = entry.status === entryStatus.completed || entry.status === entryStatus.failed;
+  return hadEnded ? now + entry.dueAt - entry.scheduledAt : entry.dueAt + stoodEnded;
+}
+
 function reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): void {
   const stoodEnded = batch.now - (row.ended_at ?? batch.now);
   const { journal, sessions, executions } = batch.sql;
@@ -147,10 +155,6 @@ function reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): void {
     });
   }
   for (const entry of cut.askedAnew) {
-    const dueAt =
-      entry.dueAt === undefined
-        ? null
-        : entry.dueAt + (entry.kind === "sleep" || entry.kind === "sleepUntil" ? 0 : stoodEnded);
     journal.undeliver.run({
       ...placeOf(row, entry),
       status: entryStatus.pending,
@@ -159,7 +163,7 @@ function reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): void {
       failures: 0,
       startedAt: null,
       endedAt: null,
-      dueAt,
+      dueAt: dueAnew(entry, batch.now, stoodEnded),
     });
     if (entry.kind === "signal") sessions.returnMessage.run(placeOf(row, entry));
     if (entry.kind === "map") reopenMap(batch, row, placeOf(row, entry), entry);
