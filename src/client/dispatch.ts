@@ -107,6 +107,7 @@ function adopted(
     wakeSeq: 0,
     createdAt: now,
     notBefore: now,
+    scheduledAt: now,
     deadline: maxDurationMs === undefined ? undefined : now + maxDurationMs,
     dueAt: now,
     cancelReason: undefined,

@@ -37,6 +37,8 @@ export interface ExecutionTable {
   ended_at: number | null;
   /** Scheduled start, or time of the next retry. */
   not_before: number;
+  /** When what goes on now was to begin: the dispatch, or the last retry by a person. `totalTimeout` counts from it. */
+  scheduled_at: number;
   max_duration: number | null;
   deadline: number | null;
   /** When it next needs a turn; null: only an event can wake it. */

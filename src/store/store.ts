@@ -283,6 +283,8 @@ export interface ClaimedExecution {
   readonly wakeSeq: number;
   readonly createdAt: number;
   readonly notBefore: number;
+  /** When what goes on now was to begin: the dispatch, or the last retry by a person. */
+  readonly scheduledAt: number;
   readonly deadline: number | undefined;
   readonly dueAt: number | undefined;
   readonly cancelReason: Json | undefined;
@@ -325,8 +327,6 @@ export interface ClaimedTask {
 export interface TaskOutcome extends Holder {
   readonly task: number;
   readonly item: number | undefined;
-  /** Nothing else of this task runs under this claim. Not relied on: outcomes that are stored again come in any order. */
-  readonly last: boolean;
   readonly outcome:
     | { readonly kind: "completed"; readonly value: Payload; readonly records: Payload | undefined }
     | { readonly kind: "failed"; readonly value: Payload }

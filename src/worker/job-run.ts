@@ -151,7 +151,7 @@ export class JobRun {
   /** When its totalTimeout ends, retries included. */
   #totalDeadline(): number | undefined {
     const { totalTimeoutMs } = this.#policy;
-    return totalTimeoutMs === undefined ? undefined : this.execution.createdAt + totalTimeoutMs;
+    return totalTimeoutMs === undefined ? undefined : this.execution.scheduledAt + totalTimeoutMs;
   }
 
   /** Tells the attempt, and waits for it up to the grace. */

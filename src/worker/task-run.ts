@@ -220,7 +220,7 @@ export class TaskRun {
     failpoint("task.before-submit");
     this.#host.store(
       "task",
-      this.#outcomeOf({ item, verdict, step, last, drained, startedAt, heartbeat }),
+      this.#outcomeOf({ item, verdict, step, drained, startedAt, heartbeat }),
       (stored) => {
         failpoint("task.after-commit");
         if (stored === "stored") steps.ended(step, verdict, durationMs);
@@ -257,14 +257,13 @@ export class TaskRun {
   }
 
   #outcomeOf(ended: EndedItem): TaskOutcome {
-    const { item, verdict, step, last, drained, startedAt, heartbeat } = ended;
+    const { item, verdict, step, drained, startedAt, heartbeat } = ended;
     const { codec } = this.#host.deps;
     return {
       session: this.#session,
       claim: this.task.claim,
       task: this.task.key,
       item,
-      last,
       attempt: this.task.attempt,
       failures: this.task.failures + (verdict.kind === "completed" || drained ? 0 : 1),
       startedAt,
@@ -290,7 +289,6 @@ interface EndedItem {
   readonly item: number | undefined;
   readonly verdict: Verdict;
   readonly step: Step;
-  readonly last: boolean;
   readonly drained: boolean;
   readonly startedAt: number;
   readonly heartbeat: Payload | undefined;

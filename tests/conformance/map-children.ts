@@ -502,8 +502,8 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
         tasks: [newTask(1, { itemFrom: 0, itemTo: 2 })],
       });
       const first = await one.claimTask(session);
-      await one.outcome(session, first, completed, 0, false);
-      await one.outcome(session, first, failed, 1, false);
+      await one.outcome(session, first, completed, 0);
+      await one.outcome(session, first, failed, 1);
       await failsBy(one, session, held);
       await one.retry(held.id);
       const seen: (number | undefined)[] = [];
@@ -514,8 +514,7 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
         seen.push(...items);
         left -= items.length;
         for (const task of tasks)
-          for (const { item } of task.items)
-            await one.outcome(session, task, completed, item, false);
+          for (const { item } of task.items) await one.outcome(session, task, completed, item);
       }
       assert.deepEqual(seen, [1, 2, 3, 4, 5]);
       assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
@@ -525,7 +524,7 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       const held = await one.mapping(session, 2);
       const task = await one.claimTask(session);
-      await one.outcome(session, task, completed, 0, false);
+      await one.outcome(session, task, completed, 0);
       await one.outcome(session, task, completed, 1);
       await withdrawnAndFailed(one, session, held);
       await one.retry(held.id);

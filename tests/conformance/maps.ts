@@ -113,7 +113,6 @@ export function mapConformance(backend: ConformanceBackend): void {
             task,
             { kind: "completed", value: `out-${item}`, records: undefined },
             item,
-            false,
           );
           left -= 1;
         }
@@ -138,9 +137,9 @@ export function mapConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       const held = await one.mapping(session, 3);
       const task = await one.claimTask(session);
-      await one.outcome(session, task, completed, 0, false);
-      await one.outcome(session, task, completed, 0, false);
-      await one.outcome(session, task, failed, 0, false);
+      await one.outcome(session, task, completed, 0);
+      await one.outcome(session, task, completed, 0);
+      await one.outcome(session, task, failed, 0);
       assertPart(await one.query("select left, failed from stent_fanouts"), [
         { left: 2, failed: 0 },
       ]);
@@ -154,9 +153,9 @@ export function mapConformance(backend: ConformanceBackend): void {
         const session = await one.register();
         const held = await one.mapping(session, 3);
         const task = await one.claimTask(session);
-        await one.outcome(session, task, completed, 0, false);
-        await one.outcome(session, task, completed, 2, true);
-        assert.equal(await one.outcome(session, task, completed, 1, false), "stored");
+        await one.outcome(session, task, completed, 0);
+        await one.outcome(session, task, completed, 2);
+        assert.equal(await one.outcome(session, task, completed, 1), "stored");
         assertPart(await one.arrivals(held.id), [{ kind: "map", status: 1 }]);
       },
     );
@@ -165,9 +164,9 @@ export function mapConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       const held = await one.mapping(session, 3);
       const task = await one.claimTask(session);
-      await one.outcome(session, task, again(50), 1, false);
-      await one.outcome(session, task, completed, 0, false);
-      await one.outcome(session, task, completed, 2, true);
+      await one.outcome(session, task, again(50), 1);
+      await one.outcome(session, task, completed, 0);
+      await one.outcome(session, task, completed, 2);
       assert.deepEqual((await one.claim(session)).tasks, []);
       one.clock.advance(50);
       const apart = await one.claimTask(session);
@@ -190,8 +189,8 @@ export function mapConformance(backend: ConformanceBackend): void {
       const dead = await one.register();
       const held = await one.mapping(dead, 5);
       const task = await one.claimTask(dead);
-      await one.outcome(dead, task, completed, 1, false);
-      await one.outcome(dead, task, again(0), 2, false);
+      await one.outcome(dead, task, completed, 1);
+      await one.outcome(dead, task, again(0), 2);
       const live = await one.dies(dead);
       assert.equal(await one.outcome(dead, task, completed, 3), "refused");
       const { tasks } = await one.claim(live);
@@ -242,7 +241,7 @@ export function mapConformance(backend: ConformanceBackend): void {
           await one.claimTask(session, { limit: 2 }),
           await one.claimTask(session, { limit: 1 }),
         ];
-        await one.outcome(session, a, failed, 0, false);
+        await one.outcome(session, a, failed, 0);
         assertPart(await one.arrivals(held.id), [{ kind: "map", status: 2, value: "error" }]);
         assert.deepEqual(
           one.hints.stopped.toSorted((x, y) => x - y),
@@ -295,13 +294,7 @@ export function mapConformance(backend: ConformanceBackend): void {
         const session = await one.register();
         const held = await one.mapping(session, 2);
         const task = await one.claimTask(session);
-        await one.outcome(
-          session,
-          task,
-          { kind: "completed", value: "v", records: "r0" },
-          0,
-          false,
-        );
+        await one.outcome(session, task, { kind: "completed", value: "v", records: "r0" }, 0);
         await one.outcome(session, task, { kind: "completed", value: "v", records: "r1" }, 1);
         const rows = await one.arrivals(held.id);
         assert.deepEqual(
@@ -322,7 +315,7 @@ export function mapConformance(backend: ConformanceBackend): void {
         const session = await one.register();
         const held = await one.mapping(session, 4);
         const task = await one.claimTask(session, { limit: 2 });
-        await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0, false);
+        await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0);
         const parent = await woken(one, session, held);
         await one.stored(parent, { withdrawn: [{ seq: 1, kind: "map" }] });
         assert.equal(await one.outcome(session, task, completed, 1), "refused");
@@ -426,7 +419,7 @@ export function mapConformance(backend: ConformanceBackend): void {
           await one.claimTask(session, { limit: 2 }),
           await one.claimTask(session, { limit: 1 }),
         ];
-        await one.outcome(session, running, again(1_000), 0, false);
+        await one.outcome(session, running, again(1_000), 0);
         const parent = await closing(one, session, held);
         await one.parked(
           parent,
@@ -501,9 +494,9 @@ export function mapConformance(backend: ConformanceBackend): void {
 }
 
 function outcomesOf(session: number, task: ClaimedTask, outcome = completed): Transition[] {
-  return task.items.map(({ item }, index) => ({
+  return task.items.map(({ item }) => ({
     kind: "task",
-    request: taskOutcome(session, task, outcome, item, index === task.items.length - 1),
+    request: taskOutcome(session, task, outcome, item),
   }));
 }
 

@@ -282,7 +282,7 @@ export function readingConformance(backend: ConformanceBackend): void {
         const { tasks } = await one.claim(session);
         const task = tasks.find((task) => task.execution === held.execution);
         assert.ok(task !== undefined);
-        await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0, false);
+        await one.outcome(session, task, { kind: "completed", value: "v", records: "r" }, 0);
         await one.signal(held.id, "1");
         const again = await one.claimOne(session);
         await one.stored(

@@ -268,9 +268,9 @@ export function retryConformance(backend: ConformanceBackend): void {
         const session = await one.register();
         const held = await one.mapping(session, 5);
         const task = await one.claimTask(session);
-        await one.outcome(session, task, completed, 1, false);
-        await one.outcome(session, task, completed, 3, false);
-        await one.outcome(session, task, failed, 0, false);
+        await one.outcome(session, task, completed, 1);
+        await one.outcome(session, task, completed, 3);
+        await one.outcome(session, task, failed, 0);
         await failBy(one, session, held);
         await one.retry(held.id);
         const again = await one.claim(session);

@@ -317,9 +317,8 @@ export class Scene {
     task: ClaimedTask,
     outcome: TaskOutcome["outcome"],
     item?: number,
-    last = true,
   ): Promise<"stored" | "refused"> {
-    return this.one("task", taskOutcome(session, task, outcome, item, last));
+    return this.one("task", taskOutcome(session, task, outcome, item));
   }
 
   arrivals(id: string): Promise<readonly ArrivalRow[]> {
@@ -549,7 +548,6 @@ export function taskOutcome(
   task: ClaimedTask,
   outcome: TaskOutcome["outcome"],
   item?: number,
-  last = true,
 ): TaskOutcome {
   const failures = task.failures + (outcome.kind === "completed" ? 0 : 1);
   return {
@@ -557,7 +555,6 @@ export function taskOutcome(
     claim: task.claim,
     task: task.key,
     item,
-    last,
     outcome,
     attempt: task.attempt,
     failures,

@@ -196,7 +196,6 @@ export function signalConformance(backend: ConformanceBackend): void {
               claim: task.claim,
               task: task.key,
               item: undefined,
-              last: true,
               outcome: completed,
               attempt: 1,
               failures: 0,

@@ -176,7 +176,7 @@ async function build(one: Scene): Promise<void> {
     tasks: [newTask(1, { itemFrom: 0, itemTo: 5 })],
   });
   const range = await one.claimTask(session, { limit: 3 });
-  await one.outcome(session, range, completed, 0, false);
+  await one.outcome(session, range, completed, 0);
   await one.fanning(session, 3, { id: "fleet", concurrency: 2 });
   const [first] = (
     await one.claim(session, { limit: 1, accepts: (lane) => lane.kind === "workflow" })

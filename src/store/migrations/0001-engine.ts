@@ -29,6 +29,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("started_at", integer)
         .addColumn("ended_at", integer)
         .addColumn("not_before", integer, (c) => c.notNull())
+        .addColumn("scheduled_at", integer, (c) => c.notNull())
         .addColumn("max_duration", integer)
         .addColumn("deadline", integer)
         .addColumn("due_at", integer)

@@ -91,7 +91,7 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
   else batch.range = row;
 }
 
-/** Counted, and not told by `last`: an outcome that had to be stored again comes after the one that was to be the last. */
+/** Looked up, and not told by who stores it: an outcome that had to be stored again comes after the one that was to be the last. */
 function hasOpenItems(batch: Batch, row: Row): boolean {
   return (
     batch.sql.journal.anyOpenItem.get({
