@@ -5,6 +5,8 @@ import type { Payload } from "../core/payload.ts";
 import { SmallMap } from "../core/small-map.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import type { RunId } from "./journal-loading.ts";
+import { runAs } from "./context.ts";
+import { leaseLost } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
 import type { Step } from "./step-runner.ts";
@@ -126,8 +128,9 @@ export class LocalSteps {
         undefined,
       );
     };
+    const owner = { title: `the run closure at ${path}`, executionId: this.#run.id };
     void Promise.resolve()
-      .then(closure)
+      .then(() => runAs(owner, closure))
       .then(
         (value) => settle({ ok: true, value, records: undefined }),
         (error: unknown) => settle({ ok: false, error, gaveUp: false }),
@@ -192,11 +195,10 @@ export class LocalSteps {
   }
 
   /** The execution is not ours any more: whatever comes is dropped. */
-  lose(): void {
+  lose(reason: Error = leaseLost()): void {
     this.#settled = [];
     this.#retried = [];
     if (this.#running.size + (this.#strays?.size ?? 0) === 0) return;
-    const reason = new LeaseLostError("the lease of this worker was lost");
     const attempts = [...this.#running.values()].map((running) => running.attempt);
     this.#running.clear();
     for (const attempt of attempts) attempt?.abandon(reason);
@@ -206,15 +208,18 @@ export class LocalSteps {
     }
   }
 
-  takeSettled(): SettledStep[] {
+  /** What comes from now on is not among it. */
+  takeSettled(): readonly SettledStep[] {
+    if (this.#settled.length === 0) return none;
     const taken = this.#settled;
-    if (taken.length > 0) this.#settled = [];
+    this.#settled = [];
     return taken;
   }
 
-  takeRetried(): RetriedStep[] {
+  takeRetried(): readonly RetriedStep[] {
+    if (this.#retried.length === 0) return none;
     const taken = this.#retried;
-    if (taken.length > 0) this.#retried = [];
+    this.#retried = [];
     return taken;
   }
 
@@ -322,6 +327,8 @@ export class LocalSteps {
     };
   }
 }
+
+const none: readonly never[] = [];
 
 /** Closures are not retried: the workflow decides what a failure means. */
 const noRetry: AttemptPolicy = {
