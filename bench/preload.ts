@@ -9,9 +9,9 @@ export async function preloaded(path: string, executions: number): Promise<strin
       .prepare(
         `with recursive n(i) as (select 1 union all select i + 1 from n where i < @executions)
          insert into stent_executions
-           (id, kind, name, state, input, result, rank, lane, created_at, started_at, ended_at, not_before, claim)
+           (id, kind, name, state, input, result, rank, lane, created_at, started_at, ended_at, not_before, scheduled_at, claim)
          select printf('01800000-0000-7000-8000-%012x', i), 'workflow', 'bench.hello', 'completed', 'j[12345]',
-           'j"hello 12345"', 0, 1, @endedAt, @endedAt, @endedAt, @endedAt, 1 from n`,
+           'j"hello 12345"', 0, 1, @endedAt, @endedAt, @endedAt, @endedAt, @endedAt, 1 from n`,
       )
       .run({ executions, endedAt });
     database

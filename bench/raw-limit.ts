@@ -58,11 +58,11 @@ export class RawLimit implements Disposable {
 
   /** `(execution, seq, path)`: a call whose attempt has begun. */
   insertEntry(): Run {
-    return this.#prepare(journalStatements.insert, { ...entry, now, startedAt: now }, [
-      "execution",
-      "seq",
-      "path",
-    ]);
+    return this.#prepare(
+      journalStatements.insert,
+      { ...entry, now, scheduledAt: now, startedAt: now },
+      ["execution", "seq", "path"],
+    );
   }
 
   /** `(execution, seq)`: the call's outcome is delivered. */

@@ -17,6 +17,7 @@ const byCode: Readonly<Record<string, number>> = {
   SCHEMA_MISMATCH: exitCodes.database,
   DRIVER_MISSING: exitCodes.database,
   EXECUTION_NOT_FOUND: exitCodes.notFound,
+  AMBIGUOUS_ID: exitCodes.wrongState,
   EXECUTION_RUNNING: exitCodes.wrongState,
   EXECUTION_FINISHED: exitCodes.wrongState,
   CLEANED_UP: exitCodes.wrongState,
@@ -25,6 +26,7 @@ const byCode: Readonly<Record<string, number>> = {
 const hints: Readonly<Record<string, string>> = {
   USAGE: "see: stent --help",
   EXECUTION_NOT_FOUND: "see: stent list",
+  AMBIGUOUS_ID: "write more of it",
   CLEANED_UP: "begin a new run with --from start; or --force, if what was done may stay",
 };
 

@@ -8,16 +8,8 @@
  */
 import { createRequire } from "node:module";
 import yargs from "yargs";
-import { hideBin } from "yargs/helpers";
-import { cancel } from "./commands/cancel.ts";
-import { list } from "./commands/list.ts";
-import { migrate } from "./commands/migrate.ts";
-import { retry } from "./commands/retry.ts";
-import { show } from "./commands/show.ts";
-import { signal } from "./commands/signal.ts";
-import { why } from "./commands/why.ts";
-import { worker } from "./commands/worker.ts";
-import { onStdin } from "./executions.ts";
+import { marked, optionsAmong, unmark } from "./arguments.ts";
+import { addCommands } from "./commands.ts";
 import { exitCodes, report } from "./failure.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -26,11 +18,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed);
 });
 
-const parameters = hideBin(process.argv);
+const given = process.argv.slice(2);
 try {
-  // yargs swallows a bare dash.
-  await commandLine().parseAsync(parameters.map((each) => (each === "-" ? onStdin : each)));
+  await commandLine().parseAsync(marked(given));
 } catch (error) {
+  const parameters = optionsAmong(given);
   process.exitCode = report(error, {
     json: /(?:^| )(?:--json|(?:-o|--output)[ =]?json)(?: |$)/.test(parameters.join(" ")),
     verbose: parameters.includes("-v") || parameters.includes("--verbose"),
@@ -39,7 +31,7 @@ try {
 
 function commandLine() {
   const { version } = createRequire(import.meta.url)("stentjs/package.json") as { version: string };
-  return yargs()
+  const program = yargs()
     .scriptName("stent")
     .usage(
       "$0 <command>\n\nDurable functions for TypeScript: look at executions, act on them, and serve them.",
@@ -52,20 +44,19 @@ function commandLine() {
       describe: "Path or URL of the database [$STENT_DATABASE_URL, then ./stent.db if it exists]",
     })
     .option("json", { type: "boolean", global: true, describe: "Print JSON" })
-    .option("verbose", { alias: "v", type: "boolean", global: true, describe: "Show stack traces" })
-    .command(list)
-    .command(show)
-    .command(why)
-    .command(signal)
-    .command(cancel)
-    .command(retry)
-    .command(worker)
-    .command(migrate)
+    .option("verbose", {
+      alias: "v",
+      type: "boolean",
+      global: true,
+      describe: "Show stack traces",
+    });
+  return addCommands(program)
     .demandCommand(1, "name a command")
     .strict()
     .recommendCommands()
     .detectLocale(false)
     .parserConfiguration({ "greedy-arrays": false })
+    .middleware(unmark, true)
     .middleware(refuseTwice)
     .help()
     .alias("help", "h")
@@ -74,7 +65,8 @@ function commandLine() {
     .wrap(null)
     .epilogue("Exit codes: 0 ok, 1 failed, 2 usage, 3 database, 4 not found, 5 wrong state")
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UsageError(message ?? "wrong arguments");
+      // Of several lines, as its list of choices has them.
+      throw error ?? new UsageError(message?.replaceAll(/\s*\n\s*/g, " ") ?? "wrong arguments");
     });
 }
 

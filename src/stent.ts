@@ -12,7 +12,7 @@ import {
   resolveDispatchOptions,
   resolveManyOptions,
   type DispatchOptions,
-} from "./client/dispatch-options.ts";
+} from "./core/dispatch-options.ts";
 import { dispatchAll } from "./client/dispatch.ts";
 import type { ExecutionFilter } from "./client/execution-filter.ts";
 import type { ExecutionState, ExecutionSummary, WaitReason } from "./client/execution-state.ts";
@@ -34,6 +34,8 @@ import { why } from "./client/why.ts";
 import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
+import { checkExecutionId, checkTaskId } from "./core/id.ts";
+import { knownOptions } from "./core/option.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
@@ -46,7 +48,7 @@ import {
 } from "./stent/options.ts";
 import { Workers, type WorkerStatusOverview } from "./stent/workers.ts";
 import type { WorkerLifecycle } from "./worker/lifecycle.ts";
-import type { ServeOptions } from "./worker/serve-options.ts";
+import { resolveServeOptions, type ServeOptions } from "./worker/serve-options.ts";
 
 // Modules are read anew while a program is being written; their definitions replace those of the last reading.
 if (process.env["NODE_ENV"] === "development") allowRedefinition(true);
@@ -88,13 +90,15 @@ export class Stent implements AsyncDisposable {
     return stent;
   }
 
-  /** `open`, and with `serve` a worker in this process, ready when this resolves. `close` (or `await using`) drains and disconnects. */
+  /** `open`, and with `serve` a worker in this process, ready when this resolves. `close` (or `await using`) drains and disconnects. @throws as `open` and `serve`; TypeError for a wrong option */
   static async bootstrap(
     options: string | StentOptions,
     bootstrap: BootstrapOptions = {},
   ): Promise<Stent> {
-    const stent = await Stent.open(options);
+    knownOptions("bootstrap", bootstrap, ["serve"]);
     const { serve = false } = bootstrap;
+    if (typeof serve !== "boolean") resolveServeOptions(serve); // a slip leaves no connection behind
+    const stent = await Stent.open(options);
     if (serve === false) return stent;
     const serving = stent.serve(serve === true ? {} : serve);
     try {
@@ -164,8 +168,9 @@ export class Stent implements AsyncDisposable {
     return handle.result();
   }
 
-  /** A handle on the execution of that id. */
+  /** A handle on the execution of that id. @throws TypeError for an id that is none */
   execution<R = unknown>(id: string): ExecutionHandle<R> {
+    checkExecutionId("execution", id);
     return new ClientHandle<R>(id, this.#acts);
   }
 
@@ -174,15 +179,17 @@ export class Stent implements AsyncDisposable {
     return new ClientHandle<R>(id, this.#acts, ownId === true ? committer.commits : undefined);
   }
 
-  // ── one execution ──
+  // ── one execution: each @throws TypeError for an id that is none ──
 
   /** @throws ExecutionNotFoundError */
-  stateOf<R = unknown>(id: string): Promise<ExecutionState<R>> {
+  async stateOf<R = unknown>(id: string): Promise<ExecutionState<R>> {
+    checkExecutionId("stateOf", id);
     return this.#life.act((connection) => stateOf<R>(connection, id));
   }
 
   /** @throws ExecutionNotFoundError, ExecutionRunningError */
-  resultOf<R = unknown>(id: string): Promise<Result<R>> {
+  async resultOf<R = unknown>(id: string): Promise<Result<R>> {
+    checkExecutionId("resultOf", id);
     return this.#life.act((connection) => resultOf<R>(connection, id));
   }
 
@@ -200,6 +207,7 @@ export class Stent implements AsyncDisposable {
     notSince: number | undefined,
   ): Promise<Result<R>> {
     try {
+      checkExecutionId("waitFor", id);
       const resolved = resolveWaitOptions(options);
       return this.#life.wait(
         (connection) => waitForEnd(connection, id, resolved, notSince),
@@ -218,29 +226,34 @@ export class Stent implements AsyncDisposable {
     payload: In,
     options?: SendSignalOptions,
   ): Promise<void> {
+    checkExecutionId("sendSignal", id);
     const preparing = newSignal(this.#options.codec, id, name, payload, options);
     return this.#life.actOn(preparing, sendSignal);
   }
 
   /** Idempotent; a finished execution stays as it is. Reaches children and running activities. @throws ExecutionNotFoundError */
   async cancel(id: string, options?: CancelOptions): Promise<void> {
+    checkExecutionId("cancel", id);
     const resolved = resolveCancelOptions(options);
     return this.#life.act((connection) => cancel(connection, id, resolved));
   }
 
   /** Lets an execution that has stopped go on. @throws ExecutionNotFoundError, ExecutionFinishedError, ExecutionRunningError, CleanedUpError */
   async retry(id: string, options?: RetryOptions): Promise<void> {
+    checkExecutionId("retry", id);
     const resolved = resolveRetryOptions(options);
     return this.#life.act((connection) => retry(connection, id, resolved));
   }
 
   /** Why it is not moving, most decisive cause first, each with what would move it. Empty when it has ended. @throws ExecutionNotFoundError */
-  why(id: string): Promise<readonly WaitReason[]> {
+  async why(id: string): Promise<readonly WaitReason[]> {
+    checkExecutionId("why", id);
     return this.#life.act((connection) => why(connection, id));
   }
 
-  /** The current run: one entry a call, child, sleep, signal, run and the like, in the order they were reached. @throws ExecutionNotFoundError at the first step */
+  /** The current run: one entry a call, child, sleep, signal, run and the like, in the order they were reached. @throws ExecutionNotFoundError at the first step; TypeError for an id that is none */
   history(id: string): AsyncIterable<HistoryEntry> {
+    checkExecutionId("history", id);
     return history((read) => this.#life.act(read), id);
   }
 
@@ -271,12 +284,14 @@ export class Stent implements AsyncDisposable {
     return this.#life.act((connection) => listDeadLetters(connection, options));
   }
 
-  getDeadLetter(taskId: string): Promise<DeadLetter | undefined> {
+  async getDeadLetter(taskId: string): Promise<DeadLetter | undefined> {
+    checkTaskId("getDeadLetter", taskId);
     return this.#life.act((connection) => getDeadLetter(connection, taskId));
   }
 
   /** @returns whether there was one. */
-  discardDeadLetter(taskId: string): Promise<boolean> {
+  async discardDeadLetter(taskId: string): Promise<boolean> {
+    checkTaskId("discardDeadLetter", taskId);
     return this.#life.act((connection) => discardDeadLetter(connection, taskId));
   }
 

@@ -1,6 +1,6 @@
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
-import { actOnEach, idsOf } from "../executions.ts";
+import { actOnEach, idsOf, idsText } from "../executions.ts";
 
 interface Arguments extends GlobalArguments {
   readonly ids: readonly string[];
@@ -9,16 +9,14 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent cancel`: asks executions to end. */
-export const cancel: CommandModule<GlobalArguments, Arguments> = {
-  command: "cancel <ids..>",
-  describe: "Cancel executions",
+export const cancel: Body<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("ids", {
         type: "string",
         array: true,
         demandOption: true,
-        describe: "Ids, latest, or - for ids on stdin",
+        describe: idsText,
       })
       .option("reason", {
         type: "string",

@@ -1,5 +1,5 @@
 import type { ExecutionFilter, ExecutionStatus, ExecutionSummary, Stent } from "stentjs";
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
 import { toJson } from "../json.ts";
 import { table } from "../table.ts";
@@ -26,10 +26,7 @@ interface Arguments extends GlobalArguments {
 const pageSize = 500;
 
 /** `stent list`: executions, newest first. */
-export const list: CommandModule<GlobalArguments, Arguments> = {
-  command: "list",
-  aliases: ["ls"],
-  describe: "Executions, newest first",
+export const list: Body<Arguments> = {
   builder: (yargs) =>
     yargs
       .option("state", {

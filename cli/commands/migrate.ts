@@ -1,10 +1,9 @@
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { databaseOf, type GlobalArguments } from "../database.ts";
 
 /** `stent migrate`: makes or upgrades the tables. */
-export const migrate: CommandModule<GlobalArguments, GlobalArguments> = {
-  command: "migrate",
-  describe: "Create the database, or upgrade its tables",
+export const migrate: Body<GlobalArguments> = {
+  builder: (yargs) => yargs,
   handler: async ({ database }) => {
     const backend = databaseOf(database);
     const { Stent } = await import("stentjs");

@@ -1,6 +1,6 @@
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
-import { actOnEach, idsOf } from "../executions.ts";
+import { actOnEach, idsOf, idsText } from "../executions.ts";
 
 interface Arguments extends GlobalArguments {
   readonly ids: readonly string[];
@@ -9,16 +9,14 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent retry`: lets executions that have stopped go on. */
-export const retry: CommandModule<GlobalArguments, Arguments> = {
-  command: "retry <ids..>",
-  describe: "Let failed, timed-out or blocked executions go on",
+export const retry: Body<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("ids", {
         type: "string",
         array: true,
         demandOption: true,
-        describe: "Ids, latest, or - for ids on stdin",
+        describe: idsText,
       })
       .option("from", {
         choices: ["failure", "start"] as const,

@@ -1,7 +1,7 @@
 import type { ExecutionState, ProgressEntry, WaitReason } from "stentjs";
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
-import { idOf } from "../executions.ts";
+import { idText, onExecution } from "../executions.ts";
 import { toJson } from "../json.ts";
 import { printable } from "../printable.ts";
 import { table } from "../table.ts";
@@ -13,18 +13,16 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent show`: one execution as it stands. */
-export const show: CommandModule<GlobalArguments, Arguments> = {
-  command: "show <id>",
-  describe: "One execution: its steps, what it waits for, its result",
+export const show: Body<Arguments> = {
   builder: (yargs) =>
     yargs.positional("id", {
       type: "string",
       demandOption: true,
-      describe: "Its id, or latest",
+      describe: idText,
     }),
   handler: (given) =>
     withStent(given, async (stent) => {
-      const state = await stent.stateOf(await idOf(stent, given.id));
+      const state = await onExecution(stent, given.id, (id) => stent.stateOf(id));
       process.stdout.write(given.json === true ? `${toJson(state)}\n` : text(state));
     }),
 };

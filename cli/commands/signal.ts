@@ -1,6 +1,6 @@
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
-import { idOf } from "../executions.ts";
+import { idText, onExecution } from "../executions.ts";
 import { UsageError } from "../usage-error.ts";
 
 interface Arguments extends GlobalArguments {
@@ -12,14 +12,15 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent signal`: a message into an execution's inbox. */
-export const signal: CommandModule<GlobalArguments, Arguments> = {
-  command: "signal <id> <name> [payload]",
-  describe: "Send a signal to an execution",
+export const signal: Body<Arguments> = {
   builder: (yargs) =>
     yargs
-      .positional("id", { type: "string", demandOption: true, describe: "Its id, or latest" })
+      .positional("id", { type: "string", demandOption: true, describe: idText })
       .positional("name", { type: "string", demandOption: true, describe: "Name of the signal" })
-      .positional("payload", { type: "string", describe: "JSON; left out: undefined" })
+      .positional("payload", {
+        type: "string",
+        describe: "JSON; left out: undefined. What begins with a dash goes behind --",
+      })
       .option("string", { type: "boolean", describe: "The payload is a text, not JSON" })
       .option("dedupe-key", {
         type: "string",
@@ -29,11 +30,10 @@ export const signal: CommandModule<GlobalArguments, Arguments> = {
   handler: (given) =>
     withStent(given, async (stent) => {
       const { "dedupe-key": dedupeKey } = given;
-      await stent.sendSignal(
-        await idOf(stent, given.id),
-        given.name,
-        payloadOf(given),
-        dedupeKey === undefined ? {} : { dedupeKey },
+      const payload = payloadOf(given);
+      const options = dedupeKey === undefined ? {} : { dedupeKey };
+      await onExecution(stent, given.id, (id) =>
+        stent.sendSignal(id, given.name, payload, options),
       );
     }),
 };

@@ -1,6 +1,6 @@
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { withStent, type GlobalArguments } from "../database.ts";
-import { idOf } from "../executions.ts";
+import { idText, onExecution } from "../executions.ts";
 import { toJson } from "../json.ts";
 import { printable } from "../printable.ts";
 import { reasonText } from "../wait-reason.ts";
@@ -10,19 +10,19 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent why`: what would move it. */
-export const why: CommandModule<GlobalArguments, Arguments> = {
-  command: "why <id>",
-  describe: "Why an execution is not moving, and what would move it",
+export const why: Body<Arguments> = {
   builder: (yargs) =>
     yargs.positional("id", {
       type: "string",
       demandOption: true,
-      describe: "Its id, or latest",
+      describe: idText,
     }),
   handler: (given) =>
     withStent(given, async (stent) => {
-      const id = await idOf(stent, given.id);
-      const items = await stent.why(id);
+      const { id, items } = await onExecution(stent, given.id, async (found) => ({
+        id: found,
+        items: await stent.why(found),
+      }));
       if (given.json === true) process.stdout.write(`${toJson({ items })}\n`);
       else for (const reason of items) process.stdout.write(`${printable(reasonText(reason))}\n`);
       if (items.length > 0 || given.json === true) return;

@@ -1,7 +1,8 @@
 import type { ServeOptions, Stent } from "stentjs";
-import type { CommandModule } from "yargs";
+import type { Body } from "../body.ts";
 import { databaseOf, type GlobalArguments } from "../database.ts";
 import { importModules } from "../modules.ts";
+import { printable } from "../printable.ts";
 import { UsageError } from "../usage-error.ts";
 
 interface Arguments extends GlobalArguments {
@@ -16,9 +17,7 @@ interface Arguments extends GlobalArguments {
 const signals = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** `stent worker`: serves what the modules define, until it is told to stop. */
-export const worker: CommandModule<GlobalArguments, Arguments> = {
-  command: "worker <modules..>",
-  describe: "Serve the functions that these modules define",
+export const worker: Body<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("modules", {
@@ -53,7 +52,11 @@ export const worker: CommandModule<GlobalArguments, Arguments> = {
         type: "string",
         requiresArg: true,
         describe: "How long activities may take at its end [30s]",
-      }),
+      })
+      .epilogue(
+        "The first SIGINT or SIGTERM drains it: it takes nothing more, ends what runs, and exits with 0. The second ends it at once, " +
+          "with 130 or 143, and so does one that comes while it is still loading its modules: nothing runs yet.",
+      ),
   handler: async (given) => {
     const backend = databaseOf(given.database);
     const options = serveOptions(given);
@@ -79,11 +82,33 @@ function drainOnSignal(stent: Stent): void {
     process.on(name, () => {
       if (draining) process.exit(exitCode);
       draining = true;
-      process.stderr.write(
-        "draining: waiting for the activities that run; once more leaves at once\n",
-      );
+      process.stderr.write("draining: takes nothing more; once more leaves at once\n");
+      void tellRunning(stent);
       stent.requestWorkerDrain();
     });
+  }
+}
+
+/** Of more that run, the rest is counted. */
+const maxNamed = 10;
+
+/** Tells what a drain waits for. */
+async function tellRunning(stent: Stent): Promise<void> {
+  const own = stent.workerStatusOverview().workers.map(({ name }) => name);
+  try {
+    const { items } = await stent.listTasks({ state: "running", limit: 1_000 });
+    const running = items
+      .filter(({ workerId }) => workerId !== undefined && own.includes(workerId))
+      .map(({ name, executionId }) => `${name} of ${executionId}`);
+    if (running.length === 0) return;
+    const more = running.length > maxNamed ? `, and ${running.length - maxNamed} more` : "";
+    process.stderr.write(
+      `waiting for ${printable(running.slice(0, maxNamed).join(", "))}${more}\n`,
+    );
+  } catch (error) {
+    const { ClosedError } = await import("stentjs");
+    if (error instanceof ClosedError) return; // nothing runs any more
+    process.stderr.write(`what runs cannot be told: ${printable(String(error))}\n`);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Connection } from "./connection.ts";
 import { cursorOf, positionOf } from "./cursor.ts";
 import { limitOf } from "./execution-filter.ts";
 import type { Page } from "./page.ts";
-import { keptTaskOf } from "./row-codec.ts";
+import { keptTaskOf, maxAttemptsIn } from "./row-codec.ts";
 import type { TaskRecord } from "./task-record.ts";
 
 /** A task that has used up its attempts, or was running in too many sessions when they died. */
@@ -61,8 +61,8 @@ export function discardDeadLetter({ committer }: Connection, taskId: string): Pr
 }
 
 function deadLetter(codec: PayloadCodec, row: DeadLetterRow): DeadLetter {
-  const { id, name, kind, attempt, maxAttempts, queue, priority, tags, createdAt } =
-    keptTaskOf(row);
+  const kept = keptTaskOf(row);
+  const { id, name, kind, attempt, queue, priority, tags, createdAt } = kept;
   const { executionId, reason, error } = row;
   const movedAt = new Date(row.movedAt);
   return {
@@ -73,7 +73,7 @@ function deadLetter(codec: PayloadCodec, row: DeadLetterRow): DeadLetter {
       kind,
       state: "failed",
       attempt,
-      maxAttempts: maxAttempts ?? Infinity,
+      maxAttempts: maxAttemptsIn(kept),
       queue,
       priority,
       tags,

@@ -1,4 +1,4 @@
-import { ExecutionExistsError } from "../core/errors.ts";
+import { executionExists } from "../core/execution-exists.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type {
   ClaimedExecution,
@@ -32,7 +32,8 @@ export async function dispatchAll(
   }
   failpoint("dispatch.after-adoption");
   for (const [index, answer] of answers.entries()) {
-    if (answer.kind === "refused") throw refusal(answer, executions[index]);
+    if (answer.kind === "refused")
+      throw executionExists(answer, executions[index] ?? { id: "", name: "" });
   }
 }
 
@@ -115,17 +116,4 @@ function adopted(
     blocked: false,
     marks: 0,
   };
-}
-
-function refusal(
-  refused: Extract<Dispatched, { kind: "refused" }>,
-  execution: NewExecution | undefined,
-): ExecutionExistsError {
-  const id = execution?.id ?? "";
-  return new ExecutionExistsError(
-    refused.reason === "other-function"
-      ? `the id "${id}" belongs to an execution of "${refused.name}", not of "${execution?.name ?? ""}"; use another id`
-      : `an execution of "${refused.name}" has the id "${id}" already; pass ifExists: "join" to get that one, ` +
-          `or "restart-if-failed" to start it anew where it failed`,
-  );
 }

@@ -4,6 +4,8 @@ import type { ExecutionQuery } from "../store/store.ts";
 
 /** Which executions. */
 export interface ExecutionFilter {
+  /** How its id begins. */
+  idPrefix?: string;
   state?: ExecutionStatus | readonly ExecutionStatus[];
   /** The function's name. */
   workflow?: string;
@@ -27,6 +29,7 @@ export interface ExecutionFilter {
 }
 
 const known = [
+  "idPrefix",
   "state",
   "workflow",
   "queue",
@@ -48,6 +51,7 @@ export function queryOf(filter: ExecutionFilter): Omit<ExecutionQuery, "limit"> 
   const until = timeOf("until", filter.until);
   const error = nameOption("error", filter.error);
   const named = {
+    idPrefix: nameOption("idPrefix", filter.idPrefix),
     name: nameOption("workflow", filter.workflow),
     queue: nameOption("queue", filter.queue),
     tag: nameOption("tag", filter.tag),

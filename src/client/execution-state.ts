@@ -8,7 +8,7 @@ export interface ExecutionState<R = unknown> {
   readonly workflow: string;
   readonly version: string | undefined;
   readonly state: ExecutionStatus;
-  /** Undefined until it has ended. */
+  /** Undefined until it has ended; the SerializationError that says so where it cannot be read. */
   readonly result: Result<R> | undefined;
   readonly createdAt: Date;
   readonly startedAt: Date | undefined;
@@ -27,6 +27,7 @@ export interface ExecutionState<R = unknown> {
   readonly queue: string | undefined;
   readonly parentId: string | undefined;
   readonly counters: Readonly<Record<string, number>>;
+  /** A value that cannot be read is the SerializationError that says so. */
   readonly customState: Readonly<Record<string, unknown>>;
 }
 

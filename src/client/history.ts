@@ -108,8 +108,11 @@ function argsOf(
   }
   if (input === undefined) return undefined;
   if (kind === "child") return codec.decode(input, inputPlace(stepId(run, path)));
-  if (kind !== "sendSignal") return codec.decode(input, valuePlace(run, entry));
+  if (kind !== "sendSignal" && kind !== "dispatch")
+    return codec.decode(input, valuePlace(run, entry));
   const execution = receiverOf(entry);
+  if (kind === "dispatch")
+    return execution === undefined ? undefined : codec.decode(input, inputPlace(execution));
   return execution === undefined
     ? undefined
     : [execution, codec.decode(input, signalPlace(execution, name))];

@@ -2,16 +2,16 @@ import { asError, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { itemPath, stepId } from "../core/places.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { entryStatus, isFinal, type EntryStatus } from "../core/status.ts";
-import { maxAttemptsOf } from "../core/step-options.ts";
 import type { EntryRow, ExecutionRow, FullItemRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { tasksBySeq } from "./open-work.ts";
 import { storedOptionsOf } from "./row-codec.ts";
-import type { TaskRecord } from "./task-record.ts";
+import type { FoundTask, TaskRecord } from "./task-record.ts";
 import {
   begunTask,
   dateOf,
   jobTask,
+  knownMaxAttempts,
   queuedTask,
   type Found,
   type WorkerNames,
@@ -82,7 +82,7 @@ async function* tasksOfEntry(sought: Sought, behindItem: number): AsyncGenerator
   }
 }
 
-function callTask(sought: Sought): TaskRecord {
+function callTask(sought: Sought): FoundTask {
   const { connection, names, of, entry, queued } = sought;
   const [task] = queued;
   if (entry.status === entryStatus.pending) {
@@ -128,7 +128,7 @@ function taskOfItems({ entry, queued }: Sought): (item: FullItemRow) => TaskRow 
       : ranges.find(({ itemFrom = 0, itemTo = 0 }) => item >= itemFrom && item < itemTo);
 }
 
-function itemTask(sought: Sought, item: FullItemRow, task: TaskRow | undefined): TaskRecord {
+function itemTask(sought: Sought, item: FullItemRow, task: TaskRow | undefined): FoundTask {
   const { connection, names, of, entry } = sought;
   if (item.status === entryStatus.pending && task !== undefined) {
     return queuedTask(connection, names, task, entry, item.item);
@@ -171,7 +171,7 @@ function ofItem(sought: Sought, item: FullItemRow): Sought {
   };
 }
 
-async function childTask(sought: Sought): Promise<TaskRecord> {
+async function childTask(sought: Sought): Promise<FoundTask> {
   const { connection, names, of, entry } = sought;
   const { store, registry } = connection;
   const id = stepId({ id: of.id, run: entry.run, cut: entry.cut }, entry.path);
@@ -188,7 +188,7 @@ async function childTask(sought: Sought): Promise<TaskRecord> {
     ...ended,
     state: entry.status === entryStatus.pending && begun ? "running" : ended.state,
     attempt: child.attempt,
-    maxAttempts: maxAttemptsOf(
+    maxAttempts: knownMaxAttempts(
       "workflow",
       registry.get(child.name, child.version),
       storedOptionsOf(child),
@@ -201,7 +201,7 @@ async function childTask(sought: Sought): Promise<TaskRecord> {
   };
 }
 
-function waitTask(sought: Sought, kind: "sleep" | "sleepUntil" | "signal"): TaskRecord {
+function waitTask(sought: Sought, kind: "sleep" | "sleepUntil" | "signal"): FoundTask {
   const { connection, names, of, entry } = sought;
   return {
     ...begunTask(connection, names, of, { ...entry, value: undefined }),

@@ -5,7 +5,9 @@ import { cursorOf, positionOf } from "./cursor.ts";
 import { limitOf } from "./execution-filter.ts";
 import { tasksOfExecution } from "./journal-tasks.ts";
 import type { Page } from "./page.ts";
-import type { TaskRecord } from "./task-record.ts";
+import { keptTaskOf, maxAttemptsIn } from "./row-codec.ts";
+import { maxAttemptsOf } from "../core/step-options.ts";
+import type { FoundTask, TaskRecord } from "./task-record.ts";
 import { begun, jobs, queued, workerNames, type Found, type WorkerNames } from "./task-sources.ts";
 
 /** Which tasks. */
@@ -42,10 +44,10 @@ export async function listTasks(
     execution === undefined
       ? unfinished(connection, names, wanted, position ?? [0])
       : ofExecution(connection, names, execution, position ?? []);
-  const taken: Found[] = [];
-  for await (const each of found) {
-    if (!matches(each.task, wanted)) continue;
-    taken.push(each);
+  const taken: { readonly task: TaskRecord; readonly position: Found["position"] }[] = [];
+  for await (const { task, position: at } of found) {
+    if (!matches(task, wanted)) continue;
+    taken.push({ task: await withMaxAttempts(connection, task), position: at });
     if (taken.length > limit) break;
   }
   const last = taken.length > limit ? taken[limit - 1] : undefined;
@@ -55,12 +57,26 @@ export async function listTasks(
   };
 }
 
+/** What ended its execution is kept with its policy, for those who do not have its code. */
+async function withMaxAttempts({ store }: Connection, task: FoundTask): Promise<TaskRecord> {
+  const { maxAttempts, kind } = task;
+  if (maxAttempts !== undefined) return { ...task, maxAttempts };
+  const letter = task.state === "failed" ? await store.deadLetter(task.id) : undefined;
+  return {
+    ...task,
+    maxAttempts:
+      letter === undefined
+        ? maxAttemptsOf(kind === "workflow" ? "workflow" : "activity", undefined, {})
+        : maxAttemptsIn(keptTaskOf(letter)),
+  };
+}
+
 interface Wanted {
   readonly state: TaskRecord["state"] | undefined;
   readonly queue: string | undefined;
 }
 
-function matches({ state, queue }: TaskRecord, wanted: Wanted): boolean {
+function matches({ state, queue }: FoundTask, wanted: Wanted): boolean {
   if (wanted.state !== undefined && state !== wanted.state) return false;
   return wanted.queue === undefined || (queue ?? unqueued) === wanted.queue;
 }

@@ -14,7 +14,7 @@ import { validate, type AnySchema } from "../core/schema.ts";
 import { unqueued, unsupportedOptions } from "../core/step-options.ts";
 import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
-import type { ResolvedDispatch } from "./dispatch-options.ts";
+import type { ResolvedDispatch } from "../core/dispatch-options.ts";
 
 /** @throws TypeError for what is no durable function; UnregisteredFunctionError; NotSupportedError for options that this version does not keep. */
 export function checkDispatchable(registry: FunctionRegistry, fn: AnyDurable): void {

@@ -11,17 +11,27 @@ const maxShown = 200;
 export interface OpenWork {
   readonly entries: readonly EntryRow[];
   readonly tasks: ReadonlyMap<number, readonly TaskRow[]>;
+  /** By `seq`: those whose outcome is there, and is taken in the next turn. */
+  readonly arrived: ReadonlySet<number>;
 }
 
 /** Reads what of the current run is open; of one that has ended, nothing is. */
 export async function openWorkOf(store: Store, row: ExecutionRow): Promise<OpenWork> {
   if (row.endedAt !== undefined || row.kind === "activity")
-    return { entries: [], tasks: new Map() };
+    return { entries: [], tasks: new Map(), arrived: new Set() };
   const entries = await store.pendingEntries(row.key, row.run, maxShown);
   const queued = entries.some(({ kind }) => kind === "call" || kind === "map")
     ? await store.tasks({ execution: row.key, limit: maxShown })
     : [];
-  return { entries, tasks: tasksBySeq(queued.filter((task) => task.run === row.run)) };
+  const tasks = tasksBySeq(queued.filter((task) => task.run === row.run));
+  const arrivals = entries.some(({ seq, worker }) => worker === undefined && !tasks.has(seq))
+    ? await store.arrivals(row.key)
+    : [];
+  return {
+    entries,
+    tasks,
+    arrived: new Set(arrivals.flatMap(({ kind, seq }) => (kind === "records" ? [] : [seq]))),
+  };
 }
 
 /** The tasks of one run by their entry. */

@@ -5,6 +5,7 @@ import { entryStatus } from "../core/status.ts";
 import type { EntryRow, ExecutionRow, StepRow, Store } from "../store/store.ts";
 import type { ProgressEntry } from "./execution-state.ts";
 import type { OpenWork } from "./open-work.ts";
+import { orUnreadable } from "./or-unreadable.ts";
 
 /** Steps shown of an execution: the newest. */
 const maxShown = 200;
@@ -54,7 +55,9 @@ function entryStep(
   const { kind, path, status, value, scheduledAt, startedAt, endedAt } = step;
   if (kind === "progress") {
     const detail =
-      value === undefined ? "" : String(codec.decode(value, entryPlace(id, run, path)));
+      value === undefined
+        ? ""
+        : String(orUnreadable(() => codec.decode(value, entryPlace(id, run, path))));
     return { step: "progress", status: "completed", ...times(endedAt, endedAt), detail };
   }
   const name = nameOf(step);

@@ -46,3 +46,7 @@ export type KeptTask = Pick<
 export function keptTaskOf({ record }: { readonly record: string }): KeptTask {
   return JSON.parse(record) as KeptTask;
 }
+
+export function maxAttemptsIn({ maxAttempts }: KeptTask): number {
+  return maxAttempts ?? Infinity;
+}

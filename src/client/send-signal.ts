@@ -7,7 +7,7 @@ import { validate, type AnySchema } from "../core/schema.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { SignalRequest } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
-import { noTransactions } from "./dispatch-options.ts";
+import { noTransactions } from "../core/dispatch-options.ts";
 
 /** How a signal is sent. */
 export interface SendSignalOptions {

@@ -7,6 +7,7 @@ export interface TaskRecord {
   state: "pending" | "running" | "completed" | "failed" | "cancelled";
   /** From 1; of one that waits, the attempt that comes next. */
   attempt: number;
+  /** Where only its definition says it, and this process does not have that: the default. */
   maxAttempts: number;
   queue: string | undefined;
   priority: number;
@@ -21,3 +22,9 @@ export interface TaskRecord {
   /** Of the last attempt that failed. */
   error: Error | undefined;
 }
+
+/** A task as far as its rows and this process tell. */
+export type FoundTask = Omit<TaskRecord, "maxAttempts"> & {
+  /** Undefined where only its definition says it, and this process does not have that. */
+  readonly maxAttempts: number | undefined;
+};

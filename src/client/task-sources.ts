@@ -2,6 +2,7 @@
  * Where tasks are found: the queue, attempts that the holders of executions have begun themselves, and jobs; of one execution its journal.
  * Each source gives its tasks in order, from behind a position on, and the position of each.
  */
+import type { AnyDurable } from "../core/durable.ts";
 import { itemPath, resultPlace, stepId } from "../core/places.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
 import { maxAttemptsOf, type StoredOptions } from "../core/step-options.ts";
@@ -15,11 +16,11 @@ import type {
 } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { storedOptionsOf } from "./row-codec.ts";
-import type { TaskRecord } from "./task-record.ts";
+import type { FoundTask, TaskRecord } from "./task-record.ts";
 
 /** A task, and where its source goes on behind it. */
 export interface Found {
-  readonly task: TaskRecord;
+  readonly task: FoundTask;
   readonly position: readonly number[];
 }
 
@@ -124,7 +125,7 @@ export function queuedTask(
   row: TaskRow,
   entry: EntryRow,
   item: number | undefined,
-): TaskRecord {
+): FoundTask {
   const run = { id: row.executionId, run: row.run, cut: entry.cut };
   const running = row.worker !== undefined;
   // An item that has a task of its own has a path of its own.
@@ -136,7 +137,7 @@ export function queuedTask(
     kind: "activity",
     state: running ? "running" : "pending",
     attempt: running ? row.attempt : row.attempt + 1,
-    maxAttempts: maxAttemptsOf("activity", registry.get(row.name), storedOptionsOf(entry)),
+    maxAttempts: knownMaxAttempts("activity", registry.get(row.name), storedOptionsOf(entry)),
     queue: row.queue,
     priority: row.priority,
     tags: row.tags,
@@ -156,7 +157,7 @@ export function begunTask(
   names: WorkerNames,
   of: ExecutionRow,
   entry: BegunRow | EntryRow,
-): TaskRecord {
+): FoundTask {
   const run = { id: of.id, run: entry.run, cut: entry.cut };
   const name = entry.name ?? entry.kind;
   const options = storedOptionsOf(entry);
@@ -167,7 +168,7 @@ export function begunTask(
     kind: "activity",
     state: "running",
     attempt: entry.attempt,
-    maxAttempts: maxAttemptsOf("activity", registry.get(name), options),
+    maxAttempts: knownMaxAttempts("activity", registry.get(name), options),
     ...placeOf(options, of),
     workerId: entry.worker === undefined ? undefined : names.get(entry.worker),
     createdAt: new Date(entry.scheduledAt),
@@ -186,7 +187,7 @@ export function jobTask(
   { codec, registry }: Connection,
   names: WorkerNames,
   row: ExecutionRow,
-): TaskRecord {
+): FoundTask {
   const { id, name, state, attempt, worker, endedAt, result } = row;
   const failure = state === "completed" ? undefined : result;
   return {
@@ -196,7 +197,7 @@ export function jobTask(
     kind: "activity",
     state: jobState(row),
     attempt,
-    maxAttempts: maxAttemptsOf("activity", registry.get(name), storedOptionsOf(row)),
+    maxAttempts: knownMaxAttempts("activity", registry.get(name), storedOptionsOf(row)),
     queue: row.queue,
     priority: row.priority,
     tags: row.tags,
@@ -227,6 +228,15 @@ function jobState({ state, worker }: ExecutionRow): TaskRecord["state"] {
     default:
       return state satisfies never;
   }
+}
+
+/** How many attempts a call may have, as far as this process can know: what its place of call sets is stored, what its definition says is in its code. */
+export function knownMaxAttempts(
+  kind: AnyDurable["kind"],
+  fn: AnyDurable | undefined,
+  stored: StoredOptions,
+): number | undefined {
+  return fn === undefined ? stored.retry?.maxAttempts : maxAttemptsOf(kind, fn, stored);
 }
 
 /** Where a call runs: what is stored with it, else what its execution has. */

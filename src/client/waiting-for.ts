@@ -122,10 +122,10 @@ async function reasonsOf(
     case "signal":
       return [{ weight: weights.signal, kind: "signal", name, since, ...until }];
     case "map":
-      if (isOverWorkflow(entry)) return [await childrenReason(connection, row, entry)];
-      return taskReasons(connection, entry, open.tasks.get(entry.seq) ?? [], now);
+      if (isOverWorkflow(entry)) return [await childrenReason(connection, row, entry, open)];
+      return taskReasons(connection, entry, open, now);
     case "call":
-      return taskReasons(connection, entry, open.tasks.get(entry.seq) ?? [], now);
+      return taskReasons(connection, entry, open, now);
     case "child":
       return [await childReason(connection, row, entry)];
     case "run":
@@ -135,7 +135,10 @@ async function reasonsOf(
           kind: "activity",
           name,
           since,
-          detail: "a closure in the worker that holds it",
+          detail:
+            entry.worker === undefined
+              ? restText(entry, open)
+              : "a closure in the worker that holds it",
         },
       ];
     default:
@@ -146,9 +149,10 @@ async function reasonsOf(
 function taskReasons(
   { codec }: Connection,
   entry: EntryRow,
-  tasks: readonly TaskRow[],
+  open: OpenWork,
   now: number,
 ): Weighed[] {
+  const tasks = open.tasks.get(entry.seq) ?? [];
   const reason = {
     kind: "activity" as const,
     name: entry.name ?? entry.kind,
@@ -168,13 +172,13 @@ function taskReasons(
     }),
     ...(others.length === 0 && retrying.length > 0
       ? []
-      : [{ ...reason, weight: weights.work, detail: othersText(entry, others) }]),
+      : [{ ...reason, weight: weights.work, detail: othersText(entry, others, open) }]),
   ];
 }
 
-function othersText(entry: EntryRow, tasks: readonly TaskRow[]): string {
+function othersText(entry: EntryRow, tasks: readonly TaskRow[], open: OpenWork): string {
   const [first] = tasks;
-  if (first === undefined) return outcomeHasCome;
+  if (first === undefined) return restText(entry, open);
   if (entry.kind === "call") {
     return first.worker === undefined
       ? `waits${queueText(first)} for attempt ${first.attempt + 1}`
@@ -196,6 +200,7 @@ async function childrenReason(
   { store }: Connection,
   { key, run }: ExecutionRow,
   entry: EntryRow,
+  open: OpenWork,
 ): Promise<Weighed> {
   const progress = await store.mapProgress(key, run, entry.seq);
   return {
@@ -203,7 +208,7 @@ async function childrenReason(
     kind: "workflow",
     name: entry.name ?? entry.kind,
     since: new Date(entry.scheduledAt),
-    detail: progress === undefined ? outcomeHasCome : childrenText(progress),
+    detail: progress === undefined ? restText(entry, open) : childrenText(progress),
   };
 }
 
@@ -213,7 +218,12 @@ function childrenText({ total, left, failed, blocked }: MapProgress): string {
   return `${total - left} of ${total} executions have ended${failures}${hindrance}`;
 }
 
-const outcomeHasCome = "its outcome has come, and is taken in the next turn";
+/** Of an entry that nobody works on: its outcome is there, or it has lost its attempt, to a worker's death or a retry. */
+function restText({ seq }: EntryRow, { arrived }: OpenWork): string {
+  return arrived.has(seq)
+    ? "its outcome has come, and is taken in the next turn"
+    : "it is begun anew in the next turn";
+}
 
 async function childReason(
   { store }: Connection,

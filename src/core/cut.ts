@@ -26,7 +26,14 @@ export interface Cut<E extends CutEntry> {
   readonly doneSince: readonly string[];
 }
 
-const doneInTheWorld: ReadonlySet<string> = new Set(["call", "child", "map", "run", "sendSignal"]);
+const doneInTheWorld: ReadonlySet<string> = new Set([
+  "call",
+  "child",
+  "map",
+  "run",
+  "sendSignal",
+  "dispatch",
+]);
 
 /** Cuts a run's journal back to just before delivery number `before`. An error is asked for anew, a value delivered again. */
 export function cutJournal<E extends CutEntry>(entries: readonly E[], before: number): Cut<E> {

@@ -1,4 +1,4 @@
-import { parseDuration, type Duration } from "./duration.ts";
+import { checkCallOptions, checkDefinitionOptions } from "./definition-options.ts";
 import type {
   Activity,
   ActivityOptions,
@@ -8,9 +8,10 @@ import type {
   WorkflowOptions,
 } from "./durable.ts";
 import type { Flow } from "./effects/effect.ts";
+import { knownOptions, wordOption } from "./option.ts";
 import { overridesOf, setOverrides } from "./overrides.ts";
 import { registerDefinition } from "./registry.ts";
-import { mergeRetry, resolveRetry } from "./retry.ts";
+import { mergeRetry } from "./retry.ts";
 
 const maxNameLength = 200;
 
@@ -58,6 +59,7 @@ export function workflow(
   ...rest: [AnyFunction] | [WorkflowOptions<unknown[]>, AnyFunction]
 ): Workflow<unknown[], unknown> {
   const [options, fn] = split<WorkflowOptions<unknown[]>>("workflow", name, rest);
+  refuseWhatGivesPromises(name, fn);
   const defined = defineWorkflow(name, options, (...args) => fn(...args) as Flow<unknown>);
   registerDefinition(defined);
   return defined;
@@ -79,13 +81,16 @@ export interface RemoteOptions {
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- every durable function has to fit
 export function remote<F extends Durable<any, any>>(name: string, options: RemoteOptions = {}): F {
+  knownOptions(`remote "${name}"`, options, ["kind", "version", "queue", "tags", "priority"]);
   const { kind = "workflow", ...rest } = options;
+  wordOption(`kind of remote "${name}"`, ["activity", "workflow"], kind);
   const absent = (): never => {
     throw new TypeError(
       `"${name}" is remote: its code is in other processes; dispatch it, or yield* call(it, …) in a workflow`,
     );
   };
   checkName(kind, name);
+  checkDefinitionOptions(kind, name, rest);
   const defined =
     kind === "activity" ? defineActivity(name, rest, absent) : defineWorkflow(name, rest, absent);
   remotes.add(defined);
@@ -124,19 +129,15 @@ function defineActivity(
   options: ActivityOptions<unknown[]>,
   run: (...args: unknown[]) => Promise<unknown>,
 ): Activity<unknown[], unknown> {
-  const checked = checkOptions("activity", name, options, [
-    "timeout",
-    "totalTimeout",
-    "heartbeatTimeout",
-  ]);
   const defined: Activity<unknown[], unknown> = Object.assign(
     (...args: unknown[]) => run(...args),
     {
       kind: "activity" as const,
       functionName: name,
-      options: checked,
+      options: Object.freeze({ ...options }),
       with: (more: Parameters<Activity<unknown[], unknown>["with"]>[0]) => {
-        const merged = defineActivity(name, merge(checked, more), run);
+        checkCallOptions("activity", name, more);
+        const merged = defineActivity(name, merge(defined.options, more), run);
         setOverrides(merged, overridesOf(defined), more);
         if (isRemote(defined)) remotes.add(merged);
         return merged;
@@ -151,15 +152,15 @@ function defineWorkflow(
   options: WorkflowOptions<unknown[]>,
   body: (...args: unknown[]) => Flow<unknown>,
 ): Workflow<unknown[], unknown> {
-  const checked = checkOptions("workflow", name, options, ["maxDuration"]);
   const defined: Workflow<unknown[], unknown> = Object.assign(
     (...args: unknown[]) => body(...args),
     {
       kind: "workflow" as const,
       functionName: name,
-      options: checked,
+      options: Object.freeze({ ...options }),
       with: (more: Parameters<Workflow<unknown[], unknown>["with"]>[0]) => {
-        const merged = defineWorkflow(name, merge(checked, more), body);
+        checkCallOptions("workflow", name, more);
+        const merged = defineWorkflow(name, merge(defined.options, more), body);
         setOverrides(merged, overridesOf(defined), more);
         if (isRemote(defined)) remotes.add(merged);
         return merged;
@@ -173,18 +174,20 @@ function seal<F extends AnyDurable>(fn: F, name: string): F {
   return Object.freeze(Object.defineProperty(fn, "name", { value: name }));
 }
 
+/** What `more` leaves undefined stays. */
 function merge<O extends ActivityOptions<unknown[]> & WorkflowOptions<unknown[]>>(
   base: O,
   more: object,
 ): O {
-  const merged: O = { ...base, ...more };
+  const given = Object.entries(more).filter(([, value]) => value !== undefined);
+  const merged: O = { ...base, ...Object.fromEntries(given) };
   if (base.retry !== undefined && merged.retry !== undefined)
     merged.retry = mergeRetry(base.retry, merged.retry);
   return merged;
 }
 
 function split<O>(
-  kind: string,
+  kind: AnyDurable["kind"],
   name: string,
   rest: [AnyFunction] | [O, AnyFunction],
 ): [O, AnyFunction] {
@@ -195,9 +198,7 @@ function split<O>(
       `${kind} "${name}" needs a function: ${kind}("${name}", options?, function)`,
     );
   }
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`the options of ${kind} "${name}" must be an object`);
-  }
+  checkDefinitionOptions(kind, name, options);
   return [options, fn];
 }
 
@@ -209,51 +210,31 @@ function checkName(kind: string, name: unknown): void {
   }
 }
 
-/** Every option checked where the author can see the mistake: at the definition. */
-function checkOptions<O extends ActivityOptions<unknown[]> & WorkflowOptions<unknown[]>>(
-  kind: string,
-  name: string,
-  options: O,
-  durations: readonly ("timeout" | "totalTimeout" | "heartbeatTimeout" | "maxDuration")[],
-): O {
-  const where = `of ${kind} "${name}"`;
-  resolveRetry(options.retry, 1);
-  for (const key of durations) positive(options[key], `${key} ${where}`);
-  if (options.queue !== undefined && (typeof options.queue !== "string" || options.queue === "")) {
-    throw new TypeError(`queue ${where} must be a non-empty string`);
-  }
-  if (options.priority !== undefined && !Number.isSafeInteger(options.priority)) {
+/**
+ * What gives a promise can give no generator, and that an async function or an activity gives one is sure before it is called. Of any
+ * other function it is not: one that returns a generator (a wrapper, compiled code) looks like one that does not.
+ */
+function refuseWhatGivesPromises(name: string, fn: AnyFunction): void {
+  const tag = tagOf(fn);
+  if (tag === "[object AsyncFunction]" || tag === "[object AsyncGeneratorFunction]") {
     throw new TypeError(
-      `priority ${where} must be a whole number, got ${String(options.priority)}`,
+      `workflow "${name}" is an async ${tag === "[object AsyncFunction]" ? "" : "generator "}function; a workflow is a generator function, which yields where others await: ` +
+        `workflow("${name}", function* (…) { … yield* call(…) … }). What awaits is an activity: activity("${name}", async (…) => …)`,
     );
   }
-  if (
-    options.tags !== undefined &&
-    !(
-      Array.isArray(options.tags) &&
-      options.tags.every((tag) => typeof tag === "string" && tag !== "")
-    )
-  ) {
-    throw new TypeError(`tags ${where} must be an array of non-empty strings`);
-  }
-  if (
-    options.version !== undefined &&
-    (typeof options.version !== "string" || options.version === "")
-  ) {
-    throw new TypeError(`version ${where} must be a non-empty string`);
-  }
-  return Object.freeze({ ...options });
-}
-
-function positive(value: Duration | undefined, what: string): void {
-  if (value !== undefined && parseDuration(value) === 0) {
-    throw new RangeError(`${what} must be longer than 0; leave it out for none`);
+  if (isDurable(fn) && fn.kind === "activity") {
+    throw new TypeError(
+      `workflow "${name}" is the activity "${fn.functionName}"; a workflow that runs it is function* (…) { return yield* call(it, …); }`,
+    );
   }
 }
 
 function isGeneratorFunction(fn: AnyFunction): boolean {
-  return (
-    Object.prototype.toString.call(fn) === "[object GeneratorFunction]" ||
-    Object.prototype.toString.call(fn) === "[object AsyncGeneratorFunction]"
-  );
+  const tag = tagOf(fn);
+  return tag === "[object GeneratorFunction]" || tag === "[object AsyncGeneratorFunction]";
+}
+
+/** A bound function has its target's. */
+function tagOf(fn: AnyFunction): string {
+  return Object.prototype.toString.call(fn);
 }

@@ -1,5 +1,5 @@
-import type { Duration } from "../core/duration.ts";
-import { NotSupportedError } from "../core/errors.ts";
+import type { Duration } from "./duration.ts";
+import { NotSupportedError } from "./errors.ts";
 import {
   durationOption,
   knownOptions,
@@ -8,7 +8,7 @@ import {
   positiveDurationOption,
   show,
   wordOption,
-} from "../core/option.ts";
+} from "./option.ts";
 
 /** How an execution is started. */
 export interface DispatchOptions {

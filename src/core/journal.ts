@@ -22,6 +22,7 @@ export type EntryKind =
   | "sleepUntil"
   | "signal"
   | "sendSignal"
+  | "dispatch"
   | "run"
   | "now"
   | "random"

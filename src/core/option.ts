@@ -7,8 +7,9 @@ export function knownOptions(what: string, options: unknown, known: readonly str
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(`the options of ${what} must be an object, got ${show(options)}`);
   }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
+  // Effects come through here too, one by one: for…in makes no list of the names.
+  for (const name in options) {
+    if (known.includes(name) || !Object.hasOwn(options, name)) continue;
     throw new TypeError(
       known.length === 0
         ? `${what} takes no options, got "${name}"`
@@ -26,9 +27,16 @@ export function durationOption(option: string, value: Duration | undefined): num
     return parseDuration(value);
   } catch (error) {
     if (!(error instanceof InvalidDurationError)) throw error;
-    error.message = `${option}: ${error.message}`;
-    throw error;
+    throw inOption(option, error);
   }
+}
+
+/** The stack repeats the message, and is what is printed; it may be written only when it is first read. */
+function inOption(option: string, error: InvalidDurationError): InvalidDurationError {
+  const { message, stack } = error;
+  error.message = `${option}: ${message}`;
+  if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
+  return error;
 }
 
 /** Milliseconds above 0; undefined stays so. @throws RangeError or InvalidDurationError naming the option. */
@@ -94,9 +102,20 @@ export function wordOption<W extends string>(
 /** A value as a message shows it. */
 export function show(value: unknown): string {
   try {
-    const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+    const text = textOf(value);
     return text.length > 100 ? `${text.slice(0, 100)}…` : text;
   } catch {
-    return `a ${typeof value}`; // an object without a prototype, say
+    return "an object"; // without a prototype, say
   }
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  // A handle prints as its id, and would look like the text that was asked for.
+  return typeof value === "object" &&
+    value !== null &&
+    "id" in value &&
+    typeof value.id === "string"
+    ? `an object whose id is ${JSON.stringify(value.id)}`
+    : String(value);
 }

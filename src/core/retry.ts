@@ -2,6 +2,7 @@
 import { errorClassName, isErrorOf } from "./error-classes.ts";
 import { parseDuration, type Duration } from "./duration.ts";
 import { NonRetryableError } from "./errors.ts";
+import { durationOption, knownOptions, show } from "./option.ts";
 
 /** A class of errors. */
 // oxlint-disable-next-line typescript/no-explicit-any -- any constructor of errors will do
@@ -57,42 +58,66 @@ export type AfterFailure =
   | { readonly kind: "giveUp"; readonly predicateError?: unknown };
 
 const defaults = { initialDelay: "1s", backoffFactor: 2, maxDelay: "60s", jitter: 0.1 } as const;
+const known = ["maxAttempts", "initialDelay", "backoffFactor", "maxDelay", "jitter", "retryFor"];
+
+/**
+ * A policy as its author wrote it; `what` says where. Only here are misspelt options refused: one that has travelled may come from a
+ * newer version.
+ * @throws as `resolveRetry`; TypeError for a name that is none of a policy's.
+ */
+export function checkRetry(policy: RetrySettings, what: string): void {
+  resolveRetry(policy, 1, what);
+  knownOptions(what, policy, known);
+}
 
 /**
  * Every option of a policy decided, checked once.
- * @throws RangeError or TypeError naming the option and its value; InvalidDurationError for a delay.
+ * @throws RangeError, TypeError or InvalidDurationError naming the option, `what` it is of, and its value.
  */
 export function resolveRetry(
   policy: RetrySettings | undefined,
   defaultMaxAttempts: number,
+  what = "retry",
 ): ResolvedRetry {
-  if (policy !== undefined && (typeof policy !== "object" || policy === null)) {
-    throw new TypeError(`retry must be an object such as { maxAttempts: 5 }, got ${typeof policy}`);
+  if (
+    policy !== undefined &&
+    (typeof policy !== "object" || policy === null || Array.isArray(policy))
+  ) {
+    throw new TypeError(
+      `${what} must be an object such as { maxAttempts: 5 }, got ${show(policy)}`,
+    );
   }
-  const maxAttempts = policy?.maxAttempts ?? defaultMaxAttempts;
+  const {
+    maxAttempts = defaultMaxAttempts,
+    initialDelay = defaults.initialDelay,
+    backoffFactor = defaults.backoffFactor,
+    maxDelay = defaults.maxDelay,
+    jitter = defaults.jitter,
+    retryFor,
+  } = policy ?? {};
   if (
     maxAttempts !== Number.POSITIVE_INFINITY &&
     !(Number.isSafeInteger(maxAttempts) && maxAttempts >= 1)
   ) {
     throw new RangeError(
-      `maxAttempts must be a whole number from 1, or Infinity, got ${String(maxAttempts)}`,
+      `maxAttempts of ${what} must be a whole number from 1, or Infinity, got ${show(maxAttempts)}`,
     );
   }
-  const backoffFactor = policy?.backoffFactor ?? defaults.backoffFactor;
   if (!(Number.isFinite(backoffFactor) && backoffFactor >= 0)) {
-    throw new RangeError(`backoffFactor must be a number from 0, got ${String(backoffFactor)}`);
+    throw new RangeError(
+      `backoffFactor of ${what} must be a number from 0, got ${show(backoffFactor)}`,
+    );
   }
-  const jitter = policy?.jitter ?? defaults.jitter;
   if (!(typeof jitter === "number" && jitter >= 0 && jitter <= 1)) {
-    throw new RangeError(`jitter must be a number from 0 to 1, got ${String(jitter)}`);
+    throw new RangeError(`jitter of ${what} must be a number from 0 to 1, got ${show(jitter)}`);
   }
   return {
     maxAttempts,
-    initialDelayMs: parseDuration(policy?.initialDelay ?? defaults.initialDelay),
+    initialDelayMs: durationOption(`initialDelay of ${what}`, initialDelay),
     backoffFactor,
-    maxDelayMs: parseDuration(policy?.maxDelay ?? defaults.maxDelay),
+    maxDelayMs: durationOption(`maxDelay of ${what}`, maxDelay),
     jitter,
-    retryFor: checkedRetryFor(policy?.retryFor),
+    retryFor: checkedRetryFor(retryFor, what),
   };
 }
 
@@ -184,16 +209,19 @@ export function retryFromData(data: RetryData): RetrySettings {
   return data;
 }
 
-function checkedRetryFor(retryFor: RetrySettings["retryFor"]): ResolvedRetry["retryFor"] {
+function checkedRetryFor(
+  retryFor: RetrySettings["retryFor"],
+  what: string,
+): ResolvedRetry["retryFor"] {
   if (retryFor === undefined || (typeof retryFor === "function" && !isErrorClass(retryFor)))
     return retryFor;
   if (typeof retryFor === "function")
-    throw new TypeError(`retryFor takes a list of error classes: [${retryFor.name}]`);
+    throw new TypeError(`retryFor of ${what} takes a list of error classes: [${retryFor.name}]`);
   if (
     !Array.isArray(retryFor) ||
     !retryFor.every((wanted) => typeof wanted === "string" || typeof wanted === "function")
   ) {
-    throw new TypeError("retryFor must be a list of error classes, or a predicate");
+    throw new TypeError(`retryFor of ${what} must be a list of error classes, or a predicate`);
   }
   return retryFor;
 }

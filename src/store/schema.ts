@@ -160,7 +160,7 @@ export interface ArrivalTable {
   run: number;
   seq: number;
   /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. */
-  kind: "outcome" | "map" | "item" | "records";
+  kind: "outcome" | "map" | "item" | "records" | "dispatched";
   status: EntryStatus;
   value: Payload | null;
   records: Payload | null;

@@ -75,6 +75,8 @@ export interface NewEntry {
   readonly reached: number;
   readonly delivery: number | undefined;
   readonly dueAt: number | undefined;
+  /** By the same clock as when it was begun and ended, so that its times are ordered. */
+  readonly scheduledAt: number;
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
   readonly step: number;
@@ -145,6 +147,13 @@ export interface NewChild extends NewExecution {
   readonly seq: number;
 }
 
+/** An execution that a workflow starts and does not wait for. */
+export interface NewDispatch {
+  readonly seq: number;
+  readonly ifExists: DispatchRequest["ifExists"];
+  readonly execution: NewExecution;
+}
+
 /** How an execution ends. */
 export interface End {
   readonly state: "completed" | "failed" | "timed_out" | "cancelled";
@@ -204,6 +213,8 @@ export interface TurnRequest extends Holder {
   readonly fanouts: readonly NewFanout[];
   readonly children: readonly NewChild[];
   readonly sends: readonly Send[];
+  /** Executions that are started and not waited for. What comes of each arrives as an outcome of its entry. */
+  readonly dispatches: readonly NewDispatch[];
   /** Keys of arrivals that are in the journal now. */
   readonly arrived: readonly number[];
   readonly consumed: readonly { readonly signal: number; readonly seq: number }[];
@@ -458,7 +469,6 @@ export interface Hints {
 export interface EntryRow extends Omit<NewEntry, "here"> {
   readonly run: number;
   readonly cut: number;
-  readonly scheduledAt: number;
   /** The session that began its attempt itself; undefined for work in the queue. */
   readonly worker: number | undefined;
   /** Of a withdrawn one: the last delivery of the turn that withdrew it. */
@@ -525,8 +535,8 @@ export interface BegunRow extends EntryRow {
 export interface ArrivalRow {
   readonly key: number;
   readonly seq: number;
-  /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. */
-  readonly kind: "outcome" | "map" | "item" | "records";
+  /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. "dispatched": what came of a dispatch; where it was refused, the value tells by what, as JSON. */
+  readonly kind: "outcome" | "map" | "item" | "records" | "dispatched";
   readonly status: EntryStatus;
   readonly value: Payload | undefined;
   readonly records: Payload | undefined;
@@ -579,6 +589,7 @@ export interface DeadLetterRow {
 
 /** Which executions. `before`: only those older than this key. */
 export interface ExecutionQuery {
+  readonly idPrefix?: string;
   readonly kind?: "workflow" | "activity";
   readonly states?: readonly ExecutionStatus[];
   readonly name?: string;
@@ -622,8 +633,8 @@ export interface Store {
   }>;
   /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
-  /** Whether a deadline has passed before its execution began. */
-  anyExpired(): Promise<boolean>;
+  /** Whether a deadline has passed before its execution began, and how long it is, in milliseconds, until the next one passes. */
+  deadlines(): Promise<{ readonly passed: boolean; readonly nextInMs: number | undefined }>;
 
   execution(id: string): Promise<ExecutionRow | undefined>;
   executionByKey(key: number): Promise<ExecutionRow | undefined>;

@@ -53,9 +53,18 @@ export interface HeartbeatListener {
   heartbeat(details: unknown): void;
 }
 
+/** Code of the user's that is no activity: the body of a workflow, a `run` closure. */
+export interface OtherCode {
+  /** "workflow "order"". */
+  readonly title: string;
+  readonly executionId: string;
+}
+
 /** The one state of this module, which has to be one a process: whose code is running. */
-const storage = new AsyncLocalStorage<AttemptScope>();
+const storage = new AsyncLocalStorage<AttemptScope | OtherCode>();
 const running = new Set<AttemptScope>();
+/** Functions of which an attempt has ended since `takeActive`. */
+const endedSince = new Set<string>();
 
 /** An attempt may tell this much progress; of more, the newest are kept. */
 const maxProgress = 1_000;
@@ -66,18 +75,35 @@ const maxProgress = 1_000;
  */
 export function context(): ActivityContext {
   const scope = storage.getStore();
-  if (scope === undefined) throw new NoContextError();
+  if (!(scope instanceof AttemptScope)) throw new NoContextError();
   return scope.open();
 }
 
-/** The attempt to which the code that runs now belongs, ended or not. */
-export function currentScope(): AttemptScope | undefined {
+/** To whom the code that runs now belongs: an attempt, ended or not, or code that is no activity. */
+export function currentOwner(): AttemptScope | OtherCode | undefined {
   return storage.getStore();
+}
+
+/** Runs code that is no activity as its own. */
+export function runAs<A extends unknown[], R>(
+  owner: OtherCode,
+  fn: (...args: A) => R,
+  ...args: A
+): R {
+  return storage.run(owner, fn, ...args);
 }
 
 /** The attempts of this process whose functions run and count, in the order of their start. */
 export function runningScopes(): Iterable<AttemptScope> {
   return running;
+}
+
+/** Names of the functions of which an attempt runs, or has run since this was asked last: who blocks the event loop has ended when it is free again. */
+export function takeActive(): readonly string[] {
+  const names = new Set(endedSince);
+  endedSince.clear();
+  for (const scope of running) names.add(scope.functionName);
+  return [...names];
 }
 
 /** One attempt as its function sees it: everything that the function's code does belongs to it, wherever it awaits. */
@@ -153,6 +179,7 @@ export class AttemptScope {
 
   #letGo(): void {
     running.delete(this);
+    endedSince.add(this.functionName);
     this.#heartbeats = undefined;
     this.#counters = undefined;
     this.#state = undefined;

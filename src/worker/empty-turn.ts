@@ -19,6 +19,7 @@ export function emptyTurn(of: TurnOf): Omit<TurnRequest, "next" | "knowsCancel">
     fanouts: noRows,
     children: noRows,
     sends: noRows,
+    dispatches: noRows,
     arrived: noRows,
     consumed: noRows,
     counters: noRows,

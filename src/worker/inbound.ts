@@ -1,5 +1,7 @@
 import { outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { CancelledError, ExpiryError } from "../core/errors.ts";
+import { executionExists, type StandingExecution } from "../core/execution-exists.ts";
+import type { Place } from "../core/serializer.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Records } from "../core/interpreter/turn.ts";
 import { signalPlace } from "../core/places.ts";
@@ -58,6 +60,7 @@ async function deliveryOf(
     endedAt: row.endedAt,
   };
   const place = valuePlace(run, entry);
+  if (row.kind === "dispatched") return dispatchedDelivery(codec, entry, row, { place, tag });
   if (row.kind === "map" || row.kind === "item") {
     const outcome =
       row.status === entryStatus.completed
@@ -74,6 +77,26 @@ async function deliveryOf(
     records,
     tag,
   };
+}
+
+/** The new execution's id, or why it was not started. */
+function dispatchedDelivery(
+  codec: PayloadCodec,
+  entry: OpenEntry,
+  row: ArrivalRow,
+  { place, tag }: { readonly place: Place; readonly tag: OutcomeFacts },
+): Delivery {
+  const { execution: id } = JSON.parse(entry.options ?? "{}") as { readonly execution: string };
+  const { path, name = "" } = entry;
+  if (row.status === entryStatus.completed) {
+    const payload = codec.encode(id, place);
+    const outcome = { ok: true as const, value: id };
+    return { kind: "outcome", path, outcome, tag: { ...tag, payload } };
+  }
+  const error = executionExists(JSON.parse(String(row.value)) as StandingExecution, { id, name });
+  const payload = codec.encodeFailure(error, place);
+  const outcome = { ok: false as const, error: codec.decodeFailure(payload, place) };
+  return { kind: "outcome", path, outcome, tag: { ...tag, payload } };
 }
 
 /** What the items of a map left in counters, state and progress takes effect together with the map. */

@@ -4,6 +4,7 @@ import {
   ExpiryError,
   LeaseLostError,
   PoisonError,
+  SerializationError,
 } from "../core/errors.ts";
 import { inputPlace, resultPlace, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
@@ -12,9 +13,11 @@ import type { ClaimedExecution, End, Next, TurnAnswer, TurnRequest } from "../st
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { emptyTurn } from "./empty-turn.ts";
+import { leaseLost, lossOf } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions, type Step } from "./step-runner.ts";
+import { block } from "./standstill.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
 /** An activity that was dispatched by itself: an execution with one task, held while it runs. Takes the slot that its claim kept for it. */
@@ -75,15 +78,29 @@ export class JobRun {
       );
       this.#watchDeadlines();
     } catch (error) {
-      this.#end({ ok: false, error, gaveUp: false });
+      if (error instanceof SerializationError) void this.#standStill(error);
+      else this.#end({ ok: false, error, gaveUp: false });
+    }
+  }
+
+  /** Its arguments cannot be read here: that is no failure of its own, and nothing is lost. */
+  async #standStill(error: SerializationError): Promise<void> {
+    const { execution } = this;
+    const held = { host: this.#host, execution, session: this.#session, wakeSeq: this.#wakeSeq };
+    try {
+      await block(held, "unreadable", error);
+      if (!this.#over) this.#letGo();
+    } catch (failure) {
+      this.#giveUp(failure);
     }
   }
 
   /** Something may have happened to it: finds out whether it was cancelled. */
   async wake(): Promise<void> {
-    const row = await this.#host.deps.store.executionByKey(this.execution.key);
+    const { store, codec } = this.#host.deps;
+    const row = await store.executionByKey(this.execution.key);
     if (row === undefined || row.worker !== this.#session || row.claim !== this.execution.claim)
-      this.lose();
+      this.lose(lossOf(codec, row));
     else {
       this.#wakeSeq = row.wakeSeq;
       if (row.state === "cancelling") this.#close(new CancelledError(reasonIn(row.cancelReason)));
@@ -94,11 +111,11 @@ export class JobRun {
     this.#attempt?.abort(new DrainError());
   }
 
-  lose(): void {
+  lose(reason: Error = leaseLost()): void {
     if (this.#over) return;
     this.#over = true;
     this.#stopTimers();
-    this.#attempt?.abandon(new LeaseLostError("the lease of this worker was lost"));
+    this.#attempt?.abandon(reason);
     this.#host.slots.release();
     this.#host.runOver(this.execution.key);
   }

@@ -58,8 +58,16 @@ function mayBeginAnew({ steps, maxClaims }: RunHost, row: EntryRow, deaths: numb
   return policy !== undefined && policy.retry.maxAttempts > 1 && deaths < maxClaims;
 }
 
-/** Where such a call runs: here, if there is room for it. The slot is taken. */
-export function queueAgain(host: RunHost, execution: ClaimedExecution, row: EntryRow): LostCall {
+/** From so many deaths on a call is suspected of killing its process: it is claimed as such, one at a time. */
+const suspectDeaths = 2;
+
+/** Where such a call runs: here, if there is room for it and it is no suspect. The slot is taken. */
+export function queueAgain(
+  host: RunHost,
+  execution: ClaimedExecution,
+  row: EntryRow,
+  deaths: number,
+): LostCall {
   const name = row.name ?? "";
   const options = storedOptions(row.options);
   const fn = host.deps.registry.get(name);
@@ -71,7 +79,7 @@ export function queueAgain(host: RunHost, execution: ClaimedExecution, row: Entr
     queue: placement.queue,
     tags: placement.tags,
   };
-  const here = host.takeEagerly(lane, 1) === 1;
+  const here = deaths < suspectDeaths && host.takeEagerly(lane, 1) === 1;
   return {
     row,
     task: {

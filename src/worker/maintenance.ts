@@ -3,8 +3,8 @@ import type { ResolvedServeOptions } from "./serve-options.ts";
 
 /** How many executions are ended or deleted in one transaction at most: bounds how long others wait for it. */
 const batchSize = 100;
-/** How often it is looked for executions whose deadline has passed before they began. */
-const expiryLookMs = 1_000;
+/** How often it is looked for deadlines, of what has come meanwhile. One that was seen is met at its time. */
+const deadlineLookMs = 500;
 /** Dead sessions are kept this long, for those who look for what happened. */
 const deadSessionRetentionMs = 86_400_000;
 
@@ -22,7 +22,7 @@ export class Maintenance {
   }
 
   start(): void {
-    this.#expireLater();
+    this.#expireLater(deadlineLookMs);
     this.#cleanLater();
   }
 
@@ -32,14 +32,17 @@ export class Maintenance {
     this.#endCleanup();
   }
 
-  #expireLater(): void {
+  #expireLater(afterMs: number): void {
     if (this.#stopped) return;
-    this.#endExpiry = this.#deps.clock.schedule(expiryLookMs, () => void this.#expire());
+    this.#endExpiry = this.#deps.clock.schedule(afterMs, () => void this.#expire());
   }
 
   async #expire(): Promise<void> {
+    let nextMs = deadlineLookMs;
     try {
-      if (await this.#deps.store.anyExpired()) {
+      const { passed, nextInMs = Infinity } = await this.#deps.store.deadlines();
+      nextMs = Math.min(nextMs, nextInMs);
+      if (passed) {
         let ended: number;
         do ({ ended } = await this.#deps.committer.submit("expire", { limit: batchSize }));
         while (ended === batchSize && !this.#stopped);
@@ -50,7 +53,7 @@ export class Maintenance {
         { error },
       );
     }
-    this.#expireLater();
+    this.#expireLater(nextMs);
   }
 
   #cleanLater(): void {

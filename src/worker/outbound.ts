@@ -1,5 +1,7 @@
 import type { CallEffect } from "../core/effects/call.ts";
+import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { MapEffect } from "../core/effects/map.ts";
+import { resolveDispatchOptions } from "../core/dispatch-options.ts";
 import type { SendSignalEffect } from "../core/effects/signal.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { WorkflowOptions } from "../core/durable.ts";
@@ -13,9 +15,17 @@ import {
   type Placement,
   type StoredOptions,
 } from "../core/step-options.ts";
-import type { ClaimedExecution, NewChild, NewFanout, NewTask, Send } from "../store/store.ts";
+import type {
+  ClaimedExecution,
+  NewChild,
+  NewDispatch,
+  NewFanout,
+  NewTask,
+  Send,
+} from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
 import type { LocalStep, RetriedStep } from "./local-steps.ts";
+import { dispatchedId } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
@@ -26,6 +36,7 @@ export interface Requested {
   readonly fanouts: readonly NewFanout[];
   readonly children: readonly NewChild[];
   readonly sends: readonly Send[];
+  readonly dispatches: readonly NewDispatch[];
   /** To be begun here once the turn is stored; their slots are taken. */
   readonly steps: readonly LocalStep[];
   readonly closures: readonly { readonly path: string; readonly fn: () => unknown }[];
@@ -45,6 +56,7 @@ export class Outbound implements Writable<Requested> {
   fanouts: Requested["fanouts"] = none;
   children: Requested["children"] = none;
   sends: Requested["sends"] = none;
+  dispatches: Requested["dispatches"] = none;
   steps: Requested["steps"] = none;
   closures: Requested["closures"] = none;
   takenItems: Requested["takenItems"] = none;
@@ -88,6 +100,7 @@ export class Outgoing {
       else if (effect.kind === "call") this.#child(entry, effect, builder, outbound);
       else if (effect.kind === "map") this.#map(entry, effect, builder, outbound);
       else if (effect.kind === "sendSignal") this.#message(entry, effect, builder, outbound);
+      else if (effect.kind === "dispatch") this.#dispatch(entry, effect, builder, outbound);
       else if (effect.kind === "run") {
         builder.place(entry.path, { attempt: 1, here: true, startedAt: this.#now() });
         outbound.add("closures", { path: entry.path, fn: effect.fn });
@@ -327,6 +340,44 @@ export class Outgoing {
     const open = builder.entry(entry.path);
     if (open !== undefined)
       outbound.add("sends", this.#send(entry.path, open.seq, effect, entry.input as Payload));
+  }
+
+  /** It inherits nothing. */
+  #dispatch(
+    entry: TurnEntry,
+    effect: DispatchEffect,
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
+    const id = dispatchedId(entry, this.#run);
+    // Its id, for who reads the history.
+    builder.place(entry.path, { options: JSON.stringify({ execution: id }) });
+    const open = builder.entry(entry.path);
+    if (open === undefined) return;
+    const { fn, options: overrides } = effect;
+    const options = resolveDispatchOptions(effect.dispatchOptions);
+    const queue = options.queue ?? overrides?.queue ?? fn.options.queue;
+    const maxDuration =
+      fn.kind === "workflow" ? (overrides?.maxDuration ?? fn.options.maxDuration) : undefined;
+    outbound.add("dispatches", {
+      seq: open.seq,
+      ifExists: options.ifExists,
+      execution: {
+        id,
+        kind: fn.kind,
+        name: effect.name,
+        version: fn.kind === "workflow" ? (overrides?.version ?? fn.options.version) : undefined,
+        input: entry.input as Payload,
+        options: overrides === undefined ? undefined : JSON.stringify(overrides),
+        queue: queue === unqueued ? undefined : queue,
+        priority: options.priority ?? overrides?.priority ?? fn.options.priority ?? 0,
+        tags: options.tags ?? overrides?.tags ?? fn.options.tags ?? [],
+        delayMs: options.delayMs,
+        maxDurationMs:
+          options.maxDurationMs ??
+          (maxDuration === undefined ? undefined : parseDuration(maxDuration)),
+      },
+    });
   }
 
   #send(path: string, seq: number, effect: SendSignalEffect, input: Payload): Send {

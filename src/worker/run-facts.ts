@@ -5,6 +5,7 @@ import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { newUuid } from "../runtime/ids.ts";
+import type { OtherCode } from "./context.ts";
 import type { RunId } from "./journal-loading.ts";
 
 /** What the interpreter gives to be stored, and how it gets it back. */
@@ -15,15 +16,24 @@ interface Carrier {
 }
 
 /** The world as a run's interpreter sees it; values are stored at their place: a child's arguments as its own input, a message at its receiver's. */
-export class RunFacts implements Facts {
+export class RunFacts implements Facts, OtherCode {
   readonly #clock: Clock;
   readonly #codec: PayloadCodec;
-  readonly #run: RunId;
+  readonly #run: RunId & { readonly name: string };
 
-  constructor(clock: Clock, codec: PayloadCodec, run: RunId) {
+  constructor(clock: Clock, codec: PayloadCodec, run: RunId & { readonly name: string }) {
     this.#clock = clock;
     this.#codec = codec;
     this.#run = run;
+  }
+
+  /** By which the code of its workflow is named. */
+  get title(): string {
+    return `workflow "${this.#run.name}"`;
+  }
+
+  get executionId(): string {
+    return this.#run.id;
   }
 
   now(): number {
@@ -46,6 +56,8 @@ export class RunFacts implements Facts {
         return codec.encode(value, entryPlace(run.id, run.run, entry.path), "args");
       case "child":
         return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
+      case "dispatch":
+        return codec.encode(value, inputPlace(dispatchedId(entry, run)), "args");
       case "map": {
         const placeOf = itemPlaces(entry, run);
         return (value as readonly unknown[]).map((args, item) =>
@@ -75,6 +87,15 @@ function itemPlaces(
     return (item) => inputPlace(itemChildId(run, { path }, item));
   const place = entryPlace(run.id, run.run, path);
   return () => place;
+}
+
+/** The id of the execution that a `dispatch` starts: its own, if it was given none. */
+export function dispatchedId(
+  { effect, path }: Pick<Carrier, "effect" | "path">,
+  run: RunId,
+): string {
+  const given = effect?.kind === "dispatch" ? effect.dispatchOptions?.id : undefined;
+  return given ?? stepId(run, path);
 }
 
 function messagePlace({ effect, path }: Carrier, run: RunId): ReturnType<typeof entryPlace> {

@@ -90,6 +90,7 @@ export class Session {
 
   /** Begins to renew the lease, and to look after the other sessions. */
   start(): void {
+    this.#running(); // what ran before is not this worker's
     this.#beatLater();
     this.#lookLater();
   }
@@ -137,10 +138,11 @@ export class Session {
   async #beat(lateMs: number): Promise<void> {
     const { observer } = this.#deps;
     const { leaseDurationMs, workerId } = this.#options;
+    const running = this.#running(); // asked each time: who has ended since the last beat is among them
     if (lateMs > leaseDurationMs / looksPerLease) {
       observer.log.warn(
         `the event loop was blocked for ${Math.round(lateMs)} ms, a third of the lease or more; past the lease (${leaseDurationMs} ms) this worker loses what it holds`,
-        { workerId, running: this.#running() },
+        { workerId, running },
       );
     }
     try {

@@ -1,4 +1,4 @@
-/** What becomes of a held execution without a turn of it: blocked, ended before it began, or ended since its code is no workflow. */
+/** What becomes of a held execution without a turn or an attempt of it: blocked, ended before it began, or ended since its code is no workflow. */
 import type { Workflow } from "../core/durable.ts";
 import {
   NonDeterminismError,
@@ -16,12 +16,16 @@ import type { RunHost } from "./run-host.ts";
 import { reasonOf } from "./verdict.ts";
 
 /** A held execution, as it stands now. */
-export interface HeldRun {
+export interface Held {
   readonly host: RunHost;
   readonly execution: ClaimedExecution;
-  readonly fn: Workflow<unknown[], unknown>;
   readonly session: number;
   readonly wakeSeq: number;
+}
+
+/** One of a workflow. */
+export interface HeldRun extends Held {
+  readonly fn: Workflow<unknown[], unknown>;
 }
 
 /** Sessions that died while an attempt of it was running, by the entry's seq; of its turn, under `turnItself`. */
@@ -77,7 +81,7 @@ export async function endWithoutGenerator(
 
 /** It stays where it is until the code or the journal has been put right: nothing is lost, and others go on. */
 export async function block(
-  run: HeldRun,
+  run: Held,
   kind: "non-determinism" | "poison" | "unreadable",
   error: Error,
 ): Promise<void> {
@@ -112,10 +116,7 @@ export async function block(
 }
 
 /** Stores what becomes of the execution, and nothing else. */
-async function storeOnly(
-  { host, execution, session, wakeSeq }: HeldRun,
-  next: Next,
-): Promise<void> {
+async function storeOnly({ host, execution, session, wakeSeq }: Held, next: Next): Promise<void> {
   const { claim, key, run } = execution;
   const of = { session, claim, execution: key, run, wakeSeq };
   const answer = await host.storing(() =>

@@ -12,6 +12,7 @@ import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import type { WorkerDeps } from "./deps.ts";
+import { leaseLost, lossOf } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
 import type { Slots } from "./slots.ts";
@@ -36,6 +37,8 @@ export interface TaskHost {
 interface Running {
   readonly attempt: Attempt;
   readonly step: Step;
+  /** Ends the timer of its totalTimeout. */
+  readonly endTimer: () => void;
 }
 
 /** A claimed task: one call from the queue, or some items of a map. Takes one slot an item, which the claim has kept for it. */
@@ -92,16 +95,13 @@ export class TaskRun {
   }
 
   /** What the execution is closed by, if it is. */
-  async #reasonToStop(): Promise<CancelledError | ExpiryError> {
-    const { store, clock } = this.#host.deps;
+  async #reasonToStop(): Promise<Error> {
+    const { store, clock, codec } = this.#host.deps;
     const { execution: key, executionId } = this.task;
     const row = await store.executionByKey(key).catch(() => undefined);
-    if (row?.state === "cancelling" || row?.state === "cancelled")
-      return new CancelledError(reasonIn(row.cancelReason));
-    if (
-      row?.state === "timed_out" ||
-      (row?.deadline !== undefined && row.deadline <= clock.now())
-    ) {
+    if (row?.state === "cancelled" || row?.state === "timed_out") return lossOf(codec, row);
+    if (row?.state === "cancelling") return new CancelledError(reasonIn(row.cancelReason));
+    if (row?.deadline !== undefined && row.deadline <= clock.now()) {
       return new ExpiryError(
         "EXECUTION_TIMED_OUT",
         `execution "${executionId}" passed its maxDuration`,
@@ -109,10 +109,7 @@ export class TaskRun {
     }
     const { totalTimeoutMs } = this.#policy;
     if (totalTimeoutMs !== undefined && clock.now() >= this.task.scheduledAt + totalTimeoutMs) {
-      return new ExpiryError(
-        "ATTEMPT_TIMED_OUT",
-        `activity "${this.task.name}" had no outcome within its totalTimeout`,
-      );
+      return this.#tookTooLong();
     }
     return new CancelledError("nobody waits for it any more");
   }
@@ -125,32 +122,57 @@ export class TaskRun {
   /** The session is lost: whatever comes of it here is refused. */
   lose(): void {
     this.#dropped = true;
-    for (const { attempt } of this.#running.values())
-      attempt.abandon(new LeaseLostError("the lease of this worker was lost"));
+    for (const { attempt } of this.#running.values()) attempt.abandon(leaseLost());
   }
 
   #beginItem(item: number | undefined, input: Payload): void {
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(item);
+    const step = this.#stepOf(item, input);
     if (refusal !== undefined) {
-      const step = this.#stepOf(item, input);
       this.#end(item, { ok: false, error: refusal, gaveUp: false }, step, undefined);
       return;
     }
-    const step = this.#stepOf(item, input);
     try {
       const attempt = this.#host.steps.begin(step, this.#policy, (outcome, ended) => {
+        this.#running.get(item)?.endTimer();
         this.#running.delete(item);
         this.#end(item, outcome, step, ended);
       });
-      this.#running.set(item, { attempt, step });
+      this.#running.set(item, { attempt, step, endTimer: this.#watchItem(item, attempt) });
     } catch (error) {
       this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
     }
   }
 
+  /** The deadline of a call is its workflow's to keep; that of an item is kept here. @returns what ends the timer */
+  #watchItem(item: number | undefined, attempt: Attempt): () => void {
+    const deadline = this.#deadlineOf(item);
+    if (deadline === undefined) return nothing;
+    const { clock } = this.#host.deps;
+    return clock.schedule(deadline - clock.now(), () => attempt.abandon(this.#tookTooLong()));
+  }
+
+  /** When the totalTimeout of an item ends, retries included. */
+  #deadlineOf(item: number | undefined): number | undefined {
+    const { totalTimeoutMs } = this.#policy;
+    return item === undefined || totalTimeoutMs === undefined
+      ? undefined
+      : this.task.scheduledAt + totalTimeoutMs;
+  }
+
+  #tookTooLong(): ExpiryError {
+    return new ExpiryError(
+      "ATTEMPT_TIMED_OUT",
+      `activity "${this.task.name}" had no outcome within its totalTimeout`,
+    );
+  }
+
   /** By I5: one start at most under maxAttempts 1; and what keeps killing its process is not tried for ever. */
-  #refusal(): Error | undefined {
+  #refusal(item: number | undefined): Error | undefined {
     const { task } = this;
+    const deadline = this.#deadlineOf(item);
+    if (deadline !== undefined && deadline <= this.#host.deps.clock.now())
+      return this.#tookTooLong();
     if (task.marks >= this.#host.maxClaims) {
       return new PoisonError(
         `activity "${task.name}" was running in ${task.marks} worker sessions when they died; it is not tried again by itself`,
@@ -213,7 +235,7 @@ export class TaskRun {
           delayMs: 0,
           error: outcome.error,
         }
-      : this.#judged(outcome, step, final);
+      : this.#inTime(item, this.#judged(outcome, step, final), step);
     this.#left -= 1;
     const last = this.#left === 0;
     if (this.#dropped) return this.#itemOver(last);
@@ -254,6 +276,20 @@ export class TaskRun {
       random: Math.random(),
       final,
     });
+  }
+
+  /** What would be tried again too late has failed. */
+  #inTime(item: number | undefined, verdict: Verdict, step: Step): Verdict {
+    const deadline = this.#deadlineOf(item);
+    if (verdict.kind !== "again" || deadline === undefined) return verdict;
+    const { clock, codec } = this.#host.deps;
+    return clock.now() + verdict.delayMs <= deadline
+      ? verdict
+      : {
+          kind: "failed",
+          payload: verdict.payload,
+          error: codec.decodeFailure(verdict.payload, step.place),
+        };
   }
 
   #outcomeOf(ended: EndedItem): TaskOutcome {

@@ -4,9 +4,11 @@
  */
 import type { CallEffect } from "../core/effects/call.ts";
 import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
+import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Done, Facts, Turn as Step } from "../core/interpreter/turn.ts";
 import { attemptPolicy, unsupportedOptions, type StoredOptions } from "../core/step-options.ts";
 import type { ClaimedExecution, EntryRow } from "../store/store.ts";
+import { runAs, type OtherCode } from "./context.ts";
 import { readInbox } from "./inbound.ts";
 import { stopReason, type LocalSteps, type RetriedStep, type SettledStep } from "./local-steps.ts";
 import { Outbound, type Outgoing } from "./outbound.ts";
@@ -21,7 +23,7 @@ export interface TurnContext {
   readonly replica: Replica;
   readonly local: LocalSteps;
   readonly outgoing: Outgoing;
-  readonly facts: Facts;
+  readonly facts: Facts & OtherCode;
   /** Sessions that died while an attempt was running, by the entry's seq. */
   readonly marks: ReadonlyMap<number, number>;
   /** The inbox has to be read for waits of earlier turns too. */
@@ -35,6 +37,11 @@ export interface TurnContext {
 const suspectDeaths = 2;
 
 const none: readonly never[] = [];
+
+/** No closure: there are one or two turns a step. */
+function advance(coroutine: Coroutine, deliveries: readonly Delivery[], facts: Facts): Step {
+  return coroutine.advance(deliveries, facts);
+}
 
 export class Turn {
   readonly builder: TurnBuilder;
@@ -87,7 +94,7 @@ export class Turn {
     const { replica, facts } = this.#context;
     let next = deliveries;
     do {
-      const step = replica.coroutine.advance(next, facts);
+      const step = runAs(facts, advance, replica.coroutine, next, facts);
       this.wakeAt = step.wakeAt;
       this.done = step.done;
       this.#note(step);
@@ -199,7 +206,8 @@ export class Turn {
   #instantly(step: Step): Delivery[] {
     const deliveries: Delivery[] = [];
     for (const { effect, path } of step.scheduled) {
-      if (effect?.kind !== "call" && effect?.kind !== "map") continue;
+      if (effect?.kind !== "call" && effect?.kind !== "map" && effect?.kind !== "dispatch")
+        continue;
       const refused = unsupportedOptions(effect.fn);
       if (refused.length > 0) {
         const error = new NotSupportedError(

@@ -1,5 +1,5 @@
 /**
- * Promises that the code of activities leaves behind.
+ * Promises that the code of activities, workflows and `run` closures leaves behind.
  *
  * An activity that starts something and does not await it (`void save()`) leaves a promise that nobody handles. If it is rejected, Node
  * ends the process, and with it every other attempt in it, for an error in one. The attempt itself cannot be failed: it may have ended
@@ -13,7 +13,7 @@
  *   U3  Errors that are thrown, not rejected, in timers and event listeners are beyond this: they end the process, as always.
  */
 import type { Observer } from "../observe/observer.ts";
-import { currentScope, runningScopes, type AttemptScope } from "./context.ts";
+import { AttemptScope, currentOwner, runningScopes, type OtherCode } from "./context.ts";
 
 const maxNamed = 10;
 
@@ -36,8 +36,9 @@ export function guardUnhandledRejections(observer: Observer): () => void {
 }
 
 function onUnhandledRejection(reason: unknown): void {
-  const owner = currentScope();
-  if (owner !== undefined) return logOwned(owner, reason);
+  const owner = currentOwner();
+  if (owner instanceof AttemptScope) return logOwned(owner, reason);
+  if (owner !== undefined) return logOther(owner, reason);
   const suspects = [...runningScopes()];
   if (suspects.length > 0) return logUnowned(suspects, reason);
   if (process.listenerCount("unhandledRejection") === 1) handBack(reason);
@@ -48,6 +49,15 @@ function logOwned(owner: AttemptScope, error: unknown): void {
     `activity "${owner.functionName}" left a promise behind that was rejected, with nobody to handle it: ` +
       `await it in the activity, or give it a catch. The attempt's outcome is not changed by it.`,
     { error },
+  );
+}
+
+function logOther({ title, executionId }: OtherCode, error: unknown): void {
+  const [observer] = guards.values();
+  observer?.log.error(
+    `${title} left a promise behind that was rejected, with nobody to handle it: make promises in activities, and await them there. ` +
+      `The execution is not changed by it.`,
+    { executionId, error },
   );
 }
 

@@ -22,7 +22,7 @@ import type {
 import { Acceptance } from "./acceptance.ts";
 import { RecentlyUsed } from "./cache.ts";
 import { Claimer } from "./claimer.ts";
-import { runningScopes } from "./context.ts";
+import { takeActive } from "./context.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { JobRun } from "./job-run.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -87,7 +87,7 @@ export class Worker {
       deps,
       options,
       () => this.#sessionLost(),
-      () => runningNames(),
+      () => activeNames(),
     );
     this.#maintenance = new Maintenance(deps, options);
     this.#parked = new RecentlyUsed(options.maxCachedWorkflows, nothing);
@@ -438,7 +438,7 @@ export class Worker {
     if (this.#losing !== undefined || this.#state === "stopped" || this.#state === "new") return;
     this.#deps.observer.log.error(
       "this worker's session was found dead by the others (was the process stopped, or its event loop blocked?); what it held goes on elsewhere, and it registers anew",
-      { workerId: this.#options.workerId, running: runningNames() },
+      { workerId: this.#options.workerId, running: activeNames() },
     );
     const former = this.#session.key;
     this.#loseEverything();
@@ -550,11 +550,8 @@ function continues(kept: ClaimedExecution, claimed: ClaimedExecution): boolean {
   return kept.claim + 1 === claimed.claim && kept.run === claimed.run && kept.cut === claimed.cut;
 }
 
-function runningNames(): string {
-  return (
-    [...new Set([...runningScopes()].map((scope) => scope.functionName))].join(", ") ||
-    "no activity"
-  );
+function activeNames(): string {
+  return takeActive().join(", ") || "no activity";
 }
 
 function nothing(): void {

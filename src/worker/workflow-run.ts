@@ -26,10 +26,12 @@ import type {
   TurnRequest,
 } from "../store/store.ts";
 import { claimedTask } from "./claimed-task.ts";
+import { runAs } from "./context.ts";
 import { emptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
+import { lossOf } from "./lost-hold.ts";
 import { findLostCalls, queueAgain, queuedAgain, type LostCall } from "./lost-calls.ts";
 import { Outgoing, type Outbound } from "./outbound.ts";
 import { NoGeneratorError, Replica } from "./replica.ts";
@@ -129,11 +131,11 @@ export class WorkflowRun {
   }
 
   /** It is not ours any more. */
-  lose(): void {
+  lose(reason?: Error): void {
     if (!this.#held) return;
     this.#letGo();
     this.#replica = undefined;
-    this.#local.lose();
+    this.#local.lose(reason);
     this.#host.runOver(this.#execution.key);
   }
 
@@ -221,7 +223,10 @@ export class WorkflowRun {
     if (await this.#standsStill()) this.lose();
     else if (this.#isTakenOver() && (await this.#takeUpLostCalls())) return this.#rest();
     if (!this.#held) return this.#rest();
-    this.#replica ??= await Replica.load(deps, this.#execution, this.#fn, this.#local);
+    // Its code runs as it does in a turn.
+    this.#replica ??= await runAs(this.#facts, () =>
+      Replica.load(deps, this.#execution, this.#fn, this.#local),
+    );
     failpoint("turn.after-load");
     const replica = this.#replica;
     const woken = this.#woken;
@@ -324,6 +329,7 @@ export class WorkflowRun {
       fanouts: outbound.fanouts,
       children: outbound.children,
       sends: outbound.sends,
+      dispatches: outbound.dispatches,
       arrived: turn.arrived,
       consumed: turn.consumed,
       counters: rows.counters,
@@ -483,9 +489,10 @@ export class WorkflowRun {
   /** What the row says now: whether it is still ours, whether it was cancelled, and which wake-ups have been noticed. */
   async #readRow(): Promise<void> {
     this.#staleRow = false;
-    const row = await this.#host.deps.store.executionByKey(this.#execution.key);
+    const { store, codec } = this.#host.deps;
+    const row = await store.executionByKey(this.#execution.key);
     if (row === undefined || row.worker !== this.#session || row.claim !== this.#execution.claim) {
-      this.lose();
+      this.lose(lossOf(codec, row));
       return;
     }
     this.#wakeSeq = row.wakeSeq;
@@ -583,7 +590,9 @@ export class WorkflowRun {
   async #takeUpLostCalls(): Promise<boolean> {
     const rows = await findLostCalls(this.#host, this.#execution, this.#deaths);
     if (rows.length === 0 || !this.#held) return false;
-    const calls = rows.map((row) => queueAgain(this.#host, this.#execution, row));
+    const calls = rows.map((row) =>
+      queueAgain(this.#host, this.#execution, row, this.#deaths.get(row.seq) ?? 0),
+    );
     const taken = calls.filter(({ task }) => task.here);
     const { claim, key, run } = this.#execution;
     const of = {

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
+import Database from "better-sqlite3";
 import { activity, call, signal, Stent, workflow } from "stentjs";
 
 const root = join(import.meta.dirname, "../..");
@@ -24,6 +25,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 };
 
 const reserve = activity("cli.reserve", async (sku: string) => `hold-${sku}`);
+const hold = activity("cli.hold", async () => undefined);
 const order = workflow("cli.order", function* (sku: string) {
   yield* call(reserve, sku);
   if (sku === "boat") throw new TypeError("no boats \u001b[31m");
@@ -134,6 +136,14 @@ describe("the command line", () => {
         3,
         /no database at stnet\.db — did you mean stent\.db\? Create one with: stent migrate -d stnet\.db/,
       ],
+      "list -o xml": [
+        2,
+        /^error: Invalid values: Argument: output, Given: "xml", Choices: .*"ids"$/m,
+      ],
+      "show order-": [
+        5,
+        /several executions have an id that begins with "order-": order-book, order-boat$/m,
+      ],
       "show nope": [4, /no execution has the id "nope"/],
       "signal order-boat go": [5, /order-boat/],
       "retry order-book": [5, /order-book/],
@@ -159,6 +169,41 @@ describe("the command line", () => {
     };
     assert.equal(error.code, "EXECUTION_NOT_FOUND");
     assert.equal(error.hint, "see: stent list");
+  });
+
+  test("takes the beginning of an id where only one execution has it, and whole ids from stdin", () => {
+    assert.match(stent("show order-boa").stdout, /^id +order-boat$/m);
+    assert.match(stent("why order-boo").stdout, /^signal go, since /m);
+    const refused = stent("retry -", "order-boa\n");
+    assert.equal(refused.status, 4);
+    assert.match(refused.stderr, /no execution has the id "order-boa"/);
+  });
+
+  test("takes what stands behind -- as it is, and negative numbers as payloads", async () => {
+    await using engine = await Stent.open(join(folder, "stent.db"));
+    await engine.dispatch(order, ["odd"], { id: "-odd" });
+    for (const [parameters, payload] of [
+      ["signal order-book minus -5", -5],
+      ["signal order-book minus -1e3", -1_000],
+      ["signal order-book minus -- -5.5", -5.5],
+      ['signal order-book minus -- {"by":"Ada"}', { by: "Ada" }],
+      ["signal --string -- order-book minus --json", "--json"],
+    ] as const) {
+      assert.deepEqual(stent(parameters), { status: 0, stdout: "", stderr: "" }, parameters);
+      assert.deepEqual(newestPayload(join(folder, "stent.db")), payload, parameters);
+    }
+    assert.match(stent("show -- -odd").stdout, /^id +-odd$/m);
+    assert.equal(stent("cancel -- -odd").stdout, "-odd\n");
+    assert.match(stent("list --limit -5").stderr, /--limit takes a whole number from 1, got "-5"/);
+  });
+
+  test("loads nothing of the engine for its help", () => {
+    const loaded = loadedBy(program, join(place, "coverage"), ["--help"]);
+    assert.ok(loaded.some((url) => url.endsWith("/dist/cli/commands.js")));
+    assert.deepEqual(
+      loaded.filter((url) => /dist\/src\/|cli\/commands\/|better-sqlite3|kysely/.test(url)),
+      [],
+    );
   });
 
   test("creates nothing by looking", () => {
@@ -214,11 +259,44 @@ describe("the command line", () => {
       worker.kill("SIGKILL");
     }
   });
+
+  test("a worker that is interrupted says what it waits for, and leaves at once when it is again", async () => {
+    const module = join(folder, "flows.ts");
+    writeFileSync(module, flows);
+    await using engine = await Stent.open(join(folder, "stent.db"));
+    await engine.dispatch(hold, [], { id: "held" });
+    const worker = spawn(process.execPath, [program, "worker", module], {
+      cwd: folder,
+      env: environment,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const gone = once(worker, "exit");
+    try {
+      while ((await engine.listTasks({ state: "running" })).items.length === 0)
+        await new Promise(setImmediate);
+      worker.kill("SIGINT");
+      const told: string[] = [];
+      for await (const line of createInterface(worker.stderr)) {
+        told.push(line);
+        if (line.startsWith("waiting for")) break;
+      }
+      assert.deepEqual(told.slice(-2), [
+        "draining: takes nothing more; once more leaves at once",
+        "waiting for cli.hold of held",
+      ]);
+      worker.kill("SIGINT");
+      assert.deepEqual(await gone, [130, null]);
+    } finally {
+      worker.kill("SIGKILL");
+    }
+  });
 });
 
-const serving = "serving cli.reserve, cli.order";
+const serving = "serving cli.hold, cli.reserve, cli.order";
 const flows = `
-  import { activity, call, signal, workflow } from "stentjs";
+  import Database from "better-sqlite3";
+import { activity, call, signal, workflow } from "stentjs";
+  activity("cli.hold", () => new Promise(() => undefined));
   const reserve = activity("cli.reserve", async (sku: string) => "hold-" + sku);
   workflow("cli.order", function* (sku: string) {
     yield* call(reserve, sku);
@@ -242,6 +320,29 @@ function run(program: string, cwd: string, parameters: readonly string[], input:
     env: environment,
   });
   return { status, stdout, stderr };
+}
+
+/** The modules that a command loads. */
+function loadedBy(program: string, folder: string, parameters: readonly string[]): string[] {
+  spawnSync(process.execPath, [program, ...parameters], {
+    env: { ...environment, NODE_V8_COVERAGE: folder },
+  });
+  return readdirSync(folder).flatMap((name) => {
+    const { result } = JSON.parse(readFileSync(join(folder, name), "utf8")) as {
+      result: { url: string }[];
+    };
+    return result.map(({ url }) => url);
+  });
+}
+
+function newestPayload(path: string): unknown {
+  const database = new Database(path, { readonly: true });
+  const payload = database
+    .prepare<[], string>("select payload from stent_signals order by key desc limit 1")
+    .pluck()
+    .get();
+  database.close();
+  return JSON.parse(String(payload));
 }
 
 /** The package, built, as the command line of a project beside it finds it. */

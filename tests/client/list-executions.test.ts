@@ -50,6 +50,26 @@ test("the last page has no next one, also when it is full", async (t) => {
   assert.equal(second.nextCursor, undefined);
 });
 
+test("those whose ids begin alike are found, whatever characters they hold", async (t) => {
+  const stent = await clientOn(t);
+  for (const id of [
+    "order-1",
+    "order-1/x",
+    "order-10",
+    "order-\u{1f600}",
+    "order",
+    "Order-1",
+    "orders",
+  ])
+    await stent.dispatch(job, [1], { id });
+  const found = async (idPrefix: string): Promise<string[]> =>
+    (await stent.listExecutions({ idPrefix })).items.map(({ id }) => id).toReversed();
+  assert.deepEqual(await found("order-"), ["order-1", "order-1/x", "order-10", "order-\u{1f600}"]);
+  assert.deepEqual(await found("order-10"), ["order-10"]);
+  assert.deepEqual(await found("order-%"), []);
+  assert.deepEqual(await found("nobody"), []);
+});
+
 test("an offset passes over the newest", async (t) => {
   const stent = await clientOn(t);
   const handles = await stent.dispatchMany(job, numbers(5));

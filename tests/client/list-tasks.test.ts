@@ -4,6 +4,7 @@ import {
   activity,
   all,
   call,
+  FunctionRegistry,
   map,
   signal,
   sleep,
@@ -13,7 +14,7 @@ import {
   type TaskRecord,
 } from "stentjs";
 import { clientOn } from "../support/client.ts";
-import { Gate, serving, until } from "../support/serving.ts";
+import { databaseFile, Gate, serving, stentOn, until } from "../support/serving.ts";
 
 const job = activity("job", { queue: "jobs", tags: ["t"], priority: 4 }, async (_n: number) => 1);
 const far = activity("far", { queue: "nobody", retry: { maxAttempts: 7 } }, async (n: number) => n);
@@ -76,6 +77,25 @@ test("tasks of an unknown execution are none", async (t) => {
     items: [],
     nextCursor: undefined,
   });
+});
+
+test("without the code, the attempts are told where the call or the failure has them", async (t) => {
+  const once = activity("once", { retry: { maxAttempts: 1 } }, async () => {
+    throw new RangeError("no");
+  });
+  const steps = workflow("steps", function* () {
+    yield* call(far.with({ retry: { maxAttempts: 5 } }), 1);
+    yield* call(far, 2);
+    yield* call(once);
+  });
+  const path = databaseFile(t);
+  const worker = await stentOn(t, path);
+  await (await worker.dispatch(steps, [], { id: "s" })).wait({ timeout: "10s" });
+  const attempts = async (stent: Stent): Promise<unknown[]> =>
+    (await stent.listTasks({ execution: "s" })).items.map(({ maxAttempts }) => maxAttempts);
+  assert.deepEqual(await attempts(worker), [5, 7, 1]);
+  const other = await clientOn(t, path, { registry: new FunctionRegistry() });
+  assert.deepEqual(await attempts(other), [5, 3, 1]);
 });
 
 test("the items of a map wait one by one, and cursors lead through them", async (t) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import Database from "better-sqlite3";
 import {
   activity,
   all,
@@ -10,8 +11,10 @@ import {
   now,
   progress,
   random,
+  race,
   run,
   sendSignal,
+  SerializationError,
   signal,
   sleep,
   state,
@@ -20,7 +23,7 @@ import {
   type Stent,
 } from "stentjs";
 import { clientOn } from "../support/client.ts";
-import { rejection, serving } from "../support/serving.ts";
+import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const double = activity("double", async (n: number) => n * 2);
 const breaks = activity("breaks", { retry: { maxAttempts: 1 } }, async (_n?: number) => {
@@ -193,6 +196,74 @@ test("history tells each effect with its arguments and outcome, in the order in 
   }
   assert.deepEqual(await other.result(long), { two: 2 });
 });
+
+test("the times of an entry are ordered, however long its turn takes", async (t) => {
+  const slow = workflow("slow-turn", function* () {
+    yield* sleep(1);
+    for (let n = 0; n < 5; n += 1) {
+      yield* counters.get("n");
+      yield* now();
+      yield* state.set("n", n);
+      passTime(2);
+    }
+    yield* call(double, 1);
+    yield* map(double, [1]);
+    yield* call(child, 1);
+    yield* race({ late: sleep("1h"), soon: sleep(1) });
+  });
+  const stent = await serving(t);
+  const handle = await stent.dispatch(slow, []);
+  await handle.result(long);
+  for (const { effect, scheduledAt, deliveredAt } of await entriesOf(stent, handle.id)) {
+    assert.ok(Number(deliveredAt ?? scheduledAt) >= Number(scheduledAt), effect.kind);
+  }
+  const { items } = await stent.listTasks({ execution: handle.id });
+  for (const { id, createdAt, startedAt, completedAt } of items) {
+    const times = [createdAt, startedAt, completedAt].flatMap((time) => time?.getTime() ?? []);
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+      id,
+    );
+  }
+});
+
+test("what cannot be read is told as the error that says so, beside the rest", async (t) => {
+  const path = databaseFile(t);
+  const kept = workflow("kept", function* () {
+    yield* state.set("good", 1);
+    yield* state.set("bad", 2);
+    yield* progress("half way");
+    return yield* signal("go");
+  });
+  const stent = await stentOn(t, path);
+  const ended = await stent.dispatch(kept, [], { id: "ended" });
+  await ended.signal("go", 7);
+  await ended.result(long);
+  const waiting = await stent.dispatch(kept, [], { id: "waiting" });
+  await until("it waits", async () => (await waiting.state()).waitingFor[0]?.kind === "signal");
+  const database = new Database(path);
+  database.exec(`
+    update stent_state set value = '{broken' where name = 'bad';
+    update stent_journal set value = '{broken' where kind = 'progress';
+    update stent_executions set result = '{broken' where id = 'ended';
+  `);
+  database.close();
+  const seen = await waiting.state();
+  assert.equal(seen.state, "running");
+  assert.equal(seen.customState["good"], 1);
+  assert.ok(seen.customState["bad"] instanceof SerializationError);
+  assert.match(seen.progressText, /cannot be read/);
+  const { state: status, result } = await ended.state();
+  assert.equal(status, "completed");
+  assert.ok(result?.ok === false && result.error instanceof SerializationError);
+});
+
+/** Keeps the event loop busy. */
+function passTime(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
 
 function failureIn(entry: HistoryEntry | undefined): unknown {
   const [settled] =

@@ -162,6 +162,30 @@ test("retries, sleeps, signals, tasks and children are told, most decisive first
   assert.deepEqual(kinds(waitingFor).toSorted(), kinds(reasons.slice(1)).toSorted());
 });
 
+test("what a retry asks for anew is begun in the next turn, and what has come is taken then", async (t) => {
+  const stuck = activity("stuck", { retry: { maxAttempts: 1 } }, async () => {
+    throw new RangeError("declined");
+  });
+  const calls = workflow("calls", function* () {
+    yield* call(stuck);
+  });
+  const path = databaseFile(t);
+  const worker = await stentOn(t, path);
+  await (await worker.dispatch(calls, [], { id: "c" })).wait({ timeout: "10s" });
+  await worker.close();
+  const client = await clientOn(t, path);
+  await client.retry("c");
+  const details = async (): Promise<unknown[]> =>
+    (await client.why("c")).flatMap(({ name, detail }) => (name === "stuck" ? [detail] : []));
+  assert.deepEqual(await details(), ["it is begun anew in the next turn"]);
+  const database = new Database(path);
+  database.exec(
+    "insert into stent_arrivals (execution, run, seq, kind, status, attempt, failures, ended_at) select execution, run, seq, 'outcome', 1, 1, 0, 0 from stent_journal where name = 'stuck'",
+  );
+  database.close();
+  assert.deepEqual(await details(), ["its outcome has come, and is taken in the next turn"]);
+});
+
 test("a blocked execution names both effects, in why and in what it waits for", async (t) => {
   const path = databaseFile(t);
   let yields: "sleep" | "signal" = "signal";

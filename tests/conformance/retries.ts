@@ -51,7 +51,7 @@ export function retryConformance(backend: ConformanceBackend): void {
         await one.stored(held, {
           entries: [
             entry(1, here),
-            entry(2, { ...here, dueAt: one.now + 40 }),
+            entry(2, { ...here, scheduledAt: one.now, dueAt: one.now + 40 }),
             entry(3, here),
             entry(4, here),
           ],

@@ -6,6 +6,7 @@ import { mapChildrenConformance } from "./map-children.ts";
 import { mapConformance } from "./maps.ts";
 import { readingConformance } from "./reading.ts";
 import { retryConformance } from "./retries.ts";
+import { separateConformance } from "./separate.ts";
 import { sessionConformance } from "./sessions.ts";
 import { signalConformance } from "./signals.ts";
 import { turnConformance } from "./turns.ts";
@@ -17,6 +18,7 @@ export function storeConformance(backend: ConformanceBackend): void {
   claimConformance(backend);
   mapConformance(backend);
   mapChildrenConformance(backend);
+  separateConformance(backend);
   signalConformance(backend);
   cancelConformance(backend);
   retryConformance(backend);

@@ -148,14 +148,17 @@ test("a wrong value is refused by the name of its option", () => {
     [{ backoffFactor: Infinity }, /backoffFactor/],
     [{ jitter: 1.1 }, /jitter/],
     [{ jitter: "0" }, /jitter/],
-    [{ initialDelay: "soon" }, /soon/],
-    [{ maxDelay: -1 }, /-1/],
+    [{ initialDelay: "soon" }, /: initialDelay of retry: cannot read "soon"/],
+    [{ maxDelay: -1 }, /: maxDelay of retry: cannot read "-1" as/],
+    [{ maxDelay: null }, /maxDelay/],
+    [{ maxAttempts: null }, /maxAttempts/],
     [{ retryFor: Error }, /\[Error\]/],
     [{ retryFor: [1] }, /retryFor/],
     [{ retryFor: {} }, /retryFor/],
   ];
   for (const [policy, message] of cases) assert.throws(() => resolveRetry(policy, 3), message);
   assert.throws(() => resolveRetry(5 as never, 3), /retry must be an object/);
+  assert.throws(() => resolveRetry([] as never, 3), /retry must be an object/);
 });
 
 test("what is set at the place of call goes over the definition, and the rest stays", () => {
@@ -179,6 +182,11 @@ test("a policy travels as JSON: only what was set, delays in milliseconds, class
   assert.deepEqual(afterFailure(policy, new Error("x"), 1, 0), { kind: "giveUp" });
   assert.ok(Number.isSafeInteger(retryToData({ maxAttempts: Infinity }).maxAttempts));
   assert.deepEqual(retryToData({}), {});
+});
+
+test("what another version added to a policy that has travelled is left alone", () => {
+  const data = { maxAttempts: 5, wholly: "new" } as ReturnType<typeof retryToData>;
+  assert.equal(resolveRetry(mergeRetry({}, retryFromData(data)), 3).maxAttempts, 5);
 });
 
 test("a predicate cannot travel", () => {

@@ -240,6 +240,8 @@ function expected(shape: string, n: number): readonly unknown[] {
       return [[n + 1, n + 1, 2 * (n + 1), 2 * n + 3, 21]];
     case "branches":
       return [[n + 1, n, n + 3, "quick", n + 2]];
+    case "composed":
+      return [[n + 1, n, "CancelledError", "ExpiryError", n + 5, true]];
     case "mapped":
       return [[squares(n), ["fulfilled", "rejected", "fulfilled"]]];
     case "parent":

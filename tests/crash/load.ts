@@ -35,6 +35,7 @@ function planOf(size: number): Planned[] {
     return [
       planned(shapes.sequence),
       planned(shapes.branches),
+      planned(shapes.composed),
       planned(shapes.mapped),
       planned(shapes.parent),
       planned(shapes.collector, []),

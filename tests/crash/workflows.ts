@@ -5,17 +5,25 @@ import {
   activity,
   all,
   call,
+  cancel,
   context,
   counters,
+  dispatch,
+  fork,
+  join,
   map,
   NonRetryableError,
+  patched,
   race,
   run,
   sendSignal,
+  shield,
   signal,
   sleep,
+  within,
   workflow,
   type ActivityOptions,
+  type Effect,
   type Flow,
 } from "stentjs";
 import { ExternalLog } from "./external-log.ts";
@@ -112,6 +120,30 @@ export const branches = workflow("branches", function* (n: number): Flow<unknown
   const won = yield* race({ quick: call(plus, n, 2), slow: call(slow, n), asleep: sleep("1m") });
   return [a, b, c, won.winner, won.value];
 });
+
+/** Forks, a deadline, a shield, a separate execution, and a change of the code. */
+export const composed = workflow("composed", function* (n: number): Flow<unknown> {
+  const forked = yield* fork(call(plus, n, 1));
+  const flakyOne = yield* fork(call(flaky, n));
+  const slowOne = yield* fork(sleep("1m"));
+  const id = yield* dispatch(plus, [n, 100], { ifExists: "join" });
+  const values: unknown[] = [yield* join(forked), yield* join(flakyOne)];
+  yield* cancel(slowOne);
+  values.push(yield* nameOfError(join(slowOne)));
+  values.push(yield* nameOfError(within(30, all([sleep("1m"), call(slow, n)]))));
+  values.push(yield* shield(call(plus, n, 5)));
+  values.push((yield* patched("new")) && id.length > 0);
+  return values;
+});
+
+function* nameOfError(effect: Effect<unknown>): Flow<string> {
+  try {
+    yield* effect;
+    return "none";
+  } catch (error) {
+    return (error as Error).name;
+  }
+}
 
 function* chain(n: number): Flow<number> {
   let value = n;

@@ -66,6 +66,42 @@ test("a file that may only be read is told as that", async (t) => {
   assert.equal(stdout.trim(), "DATABASE_READ_ONLY", stderr);
 });
 
+test("a folder that may only be read is told as that, for a new file and for one that is there", async (t) => {
+  const path = databaseFile(t);
+  await (await Stent.open(path)).close();
+  chmodSync(path, 0o666);
+  chmodSync(dirname(path), 0o555);
+  const { stdout, stderr } = asNobody(`
+    import { Stent } from "./src/index.ts";
+    for (const path of ${JSON.stringify([path, `${path}.new`])}) {
+      const error = await Stent.open(path).then(() => undefined, (error) => error);
+      console.log(error?.code, error?.message.includes("permissions"));
+    }
+  `);
+  chmodSync(dirname(path), 0o755);
+  assert.deepEqual(
+    stdout.trim().split("\n"),
+    Array.from({ length: 2 }, () => "DATABASE_READ_ONLY true"),
+    stderr,
+  );
+});
+
+for (const name of ["stent_tasks", "stent_migrations"]) {
+  test(`a table ${name} that is somebody else's is left as it is, and named`, async (t) => {
+    const path = databaseFile(t);
+    const database = new Database(path);
+    database.exec(`create table ${name} (note text)`);
+    database.close();
+    const error = await rejection(Stent.open(path));
+    assert.ok(error instanceof SchemaMismatchError, String(error));
+    assert.match(error.message, /begin with stent_.*rename/);
+    if (name === "stent_tasks") assert.match(error.message, /stent_tasks"? already exists/);
+    const after = new Database(path);
+    assert.deepEqual(after.prepare("select name from sqlite_master").pluck().all(), [name]);
+    after.close();
+  });
+}
+
 test("without migrate nothing is created", async (t) => {
   const path = databaseFile(t);
   const error = await refusal(Stent.open({ backend: path, migrate: false }));

@@ -161,6 +161,31 @@ describe("a rejected promise that was made outside of activities", limit, () => 
   });
 });
 
+test("a promise that a workflow's body or a run closure leaves behind is logged, and the process lives", async () => {
+  const { lines, exitCode } = await inProcess(`
+    const { Stent, run, sleep, workflow } = await import(${JSON.stringify(
+      pathToFileURL(join(import.meta.dirname, "../../src/index.ts")).href,
+    )});
+    const leave = (what) => void Promise.reject(new Error(what));
+    const body = workflow("body", function* () { leave("by the body"); yield* sleep(20); return 1; });
+    const closure = workflow("closure", function* () {
+      return yield* run("r", async () => { leave("by the closure"); await turn(); return 2; });
+    });
+    const heard = { debug() {}, info() {}, warn() {}, error: (message, { error }) => said(message.split(" left")[0] + ": " + error.message) };
+    const stent = await Stent.bootstrap({ backend: "sqlite::memory:", logger: heard }, { serve: true });
+    said(String(await stent.run(body, [])));
+    said(String(await stent.run(closure, [])));
+    await stent.close();
+  `);
+  assert.deepEqual(lines, [
+    'workflow "body": by the body',
+    "1",
+    "the run closure at 1: by the closure",
+    "2",
+  ]);
+  assert.equal(exitCode, 0);
+});
+
 const root = join(import.meta.dirname, "../..");
 const source = (path: string): string =>
   JSON.stringify(pathToFileURL(join(root, "src", path)).href);

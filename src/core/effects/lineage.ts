@@ -1,4 +1,5 @@
 import type { AnyDurable, Durable } from "../durable.ts";
+import { resolveDispatchOptions, type DispatchOptions } from "../dispatch-options.ts";
 import { overridesOf, type Overrides } from "../overrides.ts";
 import { assertDurable, validated } from "./call.ts";
 import { makeEffect, type Effect } from "./effect.ts";
@@ -8,7 +9,7 @@ export interface DispatchEffect extends Effect<string> {
   readonly kind: "dispatch";
   readonly name: string;
   readonly args: readonly unknown[];
-  readonly dispatchOptions?: object;
+  readonly dispatchOptions?: DispatchOptions;
   readonly options?: Overrides;
   /** The function itself; not enumerable. */
   readonly fn: AnyDurable;
@@ -30,13 +31,14 @@ export interface TransactionEffect<out R = unknown> extends Effect<R> {
   readonly fn: (tx: never) => R | Promise<R>;
 }
 
-/** Start a separate execution and do not wait for it. It inherits nothing and is not cancelled with this one. @returns its id. */
+/** Start a separate execution and do not wait for it. It inherits nothing and is not cancelled with this one. @returns its id. @throws ExecutionExistsError, ValidationError; TypeError for a wrong option */
 export function dispatch<A extends readonly unknown[], R>(
   fn: Durable<A, R>,
   args: NoInfer<A>,
-  options?: object,
+  options?: DispatchOptions,
 ): Effect<string> {
   assertDurable("dispatch", fn);
+  resolveDispatchOptions(options); // refused where it is written
   const overrides = overridesOf(fn);
   return makeEffect<DispatchEffect>(
     {

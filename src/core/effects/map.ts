@@ -1,4 +1,5 @@
 import type { AnyDurable, Durable } from "../durable.ts";
+import { knownOptions } from "../option.ts";
 import { overridesOf, type Overrides } from "../overrides.ts";
 import { assertDurable, validated } from "./call.ts";
 import { makeEffect, type Effect } from "./effect.ts";
@@ -44,7 +45,7 @@ export function map<I, R>(
 export function map(
   fn: AnyDurable,
   items: Iterable<unknown>,
-  options: MapOptions = {},
+  options: MapOptions = nothingSaid,
 ): Effect<unknown> {
   return fanOut(
     "map",
@@ -68,7 +69,7 @@ export function starmap<A extends readonly unknown[], R>(
 export function starmap(
   fn: AnyDurable,
   items: Iterable<readonly unknown[]>,
-  options: MapOptions = {},
+  options: MapOptions = nothingSaid,
 ): Effect<unknown> {
   return fanOut(
     "starmap",
@@ -78,6 +79,9 @@ export function starmap(
   );
 }
 
+const nothingSaid: MapOptions = Object.freeze({});
+const known = ["concurrency", "onError", "tolerate"];
+
 function fanOut(
   what: string,
   fn: AnyDurable,
@@ -85,6 +89,7 @@ function fanOut(
   options: MapOptions,
 ): Effect<unknown> {
   assertDurable(what, fn);
+  if (options !== nothingSaid) knownOptions(what, options, known);
   const { concurrency, onError, tolerate } = options;
   if (concurrency !== undefined && !(Number.isSafeInteger(concurrency) && concurrency > 0)) {
     throw new RangeError(

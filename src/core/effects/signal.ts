@@ -1,4 +1,6 @@
-import { parseDuration, type Duration } from "../duration.ts";
+import type { Duration } from "../duration.ts";
+import { checkExecutionId } from "../id.ts";
+import { durationOption, knownOptions } from "../option.ts";
 import { validateNow, type AnySchema, type StandardSchema } from "../schema.ts";
 import { makeEffect, type Effect } from "./effect.ts";
 
@@ -23,7 +25,7 @@ export interface SendSignalEffect extends Effect<void> {
   readonly payload: unknown;
 }
 
-/** A signal's name with the type of its payload, and a schema that senders are held to. @throws TypeError for an empty name. */
+/** A signal's name with the type of its payload, and a schema that senders are held to. @throws TypeError for an empty name or another option. */
 export function defineSignal<T>(name: string): SignalDefinition<T>;
 export function defineSignal<T, In = T>(
   name: string,
@@ -34,28 +36,33 @@ export function defineSignal(
   options?: { schema: StandardSchema<unknown, unknown> },
 ): SignalDefinition<unknown> {
   signalName(name);
+  if (options !== undefined) knownOptions("defineSignal", options, ["schema"]);
   return Object.freeze({ name, ...options });
 }
 
+const known = ["timeout"];
+
 /**
  * Wait for the next message of that name. FIFO inbox: messages sent early are kept, none is lost or delivered twice.
- * @throws ExpiryError (code WAIT_EXPIRED) at the wait, past `timeout`.
+ * @throws TypeError or InvalidDurationError for a wrong name or option; ExpiryError (code WAIT_EXPIRED) at the wait, past `timeout`.
  */
 export function signal<T = unknown>(
   // oxlint-disable-next-line typescript/no-explicit-any -- the sender's type does not matter here
   name: string | SignalDefinition<T, any>,
-  options: { timeout?: Duration } = {},
+  options?: { timeout?: Duration },
 ): Effect<T> {
+  if (options !== undefined) knownOptions("signal", options, known);
+  const timeout = durationOption("timeout of signal", options?.timeout);
   return makeEffect<SignalEffect<T>>({
     kind: "signal",
     name: signalName(name),
-    ...(options.timeout === undefined ? {} : { timeout: parseDuration(options.timeout) }),
+    ...(timeout === undefined ? {} : { timeout }),
   });
 }
 
 /**
  * Send a message to another execution, exactly once.
- * @throws ValidationError against the signal's schema; at the yield ExecutionNotFoundError, ExecutionFinishedError, SerializationError.
+ * @throws TypeError for an id that is none; ValidationError against the signal's schema; at the yield ExecutionNotFoundError, ExecutionFinishedError, SerializationError.
  */
 export function sendSignal<In>(
   execution: string,
@@ -63,6 +70,7 @@ export function sendSignal<In>(
   name: string | SignalDefinition<any, In>,
   payload: In,
 ): Effect<void> {
+  checkExecutionId("sendSignal", execution);
   return makeEffect<SendSignalEffect>({
     kind: "sendSignal",
     execution,

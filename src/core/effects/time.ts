@@ -1,4 +1,5 @@
 import { parseDuration, type Duration } from "../duration.ts";
+import { show } from "../option.ts";
 import { makeEffect, type Effect } from "./effect.ts";
 
 /** Wait for a time. */
@@ -23,15 +24,20 @@ export function sleep(duration: Duration): Effect<void> {
   return makeEffect<SleepEffect>({ kind: "sleep", duration: parseDuration(duration) });
 }
 
-/** Durable timer until an instant (a Date, or milliseconds since 1970); one in the past is due at once. @throws RangeError for no valid instant. */
+/** Durable timer until an instant (a Date, or milliseconds since 1970); one in the past is due at once. @throws TypeError for what is neither; RangeError for a number that is no instant. */
 export function sleepUntil(instant: Date | number): Effect<void> {
-  const at = Number(instant);
-  if (!Number.isFinite(at) || Math.abs(at) > 8.64e15) {
-    throw new RangeError(
-      `sleepUntil takes a valid Date or milliseconds since 1970, got ${String(instant)}`,
-    );
-  }
-  return makeEffect<SleepUntilEffect>({ kind: "sleepUntil", at: Math.ceil(at) });
+  return makeEffect<SleepUntilEffect>({ kind: "sleepUntil", at: Math.ceil(msOf(instant)) });
+}
+
+const lastInstantMs = 8.64e15;
+
+function msOf(instant: Date | number): number {
+  // Date may be another realm's, or a clock's in a test; null and "5", which are numbers to Number(), are none here.
+  const given = Object.prototype.toString.call(instant);
+  const at = given === "[object Date]" || typeof instant === "number" ? Number(instant) : undefined;
+  if (at !== undefined && Math.abs(at) <= lastInstantMs) return at;
+  const message = `sleepUntil takes a valid Date or milliseconds since 1970, got ${show(instant)}`;
+  throw typeof instant === "number" ? new RangeError(message) : new TypeError(message);
 }
 
 const nowEffect = makeEffect<NowEffect>({ kind: "now" });

@@ -390,7 +390,6 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
       case "patched":
         return this.#isPatched(known.id);
       case "compensate":
-      case "dispatch":
       case "continueAsNew":
       case "transaction":
         return notSupported(known.kind);

@@ -27,6 +27,7 @@ export function waitsForHost(effect: AnyEffect): boolean {
     case "signal":
     case "sendSignal":
     case "run":
+    case "dispatch":
       return true;
     default:
       return false;
@@ -37,6 +38,7 @@ export function waitsForHost(effect: AnyEffect): boolean {
 export function carried(effect: AnyEffect): unknown {
   switch (effect.kind) {
     case "call":
+    case "dispatch":
       return effect.args;
     case "map":
       return effect.items;

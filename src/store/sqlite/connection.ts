@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Database, Options } from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
-import { DatabaseError } from "../../core/errors.ts";
+import { DatabaseError, SchemaMismatchError } from "../../core/errors.ts";
 import {
   compareSchema,
   migrateToLatest,
@@ -11,7 +11,7 @@ import {
   requireCurrent,
 } from "../migrations/migrations.ts";
 import { sqliteSchema } from "../schema-dialect.ts";
-import { databaseError, isBusy } from "./errors.ts";
+import { databaseError, isBusy, sqliteCode } from "./errors.ts";
 
 /** How long opening waits for another process that is opening the same file. */
 const openPatienceMs = 30_000;
@@ -116,8 +116,16 @@ async function migrate(database: Database, path: string): Promise<void> {
     database.exec("commit");
   } catch (error) {
     if (database.inTransaction) database.exec("rollback");
-    throw error;
+    throw nameTaken(error, path);
   }
+}
+
+/** SQLite refuses our tables where something of their names is there already. */
+function nameTaken(error: unknown, path: string): unknown {
+  if (sqliteCode(error) !== "SQLITE_ERROR" || !(error instanceof Error)) return error;
+  return new SchemaMismatchError(
+    `Stent cannot make its tables in ${path}: ${error.message}. Something that Stent has not made has a name that it needs (they begin with stent_): rename that, or use another database`,
+  );
 }
 
 async function verify(database: Database, path: string): Promise<void> {
@@ -130,7 +138,7 @@ async function verify(database: Database, path: string): Promise<void> {
 
 function appliedMigrations(database: Database): string[] {
   const table = database
-    .prepare("select 1 from sqlite_master where type = 'table' and name = 'stent_migrations'")
+    .prepare("select 1 from pragma_table_info('stent_migrations') where name = 'name'")
     .get();
   if (table === undefined) return [];
   return database

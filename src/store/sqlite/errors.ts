@@ -1,3 +1,5 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { DatabaseError } from "../../core/errors.ts";
 
 /** The code of an error of the driver; undefined for any other error. */
@@ -35,7 +37,7 @@ export function databaseError(error: unknown, path: string): unknown {
       options,
     );
   }
-  if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_PERM" || code === "SQLITE_AUTH") {
+  if (isForbidden(code, path)) {
     return new DatabaseError(
       "DATABASE_READ_ONLY",
       `${what}; check the permissions of the file and its folder: SQLite writes to both`,
@@ -56,9 +58,29 @@ export function databaseError(error: unknown, path: string): unknown {
       options,
     );
   }
-  return new DatabaseError(
-    "DATABASE_UNREACHABLE",
-    `${what}; check that its folder exists and can be written`,
-    options,
-  );
+  return new DatabaseError("DATABASE_UNREACHABLE", `${what}; ${adviceFor(code)}`, options);
+}
+
+function isForbidden(code: string, path: string): boolean {
+  // What SQLite may not create or open, it calls no more than that it cannot be opened.
+  if (code.startsWith("SQLITE_CANTOPEN")) return !mayWrite(path);
+  return code.startsWith("SQLITE_READONLY") || code === "SQLITE_PERM" || code === "SQLITE_AUTH";
+}
+
+/** Whether this process may write the file and its folder, as far as there are any. */
+function mayWrite(path: string): boolean {
+  try {
+    for (const each of [dirname(resolve(path)), path]) {
+      if (existsSync(each)) accessSync(each, constants.R_OK | constants.W_OK);
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function adviceFor(code: string): string {
+  if (code.startsWith("SQLITE_CANTOPEN")) return "check that its folder exists";
+  if (code.startsWith("SQLITE_IOERR")) return "check its disk, and that it is a local one";
+  return "its tables may have been changed by something other than Stent";
 }

@@ -137,10 +137,16 @@ export class SqliteStore extends SqliteReader implements Store {
     return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
   }
 
-  async anyExpired(): Promise<boolean> {
-    return this.read(
-      () => this.#sql.executions.expired.get({ now: this.#clock.now(), limit: 1 }) !== undefined,
-    );
+  async deadlines(): ReturnType<Store["deadlines"]> {
+    const now = this.#clock.now();
+    return this.read(() => {
+      const { expired, nextDeadline } = this.#sql.executions;
+      const next = nextDeadline.get({ now })?.deadline ?? undefined;
+      return {
+        passed: expired.get({ now, limit: 1 }) !== undefined,
+        nextInMs: next === undefined ? undefined : next - now,
+      };
+    });
   }
 
   async foreignChange(): Promise<number> {

@@ -271,6 +271,16 @@ export const executionStatements = {
     .orderBy("deadline")
     .limit(given<number>("limit")),
 
+  /** The first deadline that has not passed. */
+  nextDeadline: build
+    .selectFrom("stent_executions")
+    .select("deadline")
+    .where("deadline", ">", given<number>("now"))
+    .where("deadline", "is not", null)
+    .where(unfinished)
+    .orderBy("deadline")
+    .limit(1),
+
   blockedOnes: build
     .selectFrom("stent_executions")
     .select(["key", "blocked"])

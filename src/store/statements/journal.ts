@@ -29,7 +29,7 @@ export const journalStatements = {
     reached: given("reached"),
     delivery: given("delivery"),
     due_at: given("dueAt"),
-    scheduled_at: given("now"),
+    scheduled_at: given("scheduledAt"),
     started_at: given("startedAt"),
     ended_at: given("endedAt"),
     step: given("step"),

@@ -22,9 +22,17 @@ export function counting(query: Omit<ExecutionQuery, "limit">): Compilable<{ cou
   return matching(query).select((eb) => eb.fn.countAll<number>().as("count"));
 }
 
+/** Sorts behind every other, so that what begins alike is one range of the index. */
+const lastCharacter = "\u{10ffff}";
+
 function matching(query: Omit<ExecutionQuery, "limit">) {
   return build
     .selectFrom("stent_executions as e")
+    .$if(query.idPrefix !== undefined, (q) =>
+      q
+        .where("e.id", ">=", query.idPrefix ?? "")
+        .where("e.id", "<", `${query.idPrefix}${lastCharacter}`),
+    )
     .$if(query.kind !== undefined, (q) => q.where("e.kind", "=", query.kind ?? "workflow"))
     .$if(query.states !== undefined, (q) => q.where("e.state", "in", query.states ?? []))
     .$if(query.name !== undefined, (q) => q.where("e.name", "=", query.name ?? ""))

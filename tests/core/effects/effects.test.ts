@@ -205,7 +205,58 @@ describe("a wrong use is refused where it is written", () => {
     "sleep of no number": [() => sleep(Number.NaN), /InvalidDurationError/],
     "sleepUntil an invalid date": [
       () => sleepUntil(new Date("soon")),
-      /RangeError: sleepUntil takes a valid Date/,
+      /TypeError: sleepUntil takes a valid Date or milliseconds since 1970, got Invalid Date/,
+    ],
+    "sleepUntil nothing": [
+      () => sleepUntil(null as never),
+      /TypeError: sleepUntil takes a valid Date or milliseconds since 1970, got null/,
+    ],
+    "sleepUntil a text": [
+      () => sleepUntil("tomorrow" as never),
+      /TypeError: sleepUntil takes .*, got "tomorrow"/,
+    ],
+    "sleepUntil digits": [() => sleepUntil("5" as never), /TypeError: sleepUntil .*, got "5"/],
+    "sleepUntil an object": [
+      () => sleepUntil({ valueOf: () => 5 } as never),
+      /TypeError: sleepUntil takes .*, got \[object Object\]/,
+    ],
+    "sleepUntil no number": [() => sleepUntil(Number.NaN), /RangeError: sleepUntil .*, got NaN/],
+    "sleepUntil a time that no Date has": [() => sleepUntil(9e15), /RangeError: sleepUntil/],
+    "map with a misspelt option": [
+      () => map(reserve, [], { concurency: 1 } as never),
+      /TypeError: map has no option "concurency"; it takes concurrency, onError, tolerate/,
+    ],
+    "starmap with a misspelt option": [
+      () => starmap(pair, [], { onerror: "settle" } as never),
+      /TypeError: starmap has no option "onerror"; it takes concurrency, onError, tolerate/,
+    ],
+    "map with options that are none": [
+      () => map(reserve, [], 5 as never),
+      /TypeError: the options of map must be an object, got 5/,
+    ],
+    "signal with a misspelt option": [
+      () => signal("paid", { timout: "1s" } as never),
+      /TypeError: signal has no option "timout"; it takes timeout/,
+    ],
+    "signal with a timeout for options": [
+      () => signal("paid", "1s" as never),
+      /TypeError: the options of signal must be an object, got "1s"/,
+    ],
+    "signal with a timeout that cannot be read": [
+      () => signal("paid", { timeout: "1 s" }),
+      /InvalidDurationError: timeout of signal: cannot read "1 s"/,
+    ],
+    "defineSignal with a misspelt option": [
+      () => defineSignal("paid", { shema: {} } as never),
+      /TypeError: defineSignal has no option "shema"; it takes schema/,
+    ],
+    "sendSignal to a handle": [
+      () => sendSignal({ id: "E-1", toString: () => "E-1" } as never, "paid", 1),
+      /TypeError: sendSignal takes the id of an execution, a text such as handle\.id; got an object whose id is "E-1"/,
+    ],
+    "sendSignal to nobody": [
+      () => sendSignal(undefined as never, "paid", 1),
+      /TypeError: sendSignal takes the id of an execution, .*; got undefined/,
     ],
     "signal without a name": [() => signal(""), /TypeError: a signal needs a name/],
     "signal of nothing": [() => signal(undefined as never), /TypeError: a signal needs a name/],
@@ -256,6 +307,14 @@ describe("a wrong use is refused where it is written", () => {
       );
     });
   }
+  test("what is left undefined is none: options, and values of options", () => {
+    assert.deepEqual(signal("paid", undefined), signal("paid"));
+    assert.deepEqual(signal("paid", { timeout: undefined } as never), signal("paid"));
+    const none = { concurrency: undefined, onError: undefined, tolerate: undefined };
+    assert.deepEqual(map(reserve, ["a"], none as never), map(reserve, ["a"]));
+    assert.deepEqual(map(reserve, ["a"], undefined), map(reserve, ["a"]));
+    assert.deepEqual(defineSignal("paid", undefined as never), defineSignal("paid"));
+  });
   test("sleep of nonsense throws Stent's own error", () => {
     assert.throws(() => sleep("soon"), InvalidDurationError);
   });

@@ -367,10 +367,6 @@ describe("how a run ends", () => {
 describe("what is not supported yet", () => {
   const effects = {
     compensate: scope.compensate(sleep(1)),
-    dispatch: lineage.dispatch(
-      activity("not-dispatched", async () => 1),
-      [],
-    ),
     continueAsNew: lineage.continueAsNew(),
     transaction: lineage.transaction("t", () => 1),
   };

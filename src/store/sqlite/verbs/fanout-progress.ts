@@ -95,7 +95,7 @@ function releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): v
       claim: 0,
       attempt: 0,
       failures: 0,
-      now: row.scheduled_at,
+      now: batch.now,
     });
   }
   batch.hintReady();

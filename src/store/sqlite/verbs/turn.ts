@@ -3,12 +3,12 @@ import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "..
 import { standingBits } from "../../statements/executions.ts";
 import type { Values } from "../../statements/statement.ts";
 import { tagsColumn, type Batch, type Statements } from "../batch.ts";
-import { insertExecution } from "./dispatch.ts";
+import { dispatch, insertExecution } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { fanoutOf } from "./fanout.ts";
 import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
 import { send } from "./message.ts";
-import type { EntryKey } from "./outcome.ts";
+import { leaveOutcome, type EntryKey } from "./outcome.ts";
 import { forgetRun, removeTasks } from "./removal.ts";
 import { notWaitedFor, tellMap, tellTasks } from "./told.ts";
 
@@ -61,6 +61,7 @@ function endsOrBegins(request: TurnRequest): boolean {
     request.children.length > 0 ||
     request.fanouts.length > 0 ||
     request.sends.length > 0 ||
+    request.dispatches.length > 0 ||
     request.entries.some((entry) => entry.here) ||
     request.changes.some((change) => change.here)
   );
@@ -86,6 +87,7 @@ function store(batch: Batch, request: TurnRequest, standing: Standing): TurnAnsw
     request.children.length === 0
       ? none
       : request.children.flatMap((child) => (startChild(batch, request, child) ? [] : [child.seq]));
+  for (const dispatched of request.dispatches) startSeparate(batch, request, dispatched);
   const sends =
     request.sends.length === 0 ? none : request.sends.map((message) => send(batch, message));
   // Its holder has answers to deliver.
@@ -232,6 +234,31 @@ function startChild(
     undefined,
   );
   return true;
+}
+
+/** In the same commit as its entry: after a crash it is neither started again nor found to be there by itself. */
+function startSeparate(
+  batch: Batch,
+  { execution: key, run }: TurnRequest,
+  { seq, ifExists, execution }: TurnRequest["dispatches"][number],
+): void {
+  const [answer] = dispatch(batch, { executions: [execution], ifExists, adopt: [] });
+  const refused = answer?.kind === "refused" ? answer : undefined;
+  leaveOutcome(
+    batch,
+    { execution: key, run, seq },
+    {
+      kind: "dispatched",
+      status: refused === undefined ? entryStatus.completed : entryStatus.failed,
+      value:
+        refused === undefined
+          ? null
+          : JSON.stringify({ reason: refused.reason, name: refused.name }),
+      attempt: 1,
+      failures: 0,
+      startedAt: batch.now,
+    },
+  );
 }
 
 function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {

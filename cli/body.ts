@@ -1,0 +1,8 @@
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import type { GlobalArguments } from "./database.ts";
+
+/** What a command takes beside its name, and does. */
+export interface Body<A extends GlobalArguments> {
+  builder(yargs: Argv<GlobalArguments>): Argv<A>;
+  handler(given: ArgumentsCamelCase<A>): Promise<void>;
+}
