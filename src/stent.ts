@@ -16,7 +16,6 @@ import {
 import { dispatchAll } from "./client/dispatch.ts";
 import type { ExecutionFilter } from "./client/execution-filter.ts";
 import type { ExecutionState, ExecutionSummary, WaitReason } from "./client/execution-state.ts";
-import type { Connection } from "./client/connection.ts";
 import { ClientHandle, type ExecutionHandle, type HandleActs } from "./client/handle.ts";
 import { history, type HistoryEntry } from "./client/history.ts";
 import { listExecutions } from "./client/list-executions.ts";
@@ -29,7 +28,13 @@ import { resolveRetryOptions, retry, type RetryOptions } from "./client/retry.ts
 import { newSignal, sendSignal, type SendSignalOptions } from "./client/send-signal.ts";
 import { stateOf } from "./client/state-of.ts";
 import type { TaskRecord } from "./client/task-record.ts";
-import { resolveWaitOptions, waitForEnd, type WaitOptions } from "./client/wait.ts";
+import {
+  resolveWaitOptions,
+  unendedNow,
+  waitForEnd,
+  type Unended,
+  type WaitOptions,
+} from "./client/wait.ts";
 import { why } from "./client/why.ts";
 import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
@@ -76,7 +81,7 @@ export class Stent implements AsyncDisposable {
       close: closeConnection,
     });
     this.#acts = {
-      waitFor: (id, options, notSince) => this.#waitFor(id, options, notSince),
+      waitFor: (id, options, unended) => this.#waitFor(id, options, unended),
       stateOf: (id) => this.stateOf(id),
       sendSignal: (id, name, payload) => this.sendSignal(id, name, payload),
       cancel: (id, options) => this.cancel(id, options),
@@ -127,7 +132,7 @@ export class Stent implements AsyncDisposable {
     const preparing = newExecution(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, execution) => {
       await dispatchAll(connection, [execution], resolved.ifExists);
-      return this.#newHandle<R>(connection, execution);
+      return this.#newHandle<R>(execution, unendedNow(connection));
     });
   }
 
@@ -142,7 +147,8 @@ export class Stent implements AsyncDisposable {
     const preparing = newExecutions(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, executions) => {
       if (executions.length > 0) await dispatchAll(connection, executions, resolved.ifExists);
-      return executions.map((execution) => this.#newHandle<R>(connection, execution));
+      const unended = unendedNow(connection);
+      return executions.map((execution) => this.#newHandle<R>(execution, unended));
     });
   }
 
@@ -175,8 +181,8 @@ export class Stent implements AsyncDisposable {
   }
 
   /** Nobody else knows its id yet, if that was made here: nothing but a later commit can end it. */
-  #newHandle<R>({ committer }: Connection, { id, ownId }: NewExecution): ExecutionHandle<R> {
-    return new ClientHandle<R>(id, this.#acts, ownId === true ? committer.commits : undefined);
+  #newHandle<R>({ id, ownId }: NewExecution, unended: Unended): ExecutionHandle<R> {
+    return new ClientHandle<R>(id, this.#acts, ownId === true ? unended : undefined);
   }
 
   // ── one execution: each @throws TypeError for an id that is none ──
@@ -204,13 +210,13 @@ export class Stent implements AsyncDisposable {
   #waitFor<R>(
     id: string,
     options: (WaitOptions & { expiry?: Duration }) | undefined,
-    notSince: number | undefined,
+    unended: Unended | undefined,
   ): Promise<Result<R>> {
     try {
       checkExecutionId("waitFor", id);
       const resolved = resolveWaitOptions(options);
       return this.#life.wait(
-        (connection) => waitForEnd(connection, id, resolved, notSince),
+        (connection) => waitForEnd(connection, id, resolved, unended),
         ({ codec }, ended) => outcomeOf<R>(codec, ended),
       );
     } catch (error) {

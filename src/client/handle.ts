@@ -2,7 +2,7 @@ import type { SignalDefinition } from "../core/effects/signal.ts";
 import type { Result } from "../core/result.ts";
 import type { CancelOptions } from "./cancel.ts";
 import type { ExecutionState } from "./execution-state.ts";
-import type { WaitOptions } from "./wait.ts";
+import type { Unended, WaitOptions } from "./wait.ts";
 
 /** One execution, to be waited for, looked at and told things. */
 export interface ExecutionHandle<R> {
@@ -20,8 +20,8 @@ export interface ExecutionHandle<R> {
 
 /** What a handle asks its client to do. */
 export interface HandleActs {
-  /** `notSince`: nothing had ended it at this count of commits. */
-  waitFor<R>(id: string, options?: WaitOptions, notSince?: number): Promise<Result<R>>;
+  /** `unended`: when it is known not to have ended. */
+  waitFor<R>(id: string, options?: WaitOptions, unended?: Unended): Promise<Result<R>>;
   stateOf<R>(id: string): Promise<ExecutionState<R>>;
   // oxlint-disable-next-line typescript/no-explicit-any -- the receiver's type does not matter here
   sendSignal<In>(id: string, name: string | SignalDefinition<any, In>, payload: In): Promise<void>;
@@ -32,13 +32,13 @@ export interface HandleActs {
 export class ClientHandle<R> implements ExecutionHandle<R> {
   readonly id: string;
   readonly #acts: HandleActs;
-  readonly #notSince: number | undefined;
+  readonly #unended: Unended | undefined;
 
-  /** `notSince`: nothing had ended it at this count of commits. */
-  constructor(id: string, acts: HandleActs, notSince?: number) {
+  /** `unended`: when it is known not to have ended. */
+  constructor(id: string, acts: HandleActs, unended?: Unended) {
     this.id = id;
     this.#acts = acts;
-    this.#notSince = notSince;
+    this.#unended = unended;
   }
 
   result(options?: WaitOptions): Promise<R> {
@@ -46,7 +46,7 @@ export class ClientHandle<R> implements ExecutionHandle<R> {
   }
 
   wait(options?: WaitOptions): Promise<Result<R>> {
-    return this.#acts.waitFor<R>(this.id, options, this.#notSince);
+    return this.#acts.waitFor<R>(this.id, options, this.#unended);
   }
 
   state(): Promise<ExecutionState<R>> {

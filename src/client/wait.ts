@@ -1,6 +1,7 @@
 import type { Duration } from "../core/duration.ts";
 import { ExecutionNotFoundError, ExpiryError } from "../core/errors.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
+import { monotonicMs } from "../runtime/clock.ts";
 import type { EndedExecution } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { EndWait } from "./end-watch.ts";
@@ -37,21 +38,45 @@ export function resolveWaitOptions(
   };
 }
 
+/** A moment at which an execution had not ended. */
+export interface Unended {
+  /** How many batches this process had stored. */
+  readonly commits: number;
+  /** By the monotonic clock, in milliseconds. */
+  readonly atMs: number;
+}
+
+/** For what has been stored just now, and has not ended in the same commit. */
+export function unendedNow({ committer }: Connection): Unended {
+  return { commits: committer.commits, atMs: monotonicMs() };
+}
+
+/** Most waits are for what has been dispatched a moment ago. After this long another process may have ended it unseen. */
+const momentMs = 50;
+
+function isMomentAgo({ committer }: Connection, unended: Unended | undefined): boolean {
+  return (
+    unended !== undefined &&
+    unended.commits === committer.commits &&
+    monotonicMs() - unended.atMs < momentMs
+  );
+}
+
 /**
- * How an execution has ended, once it has. `notSince`: nothing had ended it at this count of commits.
+ * How an execution has ended, once it has. `unended`: when it is known not to have ended.
  * @throws ExecutionNotFoundError; ExpiryError (WAIT_EXPIRED); the signal's reason; ClosedError when the client closes
  */
 export function waitForEnd(
   connection: Connection,
   id: string,
   { timeoutMs, signal }: ResolvedWait,
-  notSince: number | undefined,
+  unended: Unended | undefined,
 ): Promise<EndedExecution> {
   signal?.throwIfAborted();
   // Opened before the first look, so that an end between the two is told.
   const wait = connection.ends.open(id);
-  // Most waits are for what has been dispatched a moment ago. If another process was so quick, the poller finds it.
-  if (connection.committer.commits !== notSince) void look(connection, wait);
+  // If another process was so quick, the poller finds it.
+  if (!isMomentAgo(connection, unended)) void look(connection, wait);
   return timeoutMs === undefined && signal === undefined
     ? wait.ended
     : bounded(connection, wait, { timeoutMs, signal });

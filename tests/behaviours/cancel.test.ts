@@ -286,7 +286,7 @@ const wins = workflow("cancel.wins", function* (): Flow<string> {
     yield* signal("never");
     return "no";
   } finally {
-    // eslint-disable-next-line no-unsafe-finally
+    // oxlint-disable-next-line no-unsafe-finally
     return "a value all the same";
   }
 });

@@ -249,7 +249,7 @@ const returnsAnyway = workflow(
     } finally {
       yield* sleep(10);
       yield* state.set("closed", true);
-      // eslint-disable-next-line no-unsafe-finally
+      // oxlint-disable-next-line no-unsafe-finally
       return "whatever";
     }
   },
@@ -507,3 +507,17 @@ test("an execution survives its client and goes on in the next one on the same f
   await second.sendSignal(handle.id, "go", 5);
   assert.equal((await second.waitFor(handle.id, limit)).unwrap(), 5);
 });
+
+test("a wait for what another process has ended meanwhile asks at once, and waits for no poll", async (t) => {
+  const file = databaseFile(t);
+  const client = await stentOn(t, file, {
+    stent: { pollMinInterval: "30s", pollMaxInterval: "30s" },
+    serve: false,
+  });
+  const handle = await client.dispatch(doubled, [21]);
+  const worker = await stentOn(t, file);
+  assert.equal((await worker.waitFor(handle.id, limit)).unwrap(), 42);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(await handle.result({ timeout: "5s" }), 42);
+});
+const doubled = activity("executions.doubled", async (n: number) => 2 * n);
