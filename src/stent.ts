@@ -40,7 +40,7 @@ import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
 import { checkExecutionId, checkTaskId } from "./core/id.ts";
-import { knownOptions } from "./core/option.ts";
+import { knownOptions, nameOption } from "./core/option.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
@@ -281,7 +281,8 @@ export class Stent implements AsyncDisposable {
   }
 
   /** How much waits and runs: in one queue ("default": the unqueued), or in all. */
-  queueDepth(queue?: string): Promise<number> {
+  async queueDepth(queue?: string): Promise<number> {
+    nameOption("queue", queue);
     return this.#life.act(({ store }) => store.queueDepth(queue));
   }
 

@@ -1,3 +1,4 @@
+import { show } from "../option.ts";
 import { makeEffect, type Branch, type Effect } from "./effect.ts";
 
 /** A branch that was started with `fork`. */
@@ -26,12 +27,19 @@ export function fork<A>(branch: Branch<A>): Effect<Task<A>> {
   return makeEffect<ForkEffect<A>>({ kind: "fork", branch });
 }
 
-/** Wait for a forked branch. @throws the branch's error; CancelledError if it was cancelled. */
+/** Wait for a forked branch. @throws the branch's error; CancelledError if it was cancelled; TypeError for what is no task. */
 export function join<A>(task: Task<A>): Effect<A> {
-  return makeEffect<JoinEffect<A>>({ kind: "join", task: task.id });
+  return makeEffect<JoinEffect<A>>({ kind: "join", task: idOf("join", task) });
 }
 
 /** Close a forked branch and wait for its `finally` blocks. */
 export function cancel(task: Task<unknown>): Effect<void> {
-  return makeEffect<CancelEffect>({ kind: "cancel", task: task.id });
+  return makeEffect<CancelEffect>({ kind: "cancel", task: idOf("cancel", task) });
+}
+
+function idOf(what: string, task: Task<unknown>): string {
+  if (typeof task === "object" && task !== null && typeof task.id === "string") return task.id;
+  throw new TypeError(
+    `${what} takes a task, which yield* fork(…) gives, got ${show(task)}; is there a star missing at the fork?`,
+  );
 }

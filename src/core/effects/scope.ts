@@ -1,5 +1,6 @@
 import type { CancelledError, ExpiryError } from "../errors.ts";
-import { parseDuration, type Duration } from "../duration.ts";
+import type { Duration } from "../duration.ts";
+import { durationOption } from "../option.ts";
 import { makeEffect, type Branch, type Effect } from "./effect.ts";
 
 /** Why the branch is being closed. */
@@ -35,7 +36,7 @@ export function cancelled(): Effect<CancelledError | ExpiryError | undefined> {
 export function within<A>(duration: Duration, branch: Branch<A>): Effect<A> {
   return makeEffect<WithinEffect<A>>({
     kind: "within",
-    duration: parseDuration(duration),
+    duration: durationOption("within", duration),
     branch,
   });
 }

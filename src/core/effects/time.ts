@@ -1,5 +1,5 @@
-import { parseDuration, type Duration } from "../duration.ts";
-import { show } from "../option.ts";
+import type { Duration } from "../duration.ts";
+import { durationOption, show } from "../option.ts";
 import { makeEffect, type Effect } from "./effect.ts";
 
 /** Wait for a time. */
@@ -21,7 +21,7 @@ export interface NowEffect extends Effect<Date> {
 
 /** Durable timer. Holds no worker slot and no memory; the wake-up time is recorded once. @throws InvalidDurationError */
 export function sleep(duration: Duration): Effect<void> {
-  return makeEffect<SleepEffect>({ kind: "sleep", duration: parseDuration(duration) });
+  return makeEffect<SleepEffect>({ kind: "sleep", duration: durationOption("sleep", duration) });
 }
 
 /** Durable timer until an instant (a Date, or milliseconds since 1970); one in the past is due at once. @throws TypeError for what is neither; RangeError for a number that is no instant. */

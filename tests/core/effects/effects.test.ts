@@ -14,7 +14,8 @@ import { dispatch } from "../../../src/core/effects/lineage.ts";
 import { random, run, uuid } from "../../../src/core/effects/local.ts";
 import { map, starmap } from "../../../src/core/effects/map.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
-import { cancelled } from "../../../src/core/effects/scope.ts";
+import { cancel, fork, join } from "../../../src/core/effects/fork.ts";
+import { cancelled, within } from "../../../src/core/effects/scope.ts";
 import { defineSignal, sendSignal, signal } from "../../../src/core/effects/signal.ts";
 import { now, sleep, sleepUntil } from "../../../src/core/effects/time.ts";
 import { InvalidDurationError, NoContextError, ValidationError } from "../../../src/core/errors.ts";
@@ -384,3 +385,15 @@ describe("a function that is elsewhere", () => {
 function schema<T>(validate: (value: unknown) => unknown): StandardSchema<T> {
   return { "~standard": { version: 1, vendor: "test", validate } };
 }
+
+test("what is no task is told so where it is written", () => {
+  for (const wrong of [undefined, null, 3, fork(sleep(1))]) {
+    assert.throws(() => join(wrong as never), /^TypeError: join takes a task/);
+    assert.throws(() => cancel(wrong as never), /^TypeError: cancel takes a task/);
+  }
+});
+
+test("a bad duration names its effect", () => {
+  assert.throws(() => sleep("1 s"), /^InvalidDurationError: sleep: /);
+  assert.throws(() => within("1 s", sleep(1)), /^InvalidDurationError: within: /);
+});
