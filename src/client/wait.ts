@@ -1,7 +1,6 @@
 import type { Duration } from "../core/duration.ts";
 import { ExecutionNotFoundError, ExpiryError } from "../core/errors.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
-import { monotonicMs } from "../runtime/clock.ts";
 import type { EndedExecution } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { EndWait } from "./end-watch.ts";
@@ -42,24 +41,18 @@ export function resolveWaitOptions(
 export interface Unended {
   /** How many batches this process had stored. */
   readonly commits: number;
-  /** By the monotonic clock, in milliseconds. */
-  readonly atMs: number;
+  /** How often it had noticed that another process has. */
+  readonly foreignChanges: number;
 }
 
 /** For what has been stored just now, and has not ended in the same commit. */
-export function unendedNow({ committer }: Connection): Unended {
-  return { commits: committer.commits, atMs: monotonicMs() };
+export function unendedNow({ committer, foreign }: Connection): Unended {
+  return { commits: committer.commits, foreignChanges: foreign.changes };
 }
 
-/** Most waits are for what has been dispatched a moment ago. After this long another process may have ended it unseen. */
-const momentMs = 50;
-
-function isMomentAgo({ committer }: Connection, unended: Unended | undefined): boolean {
-  return (
-    unended !== undefined &&
-    unended.commits === committer.commits &&
-    monotonicMs() - unended.atMs < momentMs
-  );
+/** What another process has written and is not noticed yet is noticed once somebody waits, and looked at then. */
+function isStillUnended({ committer, foreign }: Connection, unended: Unended | undefined): boolean {
+  return unended?.commits === committer.commits && unended.foreignChanges === foreign.changes;
 }
 
 /**
@@ -75,8 +68,8 @@ export function waitForEnd(
   signal?.throwIfAborted();
   // Opened before the first look, so that an end between the two is told.
   const wait = connection.ends.open(id);
-  // If another process was so quick, the poller finds it.
-  if (!isMomentAgo(connection, unended)) void look(connection, wait);
+  // Most waits are for what has been dispatched a moment ago: a look for each would be a twentieth of a one-step workflow.
+  if (!isStillUnended(connection, unended)) void look(connection, wait);
   return timeoutMs === undefined && signal === undefined
     ? wait.ended
     : bounded(connection, wait, { timeoutMs, signal });

@@ -19,6 +19,7 @@ export async function openConnection(
   const hints = new HintHub();
   const committer = new Committer(store, (told) => hints.emit(told));
   const foreign = new ForeignWatch(() => store.foreignChange());
+  await foreign.begin();
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
   return { store, committer, codec, registry, clock, observer, hints, foreign, ends, adopter };
 }

@@ -1,16 +1,30 @@
 /** How often it is looked whether another process has committed: one cheap read. */
 const lookEveryMs = 20;
 
-/** Tells listeners that another process has written to the database. Runs only while somebody listens; keeps no process alive. */
+/**
+ * Tells listeners that another process has written to the database. Runs only while somebody listens; keeps no process alive. What was
+ * written while nobody listened is told to who listens next.
+ */
 export class ForeignWatch {
   readonly #look: () => Promise<number>;
   readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
   #last: number | undefined;
+  #changes = 0;
 
   /** `look` gives a number that changes with every foreign commit. */
   constructor(look: () => Promise<number>) {
     this.#look = look;
+  }
+
+  /** How many times a change has been noticed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** What is committed from here on is a change. */
+  begin(): Promise<void> {
+    return this.#check();
   }
 
   /** @returns what takes the listener away again. Listeners must not throw. */
@@ -18,7 +32,7 @@ export class ForeignWatch {
     this.#listeners.add(listener);
     if (this.#timer === undefined) {
       this.#timer = setInterval(() => void this.#check(), lookEveryMs).unref();
-      void this.#check(); // what is committed from here on is a change
+      void this.#check();
     }
     return () => {
       this.#listeners.delete(listener);
@@ -29,7 +43,6 @@ export class ForeignWatch {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#last = undefined;
   }
 
   async #check(): Promise<void> {
@@ -41,6 +54,8 @@ export class ForeignWatch {
     }
     const changed = this.#last !== undefined && this.#last !== seen;
     this.#last = seen;
-    if (changed) for (const listener of this.#listeners) listener();
+    if (!changed) return;
+    this.#changes += 1;
+    for (const listener of this.#listeners) listener();
   }
 }
