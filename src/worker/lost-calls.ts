@@ -23,7 +23,13 @@ export interface LostCall {
 const maxOpen = 1_000;
 
 /** Entries that the outside world answers: whatever comes of them has not come yet, by L1. */
-const answeredLater: ReadonlySet<string> = new Set(["child", "map", "sleep", "sleepUntil"]);
+const answeredLater: ReadonlySet<string> = new Set([
+  "child",
+  "map",
+  "sleep",
+  "sleepUntil",
+  "within",
+]);
 
 /** `deaths`: sessions that died while an attempt was running, by the entry's seq. @returns none where the workflow has to be asked first. */
 export async function findLostCalls(
@@ -36,16 +42,16 @@ export async function findLostCalls(
   if (execution.state !== "running" || execution.blocked || isOver(execution.deadline, now))
     return [];
   const open = await store.pendingEntries(execution.key, execution.run, maxOpen);
-  const lost = open.filter(
-    (row) => row.kind === "call" && row.worker !== undefined && row.attempt > 0,
-  );
-  const others = open.length - lost.length;
+  const lost = open.filter(isLostCall);
   if (lost.length === 0 || open.length === maxOpen || open.some((row) => isOver(row.dueAt, now)))
     return [];
-  if (others > 0 && !open.every((row) => lost.includes(row) || answeredLater.has(row.kind)))
-    return [];
+  if (!open.every((row) => isLostCall(row) || answeredLater.has(row.kind))) return [];
   if (!lost.every((row) => mayBeginAnew(host, row, deaths.get(row.seq) ?? 0))) return [];
   return (await store.arrivals(execution.key)).length === 0 ? lost : [];
+}
+
+function isLostCall(row: EntryRow): boolean {
+  return row.kind === "call" && row.worker !== undefined && row.attempt > 0;
 }
 
 function isOver(time: number | undefined, now: number): boolean {

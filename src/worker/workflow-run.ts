@@ -602,27 +602,33 @@ export class WorkflowRun {
       run,
       wakeSeq: this.#wakeSeq,
     };
-    failpoint("recover.before-submit");
-    const answer = await this.#host.storing(() =>
-      this.#host.deps.committer.submit("turn", {
-        ...emptyTurn(of),
-        knowsCancel: false,
-        changes: calls.map((call) => queuedAgain(call)),
-        tasks: calls.map(({ task }) => task),
-        next: hold,
-      }),
-    );
-    failpoint("recover.after-commit");
-    if (answer?.kind === "stored" && (this.#host.leaseHolds() || (await this.#host.renewed()))) {
-      this.#host.tasksTaken(this.#claimedCalls(taken, answer));
-      this.#wanted = true;
+    let begun = false;
+    try {
+      failpoint("recover.before-submit");
+      const answer = await this.#host.storing(() =>
+        this.#host.deps.committer.submit("turn", {
+          ...emptyTurn(of),
+          knowsCancel: false,
+          changes: calls.map((call) => queuedAgain(call)),
+          tasks: calls.map(({ task }) => task),
+          next: hold,
+        }),
+      );
+      failpoint("recover.after-commit");
+      if (!this.#host.leaseHolds() && !(await this.#host.renewed())) this.lose();
+      // Lost meanwhile: what was stored stands under a session that is dead, and goes on elsewhere.
+      if (!this.#held) return true;
+      if (answer?.kind === "stored") {
+        begun = true;
+        this.#host.tasksTaken(this.#claimedCalls(taken, answer));
+        this.#wanted = true;
+      } else if (answer?.reason === "session") this.#host.sessionLost();
+      else if (answer?.reason === "cancelled") this.#lookAgain();
+      else this.lose();
       return true;
+    } finally {
+      if (!begun) this.#host.slots.occupy(-taken.length);
     }
-    this.#host.slots.occupy(-taken.length);
-    if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
-    else if (answer?.kind === "refused" && answer.reason === "cancelled") this.#lookAgain();
-    else this.lose();
-    return true;
   }
 
   #claimedCalls(

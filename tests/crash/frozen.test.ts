@@ -20,6 +20,7 @@ const frozenAt: readonly { readonly point: Failpoint; readonly count: number }[]
   { point: "perform.after-end", count: 5 },
   { point: "task.before-submit", count: 3 },
   { point: "heartbeat.before-submit", count: 1 },
+  { point: "recover.after-commit", count: 1 },
 ];
 
 test(
@@ -30,6 +31,11 @@ test(
       frozenAt.map(({ point, count }) =>
         t.test(`stopped at ${point}, time ${count}`, async (t) => {
           const scene = sceneOf(t, `frozen-${point}-${count}`);
+          if (point.startsWith("recover.")) {
+            // Somebody has to be dead for what it was doing to be begun anew.
+            const dead = { point: "perform.before-start", action: "kill", count: 12 } as const;
+            await scene.start({ serve, load: size }, dead).ended;
+          }
           const frozen = scene.start(
             { serve: { ...serve, maxConcurrency: 3 } },
             { point, action: "stop", count },
