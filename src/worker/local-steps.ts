@@ -195,10 +195,12 @@ export class LocalSteps {
   }
 
   /** The execution is not ours any more: whatever comes is dropped. */
-  lose(reason: Error = leaseLost()): void {
+  lose(why?: Error): void {
     this.#settled = [];
     this.#retried = [];
     if (this.#running.size + (this.#strays?.size ?? 0) === 0) return;
+    // Made only here: every end of a run comes by, and an error costs as much as ten statements.
+    const reason = why ?? leaseLost();
     const attempts = [...this.#running.values()].map((running) => running.attempt);
     this.#running.clear();
     for (const attempt of attempts) attempt?.abandon(reason);
