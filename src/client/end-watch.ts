@@ -8,6 +8,7 @@
  */
 import { ExecutionNotFoundError } from "../core/errors.ts";
 import type { ForeignWatch } from "../store/foreign-watch.ts";
+import { TurnoverMap } from "../core/turnover-map.ts";
 import type { HintHub } from "../store/hint-hub.ts";
 import { monotonicMs, type Clock } from "../runtime/clock.ts";
 import type { EndedExecution, Store } from "../store/store.ts";
@@ -37,7 +38,7 @@ const maxAsked = 1_000;
 export class EndWatch {
   readonly #deps: WatchDeps;
   /** The newest wait for each execution. */
-  readonly #waits = new Map<string, EndWait>();
+  readonly #waits = new TurnoverMap<string, EndWait>();
   #failure: Error | undefined;
   #delayMs: number;
   #takeBack: (() => void)[] = [];
@@ -70,7 +71,7 @@ export class EndWatch {
   /** Of several waits for one execution the newest leads to the others. */
   readonly #over = (over: EndWait): void => {
     const others = [...chain(this.#waits.get(over.id))].filter((wait) => wait !== over);
-    this.#waits.delete(over.id);
+    this.#waits.take(over.id);
     for (const wait of others.toReversed()) {
       wait.older = this.#waits.get(over.id);
       this.#waits.set(over.id, wait);
@@ -97,9 +98,8 @@ export class EndWatch {
 
   #tell(executions: readonly EndedExecution[]): void {
     for (const ended of executions) {
-      const newest = this.#waits.get(ended.id);
+      const newest = this.#waits.take(ended.id);
       if (newest === undefined) continue;
-      this.#waits.delete(ended.id);
       for (const wait of chain(newest)) wait.tell(ended);
     }
     if (this.#waits.size === 0) this.#stop();

@@ -3,11 +3,27 @@ import type { Hints, Settled, Store, Transition, Transitions } from "./store.ts"
 /** Most transitions in one transaction: bounds how long it takes, and what one failure repeats. */
 const maxBatch = 2_000;
 
-/** A transition, and who waits for its answer: one object, since there are many. */
-type Waiting = Transition & {
+/** A transition, and who waits for its answer: one object, since there are many; of a class, since V8 makes literals like it in old space. */
+class Handed {
+  readonly kind: keyof Transitions;
+  readonly request: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
-};
+
+  constructor(
+    kind: keyof Transitions,
+    request: unknown,
+    resolve: (answer: never) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.kind = kind;
+    this.request = request;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+type Waiting = Transition & Handed;
 
 /**
  * Group commit: everything of this process that is to be durable goes through here. It gathers what has piled up while the last
@@ -51,7 +67,7 @@ export class Committer {
     resolve: (answer: Transitions[K]["answer"]) => void,
     reject: (error: unknown) => void,
   ): void {
-    this.#waiting.push({ kind, request, resolve, reject } as unknown as Waiting);
+    this.#waiting.push(new Handed(kind, request, resolve, reject) as Waiting);
     this.#schedule();
   }
 

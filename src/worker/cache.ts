@@ -1,6 +1,8 @@
+import { TurnoverMap } from "../core/turnover-map.ts";
+
 /** Things by key, the least recently put in first to go. */
 export class RecentlyUsed<K, V> {
-  readonly #items = new Map<K, V>();
+  readonly #items = new TurnoverMap<K, V>();
   readonly #limit: number;
   readonly #dropped: (value: V) => void;
 
@@ -10,20 +12,18 @@ export class RecentlyUsed<K, V> {
   }
 
   put(key: K, value: V): void {
-    this.#items.delete(key);
+    this.#items.take(key);
     this.#items.set(key, value);
     while (this.#items.size > this.#limit) {
-      const oldest = this.#items.entries().next();
-      if (oldest.done === true) return;
-      this.#items.delete(oldest.value[0]);
-      this.#dropped(oldest.value[1]);
+      const oldest = this.#items.keys().next();
+      const dropped = oldest.done === true ? undefined : this.#items.take(oldest.value);
+      if (dropped === undefined) return;
+      this.#dropped(dropped);
     }
   }
 
   /** Takes it out. */
   take(key: K): V | undefined {
-    const value = this.#items.get(key);
-    this.#items.delete(key);
-    return value;
+    return this.#items.take(key);
   }
 }

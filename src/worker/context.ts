@@ -7,6 +7,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { NoContextError } from "../core/errors.ts";
+import { TurnoverMap } from "../core/turnover-map.ts";
 import type { Records } from "../core/interpreter/turn.ts";
 import type { Logger } from "../observe/events.ts";
 import { childLogger } from "../observe/observer.ts";
@@ -60,9 +61,10 @@ export interface OtherCode {
   readonly executionId: string;
 }
 
-/** The one state of this module, which has to be one a process: whose code is running. */
+/** The state of this module, which has to be one a process: whose code is running. */
 const storage = new AsyncLocalStorage<AttemptScope | OtherCode>();
-const running = new Set<AttemptScope>();
+const running = new TurnoverMap<number, AttemptScope>();
+let attempts = 0;
 /** Functions of which an attempt has ended since `takeActive`. */
 const endedSince = new Set<string>();
 
@@ -95,14 +97,14 @@ export function runAs<A extends unknown[], R>(
 
 /** The attempts of this process whose functions run and count, in the order of their start. */
 export function runningScopes(): Iterable<AttemptScope> {
-  return running;
+  return running.values();
 }
 
 /** Names of the functions of which an attempt runs, or has run since this was asked last: who blocks the event loop has ended when it is free again. */
 export function takeActive(): readonly string[] {
   const names = new Set(endedSince);
   endedSince.clear();
-  for (const scope of running) names.add(scope.functionName);
+  for (const scope of running.values()) names.add(scope.functionName);
   return [...names];
 }
 
@@ -116,6 +118,7 @@ export class AttemptScope {
   readonly lastHeartbeat: unknown;
   readonly #logger: Logger;
   #heartbeats: HeartbeatListener | undefined;
+  readonly #number = attempts++;
   #phase: "running" | "givenUp" | "ended" = "running";
   #abortReason: Error | undefined;
   #controller: AbortController | undefined;
@@ -138,7 +141,7 @@ export class AttemptScope {
 
   /** Runs the attempt's function as the code of this scope. */
   run<R>(fn: (...args: readonly unknown[]) => R, args: readonly unknown[]): R {
-    running.add(this);
+    running.set(this.#number, this);
     return storage.run(this, fn, ...args);
   }
 
@@ -178,7 +181,7 @@ export class AttemptScope {
   }
 
   #letGo(): void {
-    running.delete(this);
+    running.take(this.#number);
     endedSince.add(this.functionName);
     this.#heartbeats = undefined;
     this.#counters = undefined;

@@ -12,7 +12,7 @@ import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedExecution, End, Next, TurnAnswer, TurnRequest } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
-import { emptyTurn } from "./empty-turn.ts";
+import { EmptyTurn } from "./empty-turn.ts";
 import { leaseLost, lossOf } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
@@ -280,17 +280,18 @@ export class JobRun {
     const { codec } = this.#host.deps;
     const { key, claim, run } = this.execution;
     const of = { session: this.#session, claim, execution: key, run, wakeSeq: this.#wakeSeq };
-    return {
-      ...emptyTurn(of),
-      knowsCancel: this.#closing !== undefined,
-      counters: Object.entries(records?.counters ?? {}).map(([name, value]) => ({ name, value })),
-      state: Object.entries(records?.state ?? {}).map(([name, value]) => ({
-        name,
-        value: codec.encode(value, { kind: "state", owner: this.execution.id, path: name }, name),
-      })),
-      clearMarks: this.execution.marks > 0,
-      next: this.#next(verdict, outcome),
-    };
+    const turn = new EmptyTurn(of, this.#closing !== undefined, this.#next(verdict, outcome));
+    turn.clearMarks = this.execution.marks > 0;
+    if (records === undefined) return turn;
+    turn.counters = Object.entries(records.counters ?? {}).map(([name, value]) => ({
+      name,
+      value,
+    }));
+    turn.state = Object.entries(records.state ?? {}).map(([name, value]) => ({
+      name,
+      value: codec.encode(value, { kind: "state", owner: this.execution.id, path: name }, name),
+    }));
+    return turn;
   }
 
   #next(verdict: Verdict, outcome: AttemptOutcome): Next {

@@ -29,10 +29,15 @@ export interface LocalStep {
 }
 
 /** A step that has its outcome, which is not in the journal yet. */
-export interface SettledStep {
+export class SettledStep {
   readonly delivery: Extract<Delivery, { kind: "outcome" }>;
   /** What to tell the observer once it is stored. */
   readonly report: (() => void) | undefined;
+
+  constructor(delivery: SettledStep["delivery"], report: SettledStep["report"]) {
+    this.delivery = delivery;
+    this.report = report;
+  }
 }
 
 /** A step that failed and is to be tried again. */
@@ -55,10 +60,8 @@ export class LocalSteps {
   readonly #host: RunHost;
   readonly #run: RunId;
   readonly #kick: () => void;
-  readonly #running = new SmallMap<
-    string,
-    { readonly step: LocalStep | undefined; readonly attempt: Attempt | undefined }
-  >();
+  /** Undefined: a closure. */
+  readonly #running = new SmallMap<string, Attempt | undefined>();
   #told: Set<string> | undefined;
   /** Attempts that nobody waits for any more and that have not ended, with what cancels the timer of their grace. */
   #strays: Map<Attempt, () => void> | undefined;
@@ -103,7 +106,7 @@ export class LocalSteps {
         this.#host.slots.release();
         this.#ended(step, begun, ended, outcome);
       });
-      this.#running.set(step.path, { step, attempt });
+      this.#running.set(step.path, attempt);
     } catch (error) {
       this.#host.slots.release();
       this.fail(step.path, error, step);
@@ -112,7 +115,7 @@ export class LocalSteps {
 
   /** Begins a `run` closure: no slot, no retry. */
   beginClosure(path: string, closure: () => unknown): void {
-    this.#running.set(path, { step: undefined, attempt: undefined });
+    this.#running.set(path, undefined);
     const startedAt = this.#host.deps.clock.now();
     const settle = (outcome: AttemptOutcome): void => {
       if (!this.#running.delete(path)) return;
@@ -158,10 +161,8 @@ export class LocalSteps {
       startedAt: undefined,
       endedAt: this.#host.deps.clock.now(),
     };
-    this.#settled.push({
-      delivery: { kind: "outcome", path, outcome: { ok: true, value: undefined }, tag: facts },
-      report: undefined,
-    });
+    const outcome = { ok: true as const, value: undefined };
+    this.#settled.push(new SettledStep({ kind: "outcome", path, outcome, tag: facts }, undefined));
     this.#kick();
   }
 
@@ -169,17 +170,16 @@ export class LocalSteps {
   tell(path: string, reason: Error): void {
     this.#told ??= new Set();
     this.#told.add(path);
-    this.#running.get(path)?.attempt?.abort(reason);
+    this.#running.get(path)?.abort(reason);
   }
 
   /** Nobody waits for it any more: it is told, keeps its slot until it ends or the grace is over, and its outcome is dropped. */
   withdraw(path: string, reason: Error): void {
     this.#settled = this.#settled.filter((step) => step.delivery.path !== path);
     this.#retried = this.#retried.filter((step) => step.path !== path);
-    const running = this.#running.get(path);
+    const attempt = this.#running.get(path);
     this.#running.delete(path);
-    if (running?.attempt === undefined) return;
-    const { attempt } = running;
+    if (attempt === undefined) return;
     attempt.abort(reason);
     const { clock } = this.#host.deps;
     this.#strays ??= new Map();
@@ -191,7 +191,7 @@ export class LocalSteps {
 
   /** The worker drains: what runs is told, and its lost attempts do not count. */
   drain(): void {
-    for (const { attempt } of this.#running.values()) attempt?.abort(new DrainError());
+    for (const attempt of this.#running.values()) attempt?.abort(new DrainError());
   }
 
   /** The execution is not ours any more: whatever comes is dropped. */
@@ -201,7 +201,7 @@ export class LocalSteps {
     if (this.#running.size + (this.#strays?.size ?? 0) === 0) return;
     // Made only here: every end of a run comes by, and an error costs as much as ten statements.
     const reason = why ?? leaseLost();
-    const attempts = [...this.#running.values()].map((running) => running.attempt);
+    const attempts = [...this.#running.values()];
     this.#running.clear();
     for (const attempt of attempts) attempt?.abandon(reason);
     for (const [attempt, cancelTimer] of this.#strays ?? []) {
@@ -232,7 +232,7 @@ export class LocalSteps {
   }
 
   #ended(step: LocalStep, begun: Step, attempt: Attempt, outcome: AttemptOutcome): void {
-    if (this.#running.get(step.path)?.attempt !== attempt) {
+    if (this.#running.get(step.path) !== attempt) {
       this.#strays?.get(attempt)?.();
       this.#strays?.delete(attempt);
       return;
@@ -310,7 +310,7 @@ export class LocalSteps {
         ? { ok: true as const, value: verdict.value }
         : { ok: false as const, error: verdict.error };
     const records = verdict.kind === "completed" ? verdict.records : undefined;
-    this.#settled.push({ delivery: { kind: "outcome", path, outcome, records, tag }, report });
+    this.#settled.push(new SettledStep({ kind: "outcome", path, outcome, records, tag }, report));
     this.#kick();
   }
 

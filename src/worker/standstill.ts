@@ -9,7 +9,7 @@ import {
 import { resultPlace } from "../core/places.ts";
 import type { ClaimedExecution, Next } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
-import { emptyTurn } from "./empty-turn.ts";
+import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import type { NoGeneratorError } from "./replica.ts";
 import type { RunHost } from "./run-host.ts";
@@ -120,7 +120,7 @@ async function storeOnly({ host, execution, session, wakeSeq }: Held, next: Next
   const { claim, key, run } = execution;
   const of = { session, claim, execution: key, run, wakeSeq };
   const answer = await host.storing(() =>
-    host.deps.committer.submit("turn", { ...emptyTurn(of), knowsCancel: true, next }),
+    host.deps.committer.submit("turn", new EmptyTurn(of, true, next)),
   );
   if (answer?.kind === "refused" && answer.reason === "session") host.sessionLost();
 }

@@ -16,18 +16,19 @@ import type { Replica } from "./replica.ts";
 import type { RunHost } from "./run-host.ts";
 import { TurnBuilder, type OutcomeFacts } from "./turn-builder.ts";
 
-/** What a turn works with. */
-export interface TurnContext {
+/** What all turns of a run work with. */
+export class TurnTools {
   readonly host: RunHost;
-  readonly execution: ClaimedExecution;
-  readonly replica: Replica;
   readonly local: LocalSteps;
   readonly outgoing: Outgoing;
   readonly facts: Facts & OtherCode;
-  /** Sessions that died while an attempt was running, by the entry's seq. */
-  readonly marks: ReadonlyMap<number, number>;
-  /** The inbox has to be read for waits of earlier turns too. */
-  readonly woken: boolean;
+
+  constructor(host: RunHost, local: LocalSteps, outgoing: Outgoing, facts: Facts & OtherCode) {
+    this.host = host;
+    this.local = local;
+    this.outgoing = outgoing;
+    this.facts = facts;
+  }
 }
 
 /**
@@ -52,14 +53,31 @@ export class Turn {
   #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
   wakeAt: number | undefined;
-  readonly #context: TurnContext;
+  readonly #tools: TurnTools;
+  readonly #execution: ClaimedExecution;
+  readonly #replica: Replica;
+  readonly #marks: ReadonlyMap<number, number>;
+  readonly #woken: boolean;
   #asked: Set<string> | undefined;
   #messages: Map<Delivery, number> | undefined;
 
-  /** Takes the outcomes in hand; they are given back if the turn cannot be stored. */
-  constructor(context: TurnContext) {
-    const { host, execution, replica, local } = context;
-    this.#context = context;
+  /**
+   * Takes the outcomes in hand; they are given back if the turn cannot be stored. `marks`: sessions that died while an attempt was
+   * running, by the entry's seq. `woken`: the inbox has to be read for waits of earlier turns too.
+   */
+  constructor(
+    tools: TurnTools,
+    execution: ClaimedExecution,
+    replica: Replica,
+    marks: ReadonlyMap<number, number>,
+    woken: boolean,
+  ) {
+    const { host, local } = tools;
+    this.#tools = tools;
+    this.#execution = execution;
+    this.#replica = replica;
+    this.#marks = marks;
+    this.#woken = woken;
     this.settled = local.takeSettled();
     this.retried = local.takeRetried();
     this.builder = new TurnBuilder(host.deps.codec, execution, {
@@ -76,7 +94,8 @@ export class Turn {
    */
   takeUp(): void {
     if (this.done !== undefined) return;
-    const { replica, outgoing } = this.#context;
+    const { outgoing } = this.#tools;
+    const replica = this.#replica;
     for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
@@ -91,7 +110,8 @@ export class Turn {
 
   /** Delivers, and drives the workflow until it waits for something that is not here. */
   drive(deliveries: readonly Delivery[]): void {
-    const { replica, facts } = this.#context;
+    const { facts } = this.#tools;
+    const replica = this.#replica;
     let next = deliveries;
     do {
       const step = runAs(facts, advance, replica.coroutine, next, facts);
@@ -105,7 +125,7 @@ export class Turn {
 
   /** Signal names that the workflow waits for and whose inbox has not been read in this turn. */
   unread(): readonly string[] {
-    const { coroutine } = this.#context.replica;
+    const { coroutine } = this.#replica;
     if (coroutine.signalWaits.size === 0 || this.done !== undefined) return [];
     return [...coroutine.signalWaits]
       .filter(([, paths]) => [...paths].some((path) => this.#isUnread(path)))
@@ -114,7 +134,9 @@ export class Turn {
 
   /** Messages for those waits, oldest first. */
   async readMessages(names: readonly string[]): Promise<Delivery[]> {
-    const { host, execution, replica } = this.#context;
+    const { host } = this.#tools;
+    const execution = this.#execution;
+    const replica = this.#replica;
     const deliveries: Delivery[] = [];
     for (const name of names) {
       const paths = new Set(
@@ -138,7 +160,7 @@ export class Turn {
   /** Decides where the work of new entries runs. @returns whether the slot that the claim kept was used. */
   send(slotKept: boolean): boolean {
     if (this.done !== undefined) return false;
-    return this.#context.outgoing.send(
+    return this.#tools.outgoing.send(
       this.builder.scheduled(),
       this.builder,
       this.outbound,
@@ -148,10 +170,10 @@ export class Turn {
 
   /** Frees what was reserved for what will not be begun. */
   forgo(): void {
-    const { slots } = this.#context.host;
+    const { slots } = this.#tools.host;
     slots.occupy(-this.outbound.steps.length);
     for (const { items } of this.outbound.takenItems) slots.occupy(-items.length);
-    this.#context.local.giveBack(this.settled, this.retried);
+    this.#tools.local.giveBack(this.settled, this.retried);
   }
 
   /** Its wait was over before it could be delivered, as that of a race's loser is: it stays in the inbox for the next one (I6). */
@@ -162,11 +184,13 @@ export class Turn {
   }
 
   #isUnread(path: string): boolean {
-    return this.#asked?.has(path) !== true && (this.#context.woken || this.builder.isNew(path));
+    return this.#asked?.has(path) !== true && (this.#woken || this.builder.isNew(path));
   }
 
   #note(step: Step): void {
-    const { replica, local, host, execution } = this.#context;
+    const { local, host } = this.#tools;
+    const replica = this.#replica;
+    const execution = this.#execution;
     for (const entry of step.delivered) {
       const open = replica.open.get(entry.path);
       if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined)
@@ -223,7 +247,9 @@ export class Turn {
 
   /** An attempt that was lost with its worker, or is asked for anew after a retry. */
   #takeUpLost(row: EntryRow): void {
-    const { replica, host, local, outgoing, marks } = this.#context;
+    const { host, local, outgoing } = this.#tools;
+    const replica = this.#replica;
+    const marks = this.#marks;
     const leaf = replica.coroutine.waiting(row.path);
     if (leaf === undefined) return;
     if (leaf.late) {
@@ -270,7 +296,7 @@ export class Turn {
     input: NonNullable<EntryRow["input"]>,
     deaths: number,
   ): void {
-    const { host, local, outgoing } = this.#context;
+    const { host, local, outgoing } = this.#tools;
     const policy = attemptPolicy(effect.fn, JSON.parse(row.options ?? "{}") as StoredOptions);
     if (deaths >= host.maxClaims) {
       local.fail(

@@ -7,9 +7,10 @@
  *   V4  Nothing is begun once the lease may have run out, before it has been renewed: others may have done it meanwhile (I4).
  */
 import { DatabaseError } from "../core/errors.ts";
+import { TurnoverMap } from "../core/turnover-map.ts";
 import type { Workflow } from "../core/durable.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
-import { emptyTurn } from "./empty-turn.ts";
+import { EmptyTurn } from "./empty-turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type {
   ClaimAnswer,
@@ -62,9 +63,9 @@ export class Worker {
   readonly #claimer: Claimer;
   readonly #maintenance: Maintenance;
   readonly #host: RunHost;
-  readonly #runs = new Map<number, WorkflowRun>();
-  readonly #jobs = new Map<number, JobRun>();
-  readonly #tasks = new Map<number, TaskRun>();
+  readonly #runs = new TurnoverMap<number, WorkflowRun>();
+  readonly #jobs = new TurnoverMap<number, JobRun>();
+  readonly #tasks = new TurnoverMap<number, TaskRun>();
   readonly #parked: RecentlyUsed<number, WorkflowRun>;
   readonly #ending = new AbortController();
   #unsubscribe: (() => void)[] = [];
@@ -312,7 +313,7 @@ export class Worker {
       store: this.#host.store,
       sessionLost: this.#host.sessionLost,
       taskOver: (over) => {
-        this.#tasks.delete(over.task.key);
+        this.#tasks.take(over.task.key);
         this.#clearOf(-over.task.key);
       },
     });
@@ -387,8 +388,8 @@ export class Worker {
   }
 
   #forget(key: number): void {
-    this.#runs.delete(key);
-    this.#jobs.delete(key);
+    this.#runs.take(key);
+    this.#jobs.take(key);
     this.#clearOf(key);
   }
 
@@ -516,7 +517,7 @@ export class Worker {
       if (looks < looksBeforeLettingGo) continue;
       const of = { session: this.#session.key, claim, execution: key, run, wakeSeq };
       const next = { kind: "park" as const, dueAt: this.#deps.clock.now() };
-      await this.#deps.committer.submit("turn", { ...emptyTurn(of), knowsCancel: true, next });
+      await this.#deps.committer.submit("turn", new EmptyTurn(of, true, next));
       this.#claimer.wake();
     }
     this.#forgotten = seen;

@@ -18,16 +18,10 @@ import {
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type {
-  ClaimedExecution,
-  ClaimedTask,
-  Next,
-  TurnAnswer,
-  TurnRequest,
-} from "../store/store.ts";
+import type { ClaimedExecution, ClaimedTask, Next, TurnAnswer } from "../store/store.ts";
 import { claimedTask } from "./claimed-task.ts";
 import { runAs } from "./context.ts";
-import { emptyTurn } from "./empty-turn.ts";
+import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
 import { LocalSteps } from "./local-steps.ts";
@@ -45,7 +39,7 @@ import {
   endWithoutGenerator,
   type HeldRun,
 } from "./standstill.ts";
-import { Turn } from "./turn.ts";
+import { Turn, TurnTools } from "./turn.ts";
 
 /** Held while attempts of it run here; else let go, with its coroutine kept in memory as long as there is room. */
 export class WorkflowRun {
@@ -54,6 +48,7 @@ export class WorkflowRun {
   readonly #local: LocalSteps;
   readonly #outgoing: Outgoing;
   readonly #facts: RunFacts;
+  readonly #tools: TurnTools;
   #execution: ClaimedExecution;
   #session: number;
   #replica: Replica | undefined;
@@ -90,6 +85,7 @@ export class WorkflowRun {
     this.#local = new LocalSteps(host, execution, () => this.kick());
     this.#outgoing = new Outgoing(host, execution);
     this.#facts = new RunFacts(host.deps.clock, host.deps.codec, execution);
+    this.#tools = new TurnTools(host, this.#local, this.#outgoing, this.#facts);
   }
 
   get execution(): ClaimedExecution {
@@ -254,16 +250,7 @@ export class WorkflowRun {
     arrived: readonly number[] = noRows,
   ): void {
     const { clock } = this.#host.deps;
-    const turn = new Turn({
-      host: this.#host,
-      execution: this.#execution,
-      replica,
-      local: this.#local,
-      outgoing: this.#outgoing,
-      facts: this.#facts,
-      marks: this.#deaths,
-      woken,
-    });
+    const turn = new Turn(this.#tools, this.#execution, replica, this.#deaths, woken);
     turn.arrived = arrived;
     try {
       const due: Delivery[] = [...deliveries];
@@ -313,31 +300,23 @@ export class WorkflowRun {
     const { outbound } = turn;
     const rows = turn.builder.rows();
     const { claim, key, run, marks } = this.#execution;
-    // Written out: spreading is what a turn would spend most of its time on.
-    const request: TurnRequest = {
-      session: this.#session,
-      claim,
-      execution: key,
-      run,
-      wakeSeq: this.#wakeSeq,
-      knowsCancel: replica.coroutine.closingReason !== undefined,
-      entries: rows.entries,
-      changes: rows.changes,
-      withdrawn: rows.withdrawn,
-      told: rows.told,
-      tasks: outbound.tasks,
-      fanouts: outbound.fanouts,
-      children: outbound.children,
-      sends: outbound.sends,
-      dispatches: outbound.dispatches,
-      arrived: turn.arrived,
-      consumed: turn.consumed,
-      counters: rows.counters,
-      state: rows.state,
-      deadLetters: noRows,
-      clearMarks: marks > 0,
-      next,
-    };
+    const of = { session: this.#session, claim, execution: key, run, wakeSeq: this.#wakeSeq };
+    const knowsCancel = replica.coroutine.closingReason !== undefined;
+    const request = new EmptyTurn(of, knowsCancel, next);
+    request.entries = rows.entries;
+    request.changes = rows.changes;
+    request.withdrawn = rows.withdrawn;
+    request.told = rows.told;
+    request.tasks = outbound.tasks;
+    request.fanouts = outbound.fanouts;
+    request.children = outbound.children;
+    request.sends = outbound.sends;
+    request.dispatches = outbound.dispatches;
+    request.arrived = turn.arrived;
+    request.consumed = turn.consumed;
+    request.counters = rows.counters;
+    request.state = rows.state;
+    request.clearMarks = marks > 0;
     if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);
     this.#host.store(
       "turn",
@@ -602,17 +581,14 @@ export class WorkflowRun {
       run,
       wakeSeq: this.#wakeSeq,
     };
+    const request = new EmptyTurn(of, false, hold);
+    request.changes = calls.map((call) => queuedAgain(call));
+    request.tasks = calls.map(({ task }) => task);
     let begun = false;
     try {
       failpoint("recover.before-submit");
       const answer = await this.#host.storing(() =>
-        this.#host.deps.committer.submit("turn", {
-          ...emptyTurn(of),
-          knowsCancel: false,
-          changes: calls.map((call) => queuedAgain(call)),
-          tasks: calls.map(({ task }) => task),
-          next: hold,
-        }),
+        this.#host.deps.committer.submit("turn", request),
       );
       failpoint("recover.after-commit");
       if (!this.#host.leaseHolds() && !(await this.#host.renewed())) this.lose();
