@@ -1,4 +1,4 @@
-import { isImmediate, isRecord } from "./journal.ts";
+import { isImmediate, isRecord, isUndo } from "./journal.ts";
 import { entryStatus, type EntryStatus } from "./status.ts";
 
 /** What cutting has to know of an entry. */
@@ -42,7 +42,7 @@ export function cutJournal<E extends CutEntry>(entries: readonly E[], before: nu
   const askedAnew: E[] = [];
   for (const entry of entries) {
     if (isReachedSince(entry, before)) removed.push(entry);
-    else if (isRecord(entry) || isImmediate(entry)) continue;
+    else if (isRecord(entry) || isImmediate(entry) || entry.kind === "continueAsNew") continue;
     // What had lost its race before that delivery stays lost.
     else if (
       entry.status === entryStatus.withdrawn &&
@@ -56,8 +56,12 @@ export function cutJournal<E extends CutEntry>(entries: readonly E[], before: nu
     else if (entry.status === entryStatus.completed && !isWait(entry)) redelivered.push(entry);
     else askedAnew.push(entry);
   }
+  // An undo step has begun as soon as it is there.
   const doneSince = removed
-    .filter((entry) => doneInTheWorld.has(entry.kind) && entry.status === entryStatus.completed)
+    .filter(
+      (entry) =>
+        doneInTheWorld.has(entry.kind) && (entry.status === entryStatus.completed || isUndo(entry)),
+    )
     .map((entry) => `${entry.kind === "child" ? "call" : entry.kind}(${entry.name ?? ""})`);
   return { removed: removed.toReversed(), redelivered, askedAnew, doneSince };
 }

@@ -24,6 +24,7 @@ export type EntryKind =
   | "sendSignal"
   | "dispatch"
   | "run"
+  | "continueAsNew"
   | "now"
   | "random"
   | "uuid"
@@ -59,6 +60,14 @@ export const cancelPath = "cancel";
 /** Path of the entry that records that the execution stopped waiting for attempts that were running when it was closed. */
 export const gracePath = "grace";
 
+/** Where the undo steps of a run stand. */
+const undoPrefix = "undo.";
+
+/** True for what an undo step did. */
+export function isUndo({ path }: { readonly path: string }): boolean {
+  return path.startsWith(undoPrefix);
+}
+
 /** Kinds that are answered at their yield, or stand beside a step: they show in no progress. */
 export const silentKinds: readonly string[] = [
   "now",
@@ -70,6 +79,7 @@ export const silentKinds: readonly string[] = [
   "within",
   "cancel",
   "grace",
+  "continueAsNew",
   "counters.add",
   "state.set",
   "patched",

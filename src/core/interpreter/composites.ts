@@ -1,11 +1,13 @@
 import type { AllEffect, AllSettledEffect, BranchEffect, RaceEffect } from "../effects/branch.ts";
 import type { ForkEffect } from "../effects/fork.ts";
-import type { ShieldEffect, WithinEffect } from "../effects/scope.ts";
+import type { CompensateEffect, ShieldEffect, WithinEffect } from "../effects/scope.ts";
+import { isDurable } from "../define.ts";
 import { isEffect, type Branch, type Effect, type Flow } from "../effects/effect.ts";
 import { All, AllSettled, Race, type BranchMaker } from "./branches.ts";
 import { Frame, type Caller, type Stage } from "./frame.ts";
 import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 import { failed, usedTwice } from "./refusals.ts";
+import type { Undo } from "./undo.ts";
 import { describe, notAnEffect, silence } from "./yielded.ts";
 
 /** An effect that runs branches of the workflow. */
@@ -21,7 +23,7 @@ export interface CompositeHost {
   leaveUnheard(errors: readonly unknown[]): void;
 }
 
-/** Makes the nodes of `all`, `allSettled`, `race` and `branch`, and sees that no generator runs twice. */
+/** Makes the nodes of `all`, `allSettled`, `race`, `branch` and of undo steps, and sees that no generator runs twice. */
 export class Composites {
   readonly #stage: Stage;
   readonly #host: CompositeHost;
@@ -71,6 +73,28 @@ export class Composites {
     }
   }
 
+  /** Why what `compensate` was given cannot be an undo step. A generator is taken: nothing else may run it. */
+  refuseUndo({ undo }: CompensateEffect): Settlement | undefined {
+    if (isEffect(undo) || (typeof undo === "function" && !isActivity(undo))) return undefined;
+    if (!isGenerator(undo)) return failed(notAnUndo(undo));
+    if (this.#used.has(undo)) return usedTwice("compensate");
+    this.#used.add(undo);
+    return undefined;
+  }
+
+  /** The node of an undo step. @throws what its function throws; TypeError for what is no branch */
+  undo(undo: Undo, path: string, parent: Parent): Node {
+    const branch = typeof undo === "function" ? undo() : undo;
+    if (isEffect(branch)) {
+      return runsBranches(branch)
+        ? this.#frame(alone(branch), path, parent)
+        : new Answered(this.#stage, branch, path, parent);
+    }
+    if (!isGenerator(branch)) throw notAnUndo(branch);
+    if (branch !== undo && this.#used.has(branch)) throw usedTwice("compensate").error;
+    return this.#frame(branch, path, parent);
+  }
+
   /** The node of the one branch of an effect at `path`. */
   single({ branch }: ScopeEffect, path: string, parent: Parent): Node {
     return this.#maker([branch], path).branch(0, parent);
@@ -112,6 +136,26 @@ export class Composites {
     this.#used.add(flow);
     return new Frame(this.#stage, flow, path, parent);
   }
+}
+
+/** What forks it starts belong to its frame. */
+function runsBranches({ kind }: Effect<unknown>): boolean {
+  return ["all", "allSettled", "race", "fork", "shield", "within"].includes(kind);
+}
+
+function* alone(effect: Effect<unknown>): Flow<unknown> {
+  return yield effect;
+}
+
+function isActivity(value: unknown): boolean {
+  return isDurable(value) && value.kind === "activity";
+}
+
+function notAnUndo(value: unknown): TypeError {
+  silence(value);
+  return new TypeError(
+    `compensate takes an effect, a generator, or a function that returns one of them; it was given ${describe(value)}`,
+  );
 }
 
 export function isGenerator(value: unknown): value is Flow<unknown> {

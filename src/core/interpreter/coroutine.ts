@@ -8,6 +8,12 @@ import { Recorded } from "./recorded.ts";
 import type { Delivery, Done, Facts, Turn } from "./turn.ts";
 import { silence } from "./yielded.ts";
 
+/** Counters and state of an execution. */
+export interface Snapshot {
+  readonly counters: ReadonlyMap<string, number>;
+  readonly state: ReadonlyMap<string, unknown>;
+}
+
 /** What a workflow's body may look like to the interpreter. */
 export type WorkflowBody = (...args: never) => Flow<unknown>;
 
@@ -84,10 +90,7 @@ export class Coroutine {
   }
 
   /** Counters and state as the workflow sees them now. */
-  snapshot(): {
-    readonly counters: ReadonlyMap<string, number>;
-    readonly state: ReadonlyMap<string, unknown>;
-  } {
+  snapshot(): Snapshot {
     const { counters, state } = this.#driver.ledger;
     return { counters, state };
   }

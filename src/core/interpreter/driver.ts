@@ -1,7 +1,7 @@
 import type { AnyEffect } from "../effects/any-effect.ts";
 import type { Effect, Flow } from "../effects/effect.ts";
-import type { CancelEffect, JoinEffect } from "../effects/fork.ts";
-import type { StateSetEffect } from "../effects/record.ts";
+import type { ContinueAsNewEffect } from "../effects/lineage.ts";
+import type { CompensateEffect } from "../effects/scope.ts";
 import { CancelledError, type ExpiryError } from "../errors.ts";
 import {
   cancelPath,
@@ -11,10 +11,12 @@ import {
   type EntryKind,
   type Outcome,
 } from "../journal.ts";
+import { Answers, named, recordedAnswer, type AnswerHost } from "./answers.ts";
+import { addErrors } from "./closing-errors.ts";
 import { Composites, type CompositeHost, type ScopeEffect } from "./composites.ts";
-import { otherInput, reordered } from "./divergence.ts";
+import { otherInput } from "./divergence.ts";
 import { carried, dueTime, entryKind, nameOf, ownEnd, waitsForHost } from "./effect-entry.ts";
-import { CancelFork, closeLater, Fork, Join, type ForkHost, type ForkWait } from "./forks.ts";
+import { Forking } from "./forking.ts";
 import { Frame, type Caller, type Stage } from "./frame.ts";
 import { kept } from "./kept.ts";
 import { Leaf, type LeafHost } from "./leaf.ts";
@@ -23,18 +25,18 @@ import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 import type { Recorded } from "./recorded.ts";
 import { Shield, Within } from "./scopes.ts";
 import {
+  continuesElsewhere,
   failed,
-  joinsItself,
   maxPathLength,
   maxUnwaitedEffects,
   nestedTooDeeply,
-  noSuchTask,
   notSupported,
   tooManyEffects,
-  waitsInCircle,
+  undoInUndo,
   type Refusal,
 } from "./refusals.ts";
-import type { Delivery, Done, Facts, Records, Turn } from "./turn.ts";
+import type { Delivery, Done, Facts, Turn } from "./turn.ts";
+import { UndoStack, type Undo, type UndoHost } from "./undo.ts";
 import { Waiting } from "./waiting.ts";
 import { WorkflowTurn } from "./workflow-turn.ts";
 import { notAnEffect } from "./yielded.ts";
@@ -52,12 +54,14 @@ export interface CoroutineOptions {
 }
 
 /** What the interpreter does: the inside of a coroutine. One object, since there is one for every running workflow. */
-export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost {
-  readonly closing: undefined = undefined;
+export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHost, UndoHost {
   readonly #root: Frame;
   readonly #options: CoroutineOptions;
   readonly #waiting = new Waiting();
-  readonly #ledger: Ledger;
+  readonly ledger: Ledger;
+  #answers: Answers | undefined;
+  #forking: Forking | undefined;
+  #undos: UndoStack | undefined;
   #composites: Composites | undefined;
   /** Delivery numbers of the error objects that were thrown into the workflow. */
   #thrown: WeakMap<object, number> | undefined;
@@ -71,19 +75,15 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
   #order = 0;
   #facts: Facts = noFacts;
   #turn = new WorkflowTurn();
-  /** In replay only. */
   #recorded: Recorded | undefined;
+  /** How the body has ended, once its undo steps run. */
+  #broken: Broken | undefined;
+  /** What the next run is to begin with, once the body was left for it. */
+  #continuation: { readonly input: unknown } | undefined;
   readonly #undelivered: Entry[] = [];
-  #forks: Map<string, Fork> | undefined;
-  #forkWaits: Set<ForkWait> | undefined;
-  /** What has to wait until no generator runs. */
-  #later: (() => void)[] | undefined;
-  /** Answers of `patched`, one an id and run. */
-  #patches: Map<string, boolean> | undefined;
-
   constructor(generator: Flow<unknown>, options: CoroutineOptions) {
     this.#options = options;
-    this.#ledger = new Ledger(options.counters, options.state);
+    this.ledger = new Ledger(options.counters, options.state);
     this.#root = new Frame(this, generator, "", this);
   }
 
@@ -106,8 +106,26 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     return this.#waiting;
   }
 
-  get ledger(): Ledger {
-    return this.#ledger;
+  get facts(): Facts {
+    return this.#facts;
+  }
+
+  get turn(): WorkflowTurn {
+    return this.#turn;
+  }
+
+  /** In replay only. */
+  get recorded(): Recorded | undefined {
+    return this.#recorded;
+  }
+
+  get deliveries(): number {
+    return this.#deliveries;
+  }
+
+  /** Of what runs beside the body, which is its undo steps: these are not interrupted, but may ask. */
+  get closing(): Closing | undefined {
+    return this.#broken === undefined ? undefined : this.#closingAll;
   }
 
   /** Why the whole execution is being closed, if it is. */
@@ -147,37 +165,94 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     return turn.result(this.#done, this.#waiting.wakeAt());
   }
 
-  /** The root has ended. */
+  /** The body has ended. */
   settled(_root: Node, how: Settlement): void {
-    const closing = this.#closingAll;
-    if (closing !== undefined) {
-      this.#finish({
-        kind: "closed",
-        reason: closing.reason,
-        errors: how.kind === "closed" ? (how.errors ?? []) : [],
-      });
-    } else if (how.kind === "value") {
-      this.#finish({ kind: "completed", value: how.value });
-    } else {
-      const error = how.kind === "error" ? how.error : new CancelledError();
-      this.#finish({ kind: "failed", error, failedBy: this.#deliveryOf(error) });
-    }
+    const isValue = how.kind === "value" && this.#closingAll === undefined;
+    if (!isValue) return this.#undo(this.#brokenBy(how));
+    const { value } = how;
+    this.#finish(
+      value === leaving && this.#continuation !== undefined
+        ? { kind: "continued", input: this.#continuation.input }
+        : { kind: "completed", value },
+    );
   }
 
   #finish(done: Done): void {
     this.#done = done;
+    this.#dropAll();
+  }
+
+  #dropAll(): void {
     for (const leaf of this.#waiting.all()) this.drop(leaf);
   }
 
-  /** A workflow that cannot be made to wait is ended. @throws any other error */
+  // ── ending otherwise than by a value ──
+
+  #brokenBy(how: Settlement): Broken {
+    switch (how.kind) {
+      case "value":
+        return { errors: [] };
+      case "closed":
+        if (this.#closingAll !== undefined) return { errors: [...(how.errors ?? [])] };
+        return this.#failedBy(new CancelledError());
+      case "error":
+        return this.#failedBy(how.error);
+      default:
+        return how satisfies never;
+    }
+  }
+
+  #failedBy(error: unknown): Broken {
+    return { failure: { error, failedBy: this.#deliveryOf(error) }, errors: [] };
+  }
+
+  /** By U1. What is left of the body waits for nothing any more. */
+  #undo(broken: Broken): void {
+    this.#broken = broken;
+    this.#dropAll();
+    this.#forking?.forget();
+    if (this.#undos === undefined || this.#undos.run()) this.undone();
+  }
+
+  undoing(undo: Undo, path: string, parent: Parent): Node {
+    return this.#branches.undo(undo, path, parent);
+  }
+
+  undoFailed(path: string, error: unknown): void {
+    this.#broken?.errors.push(error);
+    this.#turn.failUndo({ path, error, failedBy: this.#sourceOf(error) ?? 0 });
+  }
+
+  /** What was thrown after the first error stands in its `errors`. */
+  undone(): void {
+    const { failure, errors } = this.#broken ?? { failure: undefined, errors: [] };
+    const closing = this.#closingAll;
+    if (closing !== undefined) {
+      const first = failure === undefined ? [] : [failure.error];
+      this.#finish({ kind: "closed", reason: closing.reason, errors: [...first, ...errors] });
+    } else if (failure !== undefined) {
+      if (!addErrors(failure.error, errors)) this.leaveUnheard(errors);
+      this.#finish({ kind: "failed", ...failure });
+    }
+  }
+
+  /** A body, or an undo step, that cannot be made to wait is ended. @throws any other error */
   #endRunaway(error: unknown): void {
     if (!(error instanceof Runaway)) throw error;
-    const closing = this.#closingAll;
-    this.#finish(
-      closing === undefined
-        ? { kind: "failed", error: tooManyEffects(), failedBy: this.#lastOutcome }
-        : { kind: "closed", reason: closing.reason, errors: [tooManyEffects()] },
-    );
+    this.#unwaited = 0;
+    const reason = tooManyEffects();
+    try {
+      if (this.#broken !== undefined) {
+        this.#dropAll();
+        this.#undos?.giveUp(reason);
+      } else if (this.#closingAll === undefined) {
+        this.#undo({ failure: { error: reason, failedBy: this.#lastOutcome }, errors: [] });
+      } else {
+        this.#undo({ errors: [reason] });
+      }
+    } catch (another) {
+      this.#endRunaway(another);
+    }
   }
 
   #begin(): void {
@@ -213,7 +288,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     const number = this.#nextDelivery();
     this.#turn.deliver(leaf, kept(delivery.outcome), number, delivery.tag);
     if (delivery.expired === true) this.#turn.cancel(leaf);
-    if (delivery.records !== undefined) this.#apply(delivery.records);
+    if (delivery.records !== undefined) this.#answering.apply(delivery.records);
     this.#give(leaf, delivery.outcome, number);
     return true;
   }
@@ -236,7 +311,10 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
   #closeAll(delivery: Extract<Delivery, { kind: "cancel" }>): boolean {
     if (this.#closingAll !== undefined) return false;
     const number = this.#nextDelivery();
-    const awaited = delivery.awaited.filter((path) => this.#waiting.at(path) !== undefined);
+    const awaited =
+      this.#broken === undefined
+        ? delivery.awaited.filter((path) => this.#waiting.at(path) !== undefined)
+        : none;
     this.#turn.add({
       path: cancelPath,
       kind: "cancel",
@@ -252,6 +330,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
   #closeRoot(reason: CancelledError | ExpiryError, awaited: readonly string[]): void {
     const closing: Closing = { reason, awaited: new Set(awaited) };
     this.#closingAll = closing;
+    if (this.#broken !== undefined) return; // by U2
     try {
       const how = this.#root.close(closing);
       if (how !== undefined) this.settled(this.#root, how);
@@ -289,41 +368,20 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
 
   #nextDelivery(): number {
     this.#unwaited = 0;
-    return this.#number();
+    return this.number();
   }
 
-  #number(): number {
+  number(): number {
     this.#deliveries += 1;
     return this.#deliveries;
   }
 
-  later(act: () => void): void {
-    (this.#later ??= []).push(act);
-  }
-
-  get forkWaits(): Set<ForkWait> {
-    return (this.#forkWaits ??= new Set());
-  }
-
+  /** No generator runs. */
   #doLater(): void {
-    do {
-      for (
-        let index = 0;
-        index < (this.#later?.length ?? 0) && this.#done === undefined;
-        index += 1
-      )
-        this.#later?.[index]?.();
-      this.#later = undefined;
-    } while (this.#resolvedDeadlock());
-  }
-
-  /** Branches that wait for one another's end would wait for ever: the one that closed the circle is told so. */
-  #resolvedDeadlock(): boolean {
-    if (this.#done !== undefined || this.#waiting.size > 0) return false;
-    const last = [...(this.#forkWaits ?? [])].at(-1);
-    if (last === undefined) return false;
-    last.giveUp(waitsInCircle());
-    return true;
+    this.#forking?.settle(
+      () => this.#done !== undefined,
+      () => this.#waiting.size === 0,
+    );
   }
 
   // ── entering effects ──
@@ -342,6 +400,16 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
 
   leaveUnheard(errors: readonly unknown[]): void {
     this.#turn.leaveUnheard(errors);
+  }
+
+  get #answering(): Answers {
+    this.#answers ??= new Answers(this);
+    return this.#answers;
+  }
+
+  get #forks(): Forking {
+    this.#forking ??= new Forking();
+    return this.#forking;
   }
 
   get #branches(): Composites {
@@ -371,11 +439,10 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
       case "cancelled":
         return { kind: "value", value: frame.closing?.reason };
       case "counters.add":
-        return this.#addToCounter(known.name, known.amount);
       case "state.set":
-        return this.#setState(known);
       case "progress":
-        return this.#tellProgress(known.detail);
+      case "patched":
+        return this.#answering.remark(known);
       case "all":
       case "allSettled":
       case "race":
@@ -386,11 +453,11 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
         return this.#branches.refuse(known) ?? this.#scope(known, frame.nextPath(), frame);
       case "join":
       case "cancel":
-        return this.#onFork(known, frame.nextPath(), frame);
-      case "patched":
-        return this.#isPatched(known.id);
+        return this.#forks.on(known, frame.nextPath(), frame);
       case "compensate":
+        return this.#register(known);
       case "continueAsNew":
+        return this.#continue(known, frame);
       case "transaction":
         return notSupported(known.kind);
       default:
@@ -403,17 +470,11 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     if (path.length > maxPathLength) return nestedTooDeeply();
     switch (effect.kind) {
       case "now":
-        return this.#immediate(effect, path, () => this.#readClock());
       case "random":
-        return this.#immediate(effect, path, () => same(this.#facts.random()));
       case "uuid":
-        return this.#immediate(effect, path, () => same(this.#facts.uuid()));
       case "counters.get":
-        return this.#immediate(effect, path, () =>
-          same(this.#ledger.counters.get(effect.name) ?? 0),
-        );
       case "state.get":
-        return this.#immediate(effect, path, () => this.#readState(effect.name));
+        return this.#answering.question(effect, path);
       case "branch":
       case "all":
       case "allSettled":
@@ -433,7 +494,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     switch (effect.kind) {
       case "fork":
         this.#recorded?.expectBranches(effect, path);
-        return this.#fork(path, caller.owner, branch);
+        return this.#forks.fork(path, caller.owner, branch);
       case "shield":
         this.#recorded?.expectBranches(effect, path);
         return new Shield(caller, branch);
@@ -449,34 +510,37 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     }
   }
 
-  #fork(path: string, owner: ForkOwner, branch: (parent: Parent) => Node): Settlement {
-    const fork = new Fork(path, this, owner);
-    this.#forks ??= new Map();
-    this.#forks.set(path, fork);
-    owner.forked(fork);
-    fork.begin(branch(fork));
-    return { kind: "value", value: Object.freeze({ id: path }) };
-  }
-
-  #onFork(effect: JoinEffect | CancelEffect, path: string, caller: Caller): Node | Settlement {
-    const fork = this.#forks?.get(effect.task);
-    if (fork === undefined) return noSuchTask(effect.kind, effect.task);
-    if (effect.kind === "join") {
-      return fork.contains(path) ? joinsItself() : new Join(fork, caller, this);
-    }
-    if (!fork.contains(path)) return new CancelFork(fork, caller, this);
-    closeLater(fork, this);
+  #register(effect: CompensateEffect): Settlement {
+    if (this.#broken !== undefined) return undoInUndo();
+    const refusal = this.#branches.refuseUndo(effect);
+    if (refusal !== undefined) return refusal;
+    this.#undos ??= new UndoStack(this);
+    this.#undos.push(effect.undo);
     return nothing;
   }
 
-  #isPatched(id: string): Settlement {
-    this.#patches ??= new Map();
-    const known = this.#patches.get(id);
-    const answer = known ?? this.#recorded?.hasPatch(id) ?? true;
-    this.#patches.set(id, answer);
-    if (known === undefined && this.#recorded === undefined)
-      this.#turn.change(this.#ledger.patch(id, this.#deliveries));
-    return { kind: "value", value: answer };
+  /** The body is left as by a return; what it was given for the next run has an entry, which waits for nothing. */
+  #continue(effect: ContinueAsNewEffect, caller: Caller): Settlement {
+    const path = caller.nextPath();
+    if (caller !== this.#root || this.#root.unwinding) return continuesElsewhere();
+    const recorded = this.#recorded?.take(effect, "continueAsNew", path);
+    let input: unknown;
+    if (recorded === undefined) {
+      try {
+        input = this.encode(effect.args, { kind: "continueAsNew", path });
+      } catch (error) {
+        return this.#refused(effect, "continueAsNew", path, error);
+      }
+      this.#turn.add({ path, kind: "continueAsNew", effect, input, reached: this.#deliveries });
+    } else if (isImmediate(recorded)) {
+      return recordedAnswer(effect, recorded, this.number());
+    } else {
+      this.#compareInput(recorded, effect);
+      ({ input } = recorded);
+    }
+    this.#continuation = { input };
+    this.#root.leave(leaving);
+    return nothing;
   }
 
   log(errors: readonly unknown[]): void {
@@ -489,58 +553,15 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     this.#thrown.set(error, this.#deliveries);
   }
 
-  /** An effect that is answered at its yield (by J3). */
-  #immediate(effect: AnyEffect, path: string, answer: () => Answer): Settlement {
-    const kind = entryKind(effect);
-    const recorded = this.#recorded?.take(effect, kind, path);
-    const number = this.#number();
-    if (recorded !== undefined) return recordedAnswer(effect, recorded, number);
-    const { recorded: value, given } = answer();
-    this.#turn.add({
-      path,
-      kind,
-      ...named(effect),
-      reached: number,
-      delivery: number,
-      outcome: { ok: true, value },
-    });
-    return { kind: "value", value: given };
-  }
-
-  /** The workflow may change the Date that it is given (by C4). */
-  #readClock(): Answer {
-    const now = this.#facts.now();
-    return { recorded: new Date(now), given: new Date(now) };
-  }
-
-  /** The workflow may change the value that it is given (by C4). */
-  #readState(name: string): Answer {
-    const recorded = this.#ledger.state.get(name);
-    if (typeof recorded !== "object" || recorded === null || this.#facts.decode === undefined)
-      return same(recorded);
-    const entry = { kind: "state.set", path: name } as const;
-    return { recorded, given: this.#facts.decode(this.#encode(recorded, entry), entry) };
-  }
-
   schedule(leaf: Leaf): Settlement | undefined {
     const { effect, kind, path } = leaf;
     if (this.#recorded !== undefined)
       return this.#reschedule(leaf, this.#recorded.take(effect, kind, path));
     let input: unknown;
     try {
-      input = this.#encode(carried(effect), leaf);
+      input = this.encode(carried(effect), leaf);
     } catch (error) {
-      const number = this.#number();
-      this.#turn.add({
-        path,
-        kind,
-        ...named(effect),
-        effect,
-        reached: number,
-        delivery: number,
-        outcome: kept({ ok: false, error }),
-      });
-      return failed(error);
+      return this.#refused(effect, kind, path, error);
     }
     const dueAt = dueTime(effect, this.#facts);
     const reached = this.#deliveries;
@@ -557,8 +578,23 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     return undefined;
   }
 
+  /** What it carries cannot be stored: the error is thrown at the yield, in replay too. */
+  #refused(effect: AnyEffect, kind: EntryKind, path: string, error: unknown): Settlement {
+    const number = this.number();
+    this.#turn.add({
+      path,
+      kind,
+      ...named(effect),
+      effect,
+      reached: number,
+      delivery: number,
+      outcome: kept({ ok: false, error }),
+    });
+    return failed(error);
+  }
+
   #reschedule(leaf: Leaf, recorded: Entry): Settlement | undefined {
-    if (isImmediate(recorded)) return recordedAnswer(leaf.effect, recorded, this.#number());
+    if (isImmediate(recorded)) return recordedAnswer(leaf.effect, recorded, this.number());
     this.#compareInput(recorded, leaf.effect);
     if (recorded.outcome !== undefined && recorded.delivery === undefined)
       this.#undelivered.push(recorded);
@@ -572,52 +608,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
     this.#turn.cancel(leaf);
   }
 
-  #encode(value: unknown, entry: { readonly kind: EntryKind; readonly path: string }): unknown {
+  encode(value: unknown, entry: { readonly kind: EntryKind; readonly path: string }): unknown {
     return this.#facts.encode === undefined ? value : this.#facts.encode(value, entry);
-  }
-
-  // ── counters, state, progress: in replay they have been applied already ──
-
-  #addToCounter(name: string, amount: number): Settlement {
-    if (this.#recorded === undefined)
-      this.#turn.change(this.#ledger.add(name, amount, this.#deliveries));
-    return nothing;
-  }
-
-  #setState({ name, value }: StateSetEffect): Settlement {
-    const reached = this.#deliveries;
-    const ordinal = this.#ledger.countSet(name, reached);
-    if (this.#recorded !== undefined) {
-      const refused = this.#recorded.refusal(name, reached, ordinal)?.outcome;
-      return refused?.ok === false ? failed(refused.error) : nothing;
-    }
-    const entry = { kind: "state.set", path: name } as const;
-    try {
-      const encoded = this.#encode(value, entry);
-      const decoded =
-        this.#facts.decode === undefined ? encoded : this.#facts.decode(encoded, entry);
-      this.#turn.change(this.#ledger.set(name, decoded, reached));
-      return nothing;
-    } catch (error) {
-      this.#turn.change(this.#ledger.refuse(name, error, ordinal, reached));
-      return failed(error);
-    }
-  }
-
-  #tellProgress(detail: unknown): Settlement {
-    if (this.#recorded === undefined)
-      this.#turn.change(this.#ledger.tell(detail, this.#deliveries));
-    return nothing;
-  }
-
-  #apply(records: Records): void {
-    const reached = this.#deliveries;
-    const turn = this.#turn;
-    for (const [name, amount] of Object.entries(records.counters ?? {}))
-      turn.change(this.#ledger.add(name, amount, reached));
-    for (const [name, value] of Object.entries(records.state ?? {}))
-      turn.change(this.#ledger.set(name, value, reached));
-    for (const detail of records.progress ?? []) turn.change(this.#ledger.tell(detail, reached));
   }
 
   // ── replay ──
@@ -658,31 +650,37 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, ForkHost 
 
   /** The delivery that left the workflow as this error: by identity, or in its chain of causes; else the last outcome. */
   #deliveryOf(error: unknown): number {
+    const source = this.#sourceOf(error);
+    if (source !== undefined) this.#failedByOutcome = true;
+    return source ?? this.#lastOutcome;
+  }
+
+  #sourceOf(error: unknown): number | undefined {
     const seen = new Set<unknown>();
     for (
       let current: unknown = error;
       typeof current === "object" && current !== null && !seen.has(current);
     ) {
       const number = this.#thrown?.get(current);
-      if (number !== undefined) {
-        this.#failedByOutcome = true;
-        return number;
-      }
+      if (number !== undefined) return number;
       seen.add(current);
       current = "cause" in current ? current.cause : undefined;
     }
-    return this.#lastOutcome;
+    return undefined;
   }
+}
+
+/** How the body has ended, where it was not by a value: `failure` unless it was closed; and what was thrown after that. */
+interface Broken {
+  readonly failure?: { readonly error: unknown; readonly failedBy: number };
+  readonly errors: unknown[];
 }
 
 /** Thrown through the interpreter when a workflow cannot be made to wait. */
 class Runaway extends Error {}
 
-/** An answer given at the yield: what the journal has of it, and what the workflow gets. */
-interface Answer {
-  readonly recorded: unknown;
-  readonly given: unknown;
-}
+/** What a body gives that was left for its next run. */
+const leaving = Symbol("continueAsNew");
 
 const nothing: Settlement = { kind: "value", value: undefined };
 
@@ -693,20 +691,3 @@ const noFacts: Facts = {
   random: () => 0,
   uuid: () => "",
 };
-
-function same(value: unknown): Answer {
-  return { recorded: value, given: value };
-}
-
-function named(effect: AnyEffect): { readonly name?: string } {
-  const name = nameOf(effect);
-  return name === undefined ? {} : { name };
-}
-
-function recordedAnswer(effect: AnyEffect, recorded: Entry, number: number): Settlement {
-  if (recorded.delivery !== number || recorded.outcome === undefined)
-    throw reordered(effect, recorded, number);
-  return recorded.outcome.ok
-    ? { kind: "value", value: recorded.outcome.value }
-    : failed(recorded.outcome.error);
-}

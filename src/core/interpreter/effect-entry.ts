@@ -39,6 +39,7 @@ export function carried(effect: AnyEffect): unknown {
   switch (effect.kind) {
     case "call":
     case "dispatch":
+    case "continueAsNew":
       return effect.args;
     case "map":
       return effect.items;

@@ -34,7 +34,11 @@ export interface Stage {
   leaveUnheard(errors: readonly unknown[]): void;
 }
 
-type Send = Settlement | { readonly kind: "start" } | { readonly kind: "return" };
+type Send =
+  | Settlement
+  | { readonly kind: "start" }
+  | { readonly kind: "return" }
+  | { readonly kind: "leave"; readonly value: unknown };
 const start = { kind: "start" } as const;
 const unwind = { kind: "return" } as const;
 
@@ -72,6 +76,7 @@ export class Frame implements Node, Caller, ForkOwner {
   #held: Settlement | undefined;
   /** How its generator ended, while its forks are waited for. */
   #outcome: Settlement | undefined;
+  #leaves: Extract<Send, { kind: "leave" }> | undefined;
 
   constructor(stage: Stage, generator: Flow<unknown>, path: string, parent: Parent) {
     this.#stage = stage;
@@ -95,6 +100,16 @@ export class Frame implements Node, Caller, ForkOwner {
 
   begin(): Settlement | undefined {
     return this.#drive(start);
+  }
+
+  /** Its generator is to return at the effect that is being entered, as if it said so: `finally` blocks run, and it is not closed. */
+  leave(value: unknown): void {
+    this.#leaves = { kind: "leave", value };
+  }
+
+  /** What it yields comes from `finally` blocks. */
+  get unwinding(): boolean {
+    return this.#unwinding;
   }
 
   settled(_child: Node, how: Settlement): void {
@@ -194,7 +209,8 @@ export class Frame implements Node, Caller, ForkOwner {
           this.#stage.waits();
           return undefined;
         }
-        send = how;
+        send = this.#leaves ?? how;
+        this.#leaves = undefined;
       }
     }
   }
@@ -220,6 +236,8 @@ export class Frame implements Node, Caller, ForkOwner {
           );
         }
         return this.#generator.throw(send.error);
+      case "leave":
+        return this.#generator.return(send.value);
       case "closed":
       case "return":
         return this.#generator.return(undefined);

@@ -32,6 +32,22 @@ export function usedTwice(what: string): Refusal {
   );
 }
 
+export function continuesElsewhere(): Refusal {
+  return failed(
+    new TypeError(
+      "continueAsNew ends the whole run: yield it in the body of the workflow itself, not in a branch, a shield or an undo step, and not while the execution is being closed",
+    ),
+  );
+}
+
+export function undoInUndo(): Refusal {
+  return failed(
+    new TypeError(
+      "compensate in an undo step: nothing undoes an undo step; what it does has to be safe to repeat",
+    ),
+  );
+}
+
 export function noSuchTask(what: string, id: string): Refusal {
   return failed(
     new TypeError(

@@ -64,11 +64,22 @@ export interface Change extends Entry {
   readonly outcome?: Outcome;
 }
 
+/** An undo step that has failed for good. */
+export interface UndoFailure {
+  /** Of the step: undo.<n>. */
+  readonly path: string;
+  readonly error: unknown;
+  /** The delivery number of the outcome by which it failed, 0 if it was none. */
+  readonly failedBy: number;
+}
+
 /** How a run ended. */
 export type Done =
   | { readonly kind: "completed"; readonly value: unknown }
   /** `failedBy`: the delivery number of the outcome that stopped it, 0 if it was none. */
   | { readonly kind: "failed"; readonly error: unknown; readonly failedBy: number }
+  /** By continueAsNew. `input`: the next run's arguments, as the host's encoder gave them. */
+  | { readonly kind: "continued"; readonly input: unknown }
   | {
       readonly kind: "closed";
       readonly reason: CancelledError | ExpiryError;
@@ -92,6 +103,7 @@ export interface Turn {
   readonly refused: readonly Delivery[];
   /** Errors that nobody can catch any more, for the log. */
   readonly unheard: readonly unknown[];
+  readonly undoFailures: readonly UndoFailure[];
   readonly done: Done | undefined;
   /** When the next timer ends, in milliseconds since 1970. */
   readonly wakeAt: number | undefined;

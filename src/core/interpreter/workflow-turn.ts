@@ -1,6 +1,6 @@
 import type { Outcome } from "../journal.ts";
 import type { Leaf } from "./leaf.ts";
-import type { Change, Delivery, Done, Turn, TurnEntry } from "./turn.ts";
+import type { Change, Delivery, Done, Turn, TurnEntry, UndoFailure } from "./turn.ts";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -13,6 +13,7 @@ export class WorkflowTurn {
   #positions: number[] | undefined;
   #refused: Delivery[] | undefined;
   #unheard: unknown[] | undefined;
+  #undoFailures: UndoFailure[] | undefined;
   /** Those that were reached in this turn; what still waits has its entry. */
   #scheduled: Leaf[] | undefined;
   #cancelled: string[] | undefined;
@@ -36,6 +37,10 @@ export class WorkflowTurn {
   /** Nobody can catch them any more. */
   leaveUnheard(errors: readonly unknown[]): void {
     (this.#unheard ??= []).push(...errors);
+  }
+
+  failUndo(failure: UndoFailure): void {
+    (this.#undoFailures ??= []).push(failure);
   }
 
   /** An entry that waits for the host. */
@@ -82,6 +87,7 @@ export class WorkflowTurn {
       cancelled: this.#cancelled ?? none,
       refused: this.#refused ?? none,
       unheard: this.#unheard ?? none,
+      undoFailures: this.#undoFailures ?? none,
       done,
       wakeAt,
     };

@@ -10,7 +10,6 @@ import { signal, sendSignal } from "../../../src/core/effects/signal.ts";
 import { now, sleep, sleepUntil } from "../../../src/core/effects/time.ts";
 import { NotSupportedError } from "../../../src/core/errors.ts";
 import * as lineage from "../../../src/core/effects/lineage.ts";
-import * as scope from "../../../src/core/effects/scope.ts";
 import { Coroutine } from "../../../src/core/interpreter/coroutine.ts";
 import { Drive, tickingFacts } from "./drive.ts";
 
@@ -366,8 +365,6 @@ describe("how a run ends", () => {
 
 describe("what is not supported yet", () => {
   const effects = {
-    compensate: scope.compensate(sleep(1)),
-    continueAsNew: lineage.continueAsNew(),
     transaction: lineage.transaction("t", () => 1),
   };
   for (const [kind, effect] of Object.entries(effects)) {

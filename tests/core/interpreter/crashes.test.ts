@@ -8,8 +8,8 @@ import type { Branch, Flow } from "../../../src/core/effects/effect.ts";
 import { random } from "../../../src/core/effects/local.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
 import { cancel, fork, join, type Task } from "../../../src/core/effects/fork.ts";
-import { patched } from "../../../src/core/effects/lineage.ts";
-import { cancelled, shield, within } from "../../../src/core/effects/scope.ts";
+import { continueAsNew, patched } from "../../../src/core/effects/lineage.ts";
+import { cancelled, compensate, shield, within } from "../../../src/core/effects/scope.ts";
 import { signal } from "../../../src/core/effects/signal.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { CancelledError } from "../../../src/core/errors.ts";
@@ -28,6 +28,7 @@ describe("random workflows, random deliveries, failures, a cancel", () => {
         const crashing = dice(crashes);
         const bumpy = play(tree, chance, () => crashing(3) > 0);
         assert.deepEqual(bumpy, smooth);
+        checkUndo(smooth);
       }),
       { seed, numRuns: 1_000 },
     );
@@ -99,14 +100,15 @@ type Program =
         | "unstorable"
         | "patched"
         | "joinAny"
-        | "cancelAny";
+        | "cancelAny"
+        | "again";
     }
   | {
       readonly kind: "seq" | "all" | "allSettled" | "race" | "named";
       readonly parts: readonly Program[];
     }
   | { readonly kind: "catch" | "finally"; readonly body: Program; readonly after: Program }
-  | { readonly kind: "within" | "shield" | "fork"; readonly body: Program };
+  | { readonly kind: "within" | "shield" | "fork" | "undo" | "undoLater"; readonly body: Program };
 
 const leaf: fc.Arbitrary<Program> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ kind: "call" as const }) },
@@ -125,7 +127,7 @@ const leaf: fc.Arbitrary<Program> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .constantFrom(...(["throw", "nonsense", "unstorable"] as const))
+      .constantFrom(...(["throw", "nonsense", "unstorable", "again"] as const))
       .map((kind) => ({ kind })),
   },
 );
@@ -158,6 +160,8 @@ const { program } = fc.letrec<{ program: Program }>((tie) => {
           "shield" as const,
           "fork" as const,
           "fork" as const,
+          "undo" as const,
+          "undoLater" as const,
         ),
         body: tie("program"),
       }),
@@ -218,6 +222,16 @@ function* interpretOne(tree: Program, where: string, tasks: Task<unknown>[]): Fl
       tasks.push(task);
       return task.id;
     }
+    case "undo":
+      yield* compensate(undo(tree.body, where, tasks));
+      yield* progress(`+${where}`);
+      return where;
+    case "undoLater":
+      yield* compensate(() => branch(undo, tree.body, where, tasks));
+      yield* progress(`+${where}`);
+      return where;
+    case "again":
+      return yield* continueAsNew(where);
     case "joinAny": {
       const task = tasks[where.length % Math.max(1, tasks.length)];
       return task === undefined ? "none" : yield* join(task);
@@ -269,6 +283,11 @@ function* interpretOne(tree: Program, where: string, tasks: Task<unknown>[]): Fl
     default:
       return tree satisfies never;
   }
+}
+
+function* undo(tree: Program, where: string, tasks: Task<unknown>[]): Flow<unknown> {
+  yield* progress(`-${where}`);
+  return yield* interpret(tree, `${where}u`, tasks);
 }
 
 function branches(
@@ -370,7 +389,23 @@ function toldDone(drive: Drive): unknown {
   const { done } = drive.turn;
   if (done === undefined || done.kind === "completed") return done;
   if (done.kind === "failed") return { failed: told(done.error), by: done.failedBy };
+  if (done.kind === "continued") return { continued: done.input };
   return { closed: told(done.reason), errors: done.errors.map(told) };
+}
+
+/** U1: nothing is undone of what has succeeded; of anything else everything that was registered, newest first, once. */
+function checkUndo({ done, progress: seen }: Story): void {
+  const registered = seen.flatMap((line) => (line.startsWith("+") ? [line.slice(1)] : []));
+  const undone = seen.flatMap((line) => (line.startsWith("-") ? [line.slice(1)] : []));
+  if (done === undefined) return;
+  const broken = "failed" in (done as object) || "closed" in (done as object);
+  assert.deepEqual(undone, broken ? registered.toReversed() : []);
+  const first = seen.findIndex((line) => line.startsWith("-"));
+  if (first >= 0)
+    assert.ok(
+      !seen.slice(first).some((line) => line.startsWith("+")),
+      "nothing is registered any more once undoing has begun",
+    );
 }
 
 function told(error: unknown): string {

@@ -99,6 +99,13 @@ export class Drive {
     return done;
   }
 
+  /** What the next run begins with, as it was encoded. */
+  get continued(): unknown {
+    const { done } = this.turn;
+    if (done?.kind !== "continued") assert.fail(`not continued: ${JSON.stringify(done)}`);
+    return done.input;
+  }
+
   get closed(): { reason: Error; errors: readonly unknown[] } {
     const { done } = this.turn;
     if (done?.kind !== "closed") assert.fail(`not closed: ${JSON.stringify(done)}`);
@@ -239,6 +246,8 @@ function toldDone(done: Done | undefined): unknown {
       return { ...done, error: structured(done.error) };
     case "closed":
       return { ...done, reason: structured(done.reason), errors: done.errors.map(structured) };
+    case "continued":
+      return { ...done, input: structured(done.input) };
     default:
       return undefined;
   }
