@@ -28,6 +28,8 @@ export const failpoints = [
   "end.after-commit",
   "again.before-submit",
   "again.after-commit",
+  "continue.before-submit",
+  "continue.after-commit",
   // Of calls that are begun anew before a replay.
   "recover.before-submit",
   "recover.after-commit",

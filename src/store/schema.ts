@@ -227,6 +227,8 @@ export interface CounterTable {
   execution: number;
   name: string;
   value: number;
+  /** What the last input began with; null if it began with none. */
+  base: number | null;
 }
 
 /** A value of an execution's own state. */
@@ -234,6 +236,14 @@ export interface StateTable {
   execution: number;
   name: string;
   value: Payload;
+  /** What the last input began with; null if it began with none. */
+  base: Payload | null;
+}
+
+/** A run that is over and whose journal and items are to be removed. */
+export interface LeftRunTable {
+  execution: number;
+  run: number;
 }
 
 /** A task that has used up its attempts, or poison. */
@@ -264,5 +274,6 @@ export interface Tables {
   stent_marks: MarkTable;
   stent_counters: CounterTable;
   stent_state: StateTable;
+  stent_left_runs: LeftRunTable;
   stent_dead_letters: DeadLetterTable;
 }

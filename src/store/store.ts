@@ -189,6 +189,17 @@ export type Next =
       /** Of a job: what its attempt told in its last heartbeat. */
       readonly heartbeat?: Payload | undefined;
     }
+  /** The next run, by continueAsNew. `handsOn`: it has counters or state. `hold`: its holder goes on with it. */
+  | {
+      readonly kind: "continue";
+      readonly input: Payload;
+      readonly name: string;
+      readonly version: string | undefined;
+      readonly queue: string | undefined;
+      readonly tags: readonly string[];
+      readonly handsOn: boolean;
+      readonly hold: boolean;
+    }
   /** It cannot go on with this code or journal; `reason` is JSON. */
   | {
       readonly kind: "block";
@@ -426,6 +437,8 @@ export interface Transitions {
   /** Ends in SQL what has passed its deadline without having begun. */
   expire: { request: { readonly limit: number }; answer: { readonly ended: number } };
   remove: { request: RemoveRequest; answer: { readonly removed: readonly string[] } };
+  /** Removes some of what runs that are over have left behind. Answers whether there is more. */
+  trim: { request: object; answer: boolean };
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
 }
 export interface RemoveRequest {
@@ -635,6 +648,8 @@ export interface Store {
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
   /** Whether a deadline has passed before its execution began, and how long it is, in milliseconds, until the next one passes. */
   deadlines(): Promise<{ readonly passed: boolean; readonly nextInMs: number | undefined }>;
+  /** Whether a run that is over has left something behind that is to be removed. */
+  anyLeftRun(): Promise<boolean>;
 
   execution(id: string): Promise<ExecutionRow | undefined>;
   executionByKey(key: number): Promise<ExecutionRow | undefined>;

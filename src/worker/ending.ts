@@ -1,6 +1,8 @@
 import type { Workflow } from "../core/durable.ts";
 import { CancelledError } from "../core/errors.ts";
-import type { Done } from "../core/interpreter/turn.ts";
+import { isRemote } from "../core/define.ts";
+import type { Done, UndoFailure } from "../core/interpreter/turn.ts";
+import type { Payload } from "../core/payload.ts";
 import { resultPlace } from "../core/places.ts";
 import { afterFailure } from "../core/retry.ts";
 import {
@@ -38,8 +40,8 @@ export class Ending {
     this.#fn = fn;
   }
 
-  /** `failedSteps`: by delivery number. */
-  next(done: Done, failedSteps: ReadonlyMap<number, FailedStep>): Next {
+  /** `failedSteps`: by delivery number. `handsOn`: it has counters or state. */
+  next(done: Done, failedSteps: ReadonlyMap<number, FailedStep>, handsOn: boolean): Next {
     const { codec } = this.#host.deps;
     const place = resultPlace(this.#execution.id);
     switch (done.kind) {
@@ -53,6 +55,8 @@ export class Ending {
         } catch (error) {
           return this.#failure(error, 0, undefined);
         }
+      case "continued":
+        return this.#continuation(done.input as Payload, handsOn);
       case "failed":
         return this.#failure(done.error, done.failedBy, failedSteps.get(done.failedBy));
       case "closed": {
@@ -63,6 +67,40 @@ export class Ending {
       default:
         return done satisfies never;
     }
+  }
+
+  /** What its next run by continueAsNew will run: the version registered last, if its code is here. */
+  get nextFunction(): Workflow<unknown[], unknown> {
+    const latest = this.#host.deps.registry.get(this.#execution.name);
+    return latest?.kind === "workflow" && !isRemote(latest)
+      ? (latest as Workflow<unknown[], unknown>)
+      : this.#fn;
+  }
+
+  #continuation(input: Payload, handsOn: boolean): Next {
+    const { name, queue, tags } = this.#execution;
+    const { version } = this.nextFunction.options;
+    const hold = this.#host.isReady();
+    return { kind: "continue", input, name, version, queue, tags, handsOn, hold };
+  }
+
+  /** The dead letter of an undo step: of its task, if one failed it. */
+  undoLetter(failure: UndoFailure, step: FailedStep | undefined): NewDeadLetter {
+    const { codec } = this.#host.deps;
+    const { payload, error } = failed(codec, resultPlace(this.#execution.id), failure.error);
+    if (step !== undefined) return this.#letter(step, error, payload);
+    return deadLetterOf({
+      execution: this.#execution,
+      placement: this.#execution,
+      path: failure.path,
+      seq: -1,
+      item: -1,
+      name: this.#execution.name,
+      attempt: 1,
+      maxAttempts: 1,
+      error,
+      payload,
+    });
   }
 
   /** The workflow's own retry policy comes first: a new run from the top. */

@@ -53,7 +53,21 @@ export class Maintenance {
         { error },
       );
     }
+    await this.#trim();
     this.#expireLater(nextMs);
+  }
+
+  /** A workflow that goes on for ever by continueAsNew leaves one journal after the other behind. */
+  async #trim(): Promise<void> {
+    const { store, committer, observer } = this.#deps;
+    try {
+      if (!(await store.anyLeftRun())) return;
+      while (!this.#stopped && (await committer.submit("trim", {})));
+    } catch (error) {
+      observer.log.warn("journals of runs that are over could not be removed; it is tried again", {
+        error,
+      });
+    }
   }
 
   #cleanLater(): void {

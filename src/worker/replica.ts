@@ -1,6 +1,6 @@
 import type { Workflow } from "../core/durable.ts";
 import { NonDeterminismError } from "../core/errors.ts";
-import { Coroutine } from "../core/interpreter/coroutine.ts";
+import { Coroutine, type Snapshot } from "../core/interpreter/coroutine.ts";
 import { cancelPath } from "../core/journal.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { inputPlace } from "../core/places.ts";
@@ -35,9 +35,10 @@ export class Replica {
     deps: WorkerDeps,
     execution: ClaimedExecution,
     fn: Workflow<unknown[], unknown>,
+    records: Snapshot | undefined,
   ): Replica {
     const args = argsOf(deps, execution);
-    return new Replica(begun(false, () => Coroutine.start(fn, args)));
+    return new Replica(begun(false, () => Coroutine.start(fn, args, records)));
   }
 
   /** Of a run that may have one. @throws SerializationError, NonDeterminismError, NoGeneratorError, DatabaseError */

@@ -1,4 +1,6 @@
 import type { AnyEffect } from "../core/effects/any-effect.ts";
+import { validated } from "../core/effects/call.ts";
+import type { Workflow } from "../core/durable.ts";
 import type { Facts } from "../core/interpreter/turn.ts";
 import { itemChildId } from "../core/map-items.ts";
 import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core/places.ts";
@@ -15,14 +17,24 @@ interface Carrier {
   readonly effect?: AnyEffect;
 }
 
+/** The function that the next run of an execution will run. */
+type NextOf = () => Workflow<unknown[], unknown>;
+
 /** The world as a run's interpreter sees it; values are stored at their place: a child's arguments as its own input, a message at its receiver's. */
 export class RunFacts implements Facts, OtherCode {
   readonly #clock: Clock;
   readonly #codec: PayloadCodec;
   readonly #run: RunId & { readonly name: string };
+  readonly #nextOf: NextOf;
 
-  constructor(clock: Clock, codec: PayloadCodec, run: RunId & { readonly name: string }) {
+  constructor(
+    clock: Clock,
+    codec: PayloadCodec,
+    run: RunId & { readonly name: string },
+    nextOf: NextOf,
+  ) {
     this.#clock = clock;
+    this.#nextOf = nextOf;
     this.#codec = codec;
     this.#run = run;
   }
@@ -56,6 +68,8 @@ export class RunFacts implements Facts, OtherCode {
         return codec.encode(value, entryPlace(run.id, run.run, entry.path), "args");
       case "child":
         return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
+      case "continueAsNew":
+        return codec.encode(this.#nextArgs(value), inputPlace(run.id), "args");
       case "dispatch":
         return codec.encode(value, inputPlace(dispatchedId(entry, run)), "args");
       case "map": {
@@ -71,6 +85,11 @@ export class RunFacts implements Facts, OtherCode {
       default:
         return undefined;
     }
+  }
+
+  /** As its schema gives them. @throws ValidationError */
+  #nextArgs(args: unknown): readonly unknown[] {
+    return validated(this.#nextOf(), args as readonly unknown[]);
   }
 
   decode(encoded: unknown, entry: Carrier): unknown {

@@ -61,7 +61,10 @@ export async function endIfUnbegun(
   const { host, execution } = run;
   const begun = await host.deps.store.newestEntries(execution.key, execution.run, 1);
   if (begun.length > 0) return false;
-  await storeOnly(run, endingOf(run).next({ kind: "closed", reason, errors: [] }, new Map()));
+  await storeOnly(
+    run,
+    endingOf(run).next({ kind: "closed", reason, errors: [] }, new Map(), false),
+  );
   return true;
 }
 
@@ -71,7 +74,11 @@ export async function endWithoutGenerator(
   { hadBegun, cause }: NoGeneratorError,
 ): Promise<void> {
   if (!hadBegun) {
-    const next = endingOf(run).next({ kind: "failed", error: cause, failedBy: 0 }, new Map());
+    const next = endingOf(run).next(
+      { kind: "failed", error: cause, failedBy: 0 },
+      new Map(),
+      false,
+    );
     await storeOnly(run, next);
     return;
   }

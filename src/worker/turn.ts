@@ -5,10 +5,11 @@
 import type { CallEffect } from "../core/effects/call.ts";
 import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
-import type { Delivery, Done, Facts, Turn as Step } from "../core/interpreter/turn.ts";
+import type { Delivery, Done, Facts, Turn as Step, UndoFailure } from "../core/interpreter/turn.ts";
 import { attemptPolicy, unsupportedOptions, type StoredOptions } from "../core/step-options.ts";
-import type { ClaimedExecution, EntryRow } from "../store/store.ts";
+import type { ClaimedExecution, EntryRow, NewDeadLetter } from "../store/store.ts";
 import { runAs, type OtherCode } from "./context.ts";
+import type { Ending } from "./ending.ts";
 import { readInbox } from "./inbound.ts";
 import { stopReason, type LocalSteps, type RetriedStep, type SettledStep } from "./local-steps.ts";
 import { Outbound, type Outgoing } from "./outbound.ts";
@@ -52,12 +53,15 @@ export class Turn {
   arrived: readonly number[] = none;
   #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
+  /** Of undo steps that have failed. */
+  deadLetters: readonly NewDeadLetter[] = none;
   wakeAt: number | undefined;
   readonly #tools: TurnTools;
   readonly #execution: ClaimedExecution;
   readonly #replica: Replica;
   readonly #marks: ReadonlyMap<number, number>;
   readonly #woken: boolean;
+  #undoFailures: readonly UndoFailure[] = none;
   #asked: Set<string> | undefined;
   #messages: Map<Delivery, number> | undefined;
 
@@ -101,6 +105,21 @@ export class Turn {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
       outgoing.retryLater(step, this.builder, this.outbound);
     }
+  }
+
+  /** Undo steps that failed in this turn leave a dead letter each. */
+  keepUndoLetters(ending: Ending): void {
+    if (this.#undoFailures.length === 0) return;
+    const { failedSteps } = this.#replica;
+    this.deadLetters = this.#undoFailures.map((failure) =>
+      ending.undoLetter(failure, failedSteps.get(failure.failedBy)),
+    );
+  }
+
+  /** Whether there are counters or state for a next run. */
+  get handsOn(): boolean {
+    const { counters, state } = this.#replica.coroutine.snapshot();
+    return counters.size + state.size > 0;
   }
 
   /** Messages that this turn has taken from the inbox. */
@@ -210,6 +229,8 @@ export class Turn {
         else local.tell(path, why);
       }
     }
+    if (step.undoFailures.length > 0)
+      this.#undoFailures = [...this.#undoFailures, ...step.undoFailures];
     for (const error of step.unheard) {
       host.deps.observer.log.warn("an error was thrown while a branch was being closed", {
         executionId: execution.id,

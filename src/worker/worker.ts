@@ -27,7 +27,7 @@ import { takeActive } from "./context.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { JobRun } from "./job-run.ts";
 import { Maintenance } from "./maintenance.ts";
-import type { RunHost } from "./run-host.ts";
+import type { ContinuedRun, RunHost } from "./run-host.ts";
 import type { ResolvedServeOptions } from "./serve-options.ts";
 import { Session } from "./session.ts";
 import { Slots } from "./slots.ts";
@@ -302,6 +302,21 @@ export class Worker {
     run.kick();
   }
 
+  #continued({ execution, records, woken }: ContinuedRun): void {
+    const fn = this.#deps.registry.exact(execution.name, execution.version);
+    if (fn === undefined || fn.kind !== "workflow") return; // as above
+    const run = new WorkflowRun(
+      execution,
+      fn as Workflow<unknown[], unknown>,
+      this.#host,
+      false,
+      records,
+    );
+    this.#runs.set(execution.key, run);
+    if (woken) run.wake();
+    else run.kick();
+  }
+
   #beginTask(task: ClaimedTask): void {
     const run = new TaskRun(task, {
       deps: this.#deps,
@@ -345,7 +360,9 @@ export class Worker {
       tasksTaken: (tasks) => {
         for (const task of tasks) this.#beginTask(task);
       },
+      isReady: () => this.#state === "ready",
       runOver: (key) => this.#forget(key),
+      runContinued: (continued) => this.#continued(continued),
       runParked: (key, dueAt) => this.#park(key, dueAt),
       sessionLost: () => this.#sessionLost(),
       store: (kind, request, answered, failed) => this.#store(kind, request, answered, failed),

@@ -15,7 +15,7 @@ import {
   NonDeterminismError,
   SerializationError,
 } from "../core/errors.ts";
-import type { Coroutine } from "../core/interpreter/coroutine.ts";
+import type { Coroutine, Snapshot } from "../core/interpreter/coroutine.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedExecution, ClaimedTask, Next, TurnAnswer } from "../store/store.ts";
@@ -60,6 +60,8 @@ export class WorkflowRun {
   /** Sessions that died while an attempt was running, by the entry's seq; -1: the turn itself. */
   #deaths: ReadonlyMap<number, number> = unmarked;
   #slotKept: boolean;
+  /** What it began with, where it was begun by continueAsNew. */
+  readonly #handedOn: Snapshot | undefined;
   #wakeAt: number | undefined;
   #endTimer: (() => void) | undefined;
   /** A turn of it has been stored: there is a journal. */
@@ -68,13 +70,15 @@ export class WorkflowRun {
   #wanted = false;
   #held = true;
 
-  /** `slotKept`: its claim has taken a slot for the first activity. */
+  /** `slotKept`: its claim has taken a slot for the first activity. `handedOn`: counters and state of the run before. */
   constructor(
     execution: ClaimedExecution,
     fn: Workflow<unknown[], unknown>,
     host: RunHost,
     slotKept: boolean,
+    handedOn?: Snapshot,
   ) {
+    this.#handedOn = handedOn;
     this.#execution = execution;
     this.#fn = fn;
     this.#host = host;
@@ -84,7 +88,12 @@ export class WorkflowRun {
     this.#slotKept = slotKept;
     this.#local = new LocalSteps(host, execution, () => this.kick());
     this.#outgoing = new Outgoing(host, execution);
-    this.#facts = new RunFacts(host.deps.clock, host.deps.codec, execution);
+    this.#facts = new RunFacts(
+      host.deps.clock,
+      host.deps.codec,
+      execution,
+      () => this.#ending().nextFunction,
+    );
     this.#tools = new TurnTools(host, this.#local, this.#outgoing, this.#facts);
   }
 
@@ -148,17 +157,23 @@ export class WorkflowRun {
       return;
     }
     try {
-      this.#replica ??= Replica.fresh(this.#host.deps, this.#execution, this.#fn);
+      this.#replica ??= Replica.fresh(this.#host.deps, this.#execution, this.#fn, this.#handedOn);
       this.#turn(this.#replica, [], false);
     } catch (error) {
       void this.#stumble(error);
     }
   }
 
+  /** Nothing that it begins with has to be read: a run after the first may begin with counters and state. */
+  get #isFresh(): boolean {
+    const { fresh, run } = this.#execution;
+    return fresh && (run === 1 || this.#handedOn !== undefined);
+  }
+
   #mustRead(): boolean {
     const execution = this.#execution;
     if (this.#staleRow || this.#woken || execution.marks > 0) return true;
-    if (this.#replica === undefined && (this.#begun || !execution.fresh)) return true;
+    if (this.#replica === undefined && (this.#begun || !this.#isFresh)) return true;
     return (
       closingReason(execution, this.#replica?.coroutine, this.#host.deps.clock.now()) !== undefined
     );
@@ -296,7 +311,9 @@ export class WorkflowRun {
         : this.#ending().next(
             turn.done,
             replica.coroutine.failedByOutcome ? replica.failedSteps : noSteps,
+            turn.handsOn,
           );
+    turn.keepUndoLetters(this.#ending());
     const { outbound } = turn;
     const rows = turn.builder.rows();
     const { claim, key, run, marks } = this.#execution;
@@ -316,6 +333,7 @@ export class WorkflowRun {
     request.consumed = turn.consumed;
     request.counters = rows.counters;
     request.state = rows.state;
+    request.deadLetters = turn.deadLetters;
     request.clearMarks = marks > 0;
     if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);
     this.#host.store(
@@ -376,6 +394,8 @@ export class WorkflowRun {
     this.#begun = true;
     if (outbound.takenItems.length > 0) this.#beginItems(replica, outbound, answer);
     if (next.kind === "end") this.#host.steps.deadLettered(next.end.deadLetter);
+    for (const letter of turn.deadLetters) this.#host.steps.deadLettered(letter);
+    if (next.kind === "continue") return this.#continue(replica, next, answer);
     if (next.kind === "end" || next.kind === "again") {
       this.#letGo();
       this.#local.lose();
@@ -484,6 +504,33 @@ export class WorkflowRun {
   }
 
   // ── what is done once a turn is stored ──
+
+  /** Held by the same claim, or by whoever takes it. What still runs of the last run is waited for by nobody. */
+  #continue(
+    replica: Replica,
+    next: Extract<Next, { kind: "continue" }>,
+    answer: Extract<TurnAnswer, { kind: "stored" }>,
+  ): void {
+    const { key, run } = this.#execution;
+    const woken = this.#woken || this.#staleRow;
+    this.#letGo();
+    this.#local.lose();
+    this.#host.runOver(key);
+    if (answer.released) return;
+    const { input, version } = next;
+    const execution = {
+      ...this.#execution,
+      run: run + 1,
+      input,
+      version,
+      attempt: 1,
+      failures: 0,
+      marks: 0,
+      fresh: true,
+      wakeSeq: this.#wakeSeq,
+    };
+    this.#host.runContinued({ execution, records: replica.coroutine.snapshot(), woken });
+  }
 
   #beginItems(
     replica: Replica,
@@ -646,12 +693,14 @@ const beforeSubmit = {
   park: "park.before-submit",
   end: "end.before-submit",
   again: "again.before-submit",
+  continue: "continue.before-submit",
 } as const;
 const afterCommit = {
   hold: "hold.after-commit",
   park: "park.after-commit",
   end: "end.after-commit",
   again: "again.after-commit",
+  continue: "continue.after-commit",
 } as const;
 const noRows: readonly never[] = [];
 const noSteps: Replica["failedSteps"] = new Map();

@@ -19,9 +19,11 @@ export function checkKept(before: Snapshot, after: Snapshot, reopened: ReadonlyS
       assert.deepEqual(later, row, `I2: ${row.id} had ended`);
   }
   const names = new Map(before.executions.map((row) => [row.key, row.id]));
+  const isOver = runsOver(after);
   const entries = new Map(after.journal.map((row) => [place(row), row]));
   for (const entry of before.journal) {
     if (entry.delivery === null || reopened.has(names.get(entry.execution) ?? "")) continue;
+    if (isOver(entry) && !entries.has(place(entry))) continue;
     const { status, value, delivery, path, kind } = entries.get(place(entry)) ?? {};
     assert.deepEqual(
       { status, value, delivery, path, kind },
@@ -46,6 +48,12 @@ export function checkKept(before: Snapshot, after: Snapshot, reopened: ReadonlyS
   }
 }
 
+/** Whether a row belongs to a run that another one has followed: that one's journal is removed. */
+function runsOver(snapshot: Snapshot): (row: { execution: number; run: number }) => boolean {
+  const runs = new Map(snapshot.executions.map((row) => [row.key, row.run]));
+  return ({ execution, run }) => run < (runs.get(execution) ?? 0);
+}
+
 /** I4 and I14, for what a killed process left: `lines` the log at that moment, `later` what was written after it. */
 export function checkAfterKill(
   left: Snapshot,
@@ -54,13 +62,19 @@ export function checkAfterKill(
   reopened: ReadonlySet<string>,
 ): void {
   const ended = endedSteps(left);
+  const runs = new Map(left.executions.map((row) => [row.id, row.run]));
+  const isOver = (key: string): boolean => {
+    const [id = "", run] = key.split("/");
+    return Number(run) < (runs.get(id) ?? 0);
+  };
   for (const line of later) {
     if (line.what !== "start" || reopened.has(line.execution)) continue;
+    assert.ok(!isOver(line.key), `I4: ${line.fn} ${line.key} was started after its run was over`);
     assert.ok(!ended.has(line.key), `I4: ${line.fn} ${line.key} had ended, and was started again`);
   }
   const executions = new Map(left.executions.map((row) => [row.id, row]));
   for (const line of lines) {
-    if (line.what === "completed")
+    if (line.what === "completed" && !isOver(line.key))
       assert.ok(ended.has(line.key), `I14: ${line.key} was said to be stored`);
     if (line.what !== "acknowledged") continue;
     const [request, id = "", message] = line.request.split(" ");
@@ -222,6 +236,7 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
     const row = end.executions.find((execution) => execution.id === id);
     assert.ok(row?.ended_at, `${id} has ended`);
     if (shape === "cancellable") checkReleased(row.key, end);
+    if (shape === "undone") checkUndone(row.key, end);
   }
 }
 
@@ -233,6 +248,17 @@ function checkReleased(execution: number, end: Snapshot): void {
     assert.equal(status("release"), entryStatus.completed, "a finally block was run");
 }
 
+/** What was acquired before the failure is released, newest first, each once. */
+function checkUndone(execution: number, end: Snapshot): void {
+  const undo = end.journal.filter(
+    (entry) => entry.execution === execution && entry.path.startsWith("undo."),
+  );
+  assert.deepEqual(
+    undo.map(({ path, status }) => [path, status]),
+    ["undo.2.1", "undo.2.2", "undo.1"].map((path) => [path, entryStatus.completed]),
+  );
+}
+
 function expected(shape: string, n: number): readonly unknown[] {
   const squares = (from: number): number[] => Array.from({ length: 12 }, (_, i) => (from + i) ** 2);
   switch (shape) {
@@ -242,6 +268,10 @@ function expected(shape: string, n: number): readonly unknown[] {
       return [[n + 1, n, n + 3, "quick", n + 2]];
     case "composed":
       return [[n + 1, n, "CancelledError", "ExpiryError", n + 5, true]];
+    case "rounds":
+      return [[n + 4, 4, 4]];
+    case "undone":
+      return ["NonRetryableError"];
     case "mapped":
       return [[squares(n), ["fulfilled", "rejected", "fulfilled"]]];
     case "parent":

@@ -36,6 +36,8 @@ function planOf(size: number): Planned[] {
       planned(shapes.sequence),
       planned(shapes.branches),
       planned(shapes.composed),
+      planned(shapes.rounds, [n, 1]),
+      planned(shapes.undone),
       planned(shapes.mapped),
       planned(shapes.parent),
       planned(shapes.collector, []),

@@ -1,6 +1,6 @@
 const shapes = [
   "sequence", "branches", "composed", "mapped", "parent", "collector", "receiver", "sender", "sleeper",
-  "atMostOnce", "cancellable", "failing", "runsAgain", "mended", "flaky", "once",
+  "rounds", "undone", "atMostOnce", "cancellable", "failing", "runsAgain", "mended", "flaky", "once",
 ]; // prettier-ignore
 
 /** Ids of a load with `size` executions of every shape. */

@@ -6,7 +6,9 @@ import {
   all,
   call,
   cancel,
+  compensate,
   context,
+  continueAsNew,
   counters,
   dispatch,
   fork,
@@ -135,6 +137,30 @@ export const composed = workflow("composed", function* (n: number): Flow<unknown
   values.push((yield* patched("new")) && id.length > 0);
   return values;
 });
+
+/** Four runs under one id, by continueAsNew. */
+export const rounds = workflow("rounds", function* (n: number, round: number): Flow<number[]> {
+  yield* counters.add("rounds");
+  const next = yield* call(plus, n, 1);
+  yield* call(counted);
+  if (round < 4) yield* continueAsNew(next, round + 1);
+  return [next, yield* counters.get("rounds"), yield* counters.get("activity")];
+});
+
+/** Fails after two steps, which are undone. */
+export const undone = workflow("undone", function* (n: number): Flow<void> {
+  yield* compensate(call(release, yield* call(acquire, n)));
+  yield* all([undoneBranch(n), call(plus, n, 1)]);
+  yield* call(broken, "for ever");
+});
+
+function* undoneBranch(n: number): Flow<void> {
+  yield* call(acquire, n + 1000);
+  yield* compensate(function* () {
+    yield* sleep("5ms");
+    yield* call(release, n + 1000);
+  });
+}
 
 function* nameOfError(effect: Effect<unknown>): Flow<string> {
   try {

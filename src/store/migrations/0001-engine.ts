@@ -241,6 +241,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("execution", integer, (c) => c.notNull())
         .addColumn("name", "text", (c) => c.notNull())
         .addColumn("value", dialect.real, (c) => c.notNull())
+        .addColumn("base", dialect.real)
         .addPrimaryKeyConstraint("stent_counters_pk", ["execution", "name"])
         .execute();
 
@@ -249,7 +250,15 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("execution", integer, (c) => c.notNull())
         .addColumn("name", "text", (c) => c.notNull())
         .addColumn("value", payload, (c) => c.notNull())
+        .addColumn("base", payload)
         .addPrimaryKeyConstraint("stent_state_pk", ["execution", "name"])
+        .execute();
+
+      await db.schema
+        .createTable("stent_left_runs")
+        .addColumn("execution", integer, (c) => c.notNull())
+        .addColumn("run", integer, (c) => c.notNull())
+        .addPrimaryKeyConstraint("stent_left_runs_pk", ["execution", "run"])
         .execute();
 
       await autoKey(db.schema.createTable("stent_dead_letters"), "key")

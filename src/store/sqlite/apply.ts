@@ -5,6 +5,7 @@ import { dispatch } from "./verbs/dispatch.ts";
 import { cancel, expire } from "./verbs/ending.ts";
 import { writeFanoutProgress } from "./verbs/fanout-progress.ts";
 import { send } from "./verbs/message.ts";
+import { trimRuns } from "./verbs/next-run.ts";
 import { remove } from "./verbs/removal.ts";
 import { retry } from "./verbs/retry.ts";
 import { heartbeat, reap, register } from "./verbs/session.ts";
@@ -20,7 +21,8 @@ function looksAtFanouts({ kind, request }: Transition): boolean {
     kind !== "turn" ||
     request.withdrawn.length > 0 ||
     request.told.length > 0 ||
-    request.next.kind === "again"
+    request.next.kind === "again" ||
+    request.next.kind === "continue"
   );
 }
 
@@ -58,6 +60,8 @@ export function apply(
       return expire(batch, transition.request);
     case "remove":
       return remove(batch, transition.request);
+    case "trim":
+      return trimRuns(batch);
     case "discardDeadLetter":
       return batch.sql.sessions.removeLetter.run(transition.request) > 0;
     default:

@@ -149,6 +149,10 @@ export class SqliteStore extends SqliteReader implements Store {
     });
   }
 
+  async anyLeftRun(): Promise<boolean> {
+    return this.read(() => this.#sql.journal.leftRun.get({}) !== undefined);
+  }
+
   async foreignChange(): Promise<number> {
     return this.read(() => Number(this.#dataVersion.get()));
   }

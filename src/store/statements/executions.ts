@@ -213,6 +213,23 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
+  continueRun: build
+    .updateTable("stent_executions")
+    .set({
+      worker: sql<number | null>`case ${given("released")} when 1 then null else worker end`,
+      due_at: sql<
+        number | null
+      >`case ${given("released")} when 1 then ${given("now")} else due_at end`,
+      run: given<number>("run"),
+      input: given("input"),
+      version: given<string | null>("version"),
+      lane: given<number>("lane"),
+      attempt: 1,
+      failures: 0,
+      result: null,
+    })
+    .where("key", "=", given<number>("key")),
+
   block: build
     .updateTable("stent_executions")
     .set({ worker: null, due_at: null, blocked: given<string>("reason") })

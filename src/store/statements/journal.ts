@@ -216,6 +216,39 @@ export const journalStatements = {
       or exists (select 1 from stent_fanouts where execution = ${given("execution")}) as "any"`,
   removeAll: build.deleteFrom("stent_journal").where("execution", "=", given<number>("execution")),
 
+  /** The first entries of a run that is over. */
+  removeRun: build
+    .deleteFrom("stent_journal")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "in", (eb) =>
+      eb
+        .selectFrom("stent_journal")
+        .select("seq")
+        .where("execution", "=", given<number>("execution"))
+        .where("run", "=", given<number>("run"))
+        .orderBy("seq")
+        .limit(given<number>("limit")),
+    ),
+  removeItemsOfRun: sql`
+    delete from stent_items where execution = ${given("execution")} and run = ${given("run")} and (seq, item) in (
+      select seq, item from stent_items where execution = ${given("execution")} and run = ${given("run")}
+      order by seq, item limit ${given("limit")})`,
+  anyOfRun: sql<{ any: number }>`
+    select exists (select 1 from stent_journal where execution = ${given("execution")} and run = ${given("run")})
+      or exists (select 1 from stent_items where execution = ${given("execution")} and run = ${given("run")}) as "any"`,
+  leaveRun: build
+    .insertInto("stent_left_runs")
+    .values({ execution: given("execution"), run: given("run") }),
+  leftRun: build.selectFrom("stent_left_runs").select(["execution", "run"]).limit(1),
+  removeLeftRun: build
+    .deleteFrom("stent_left_runs")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run")),
+  removeLeftRuns: build
+    .deleteFrom("stent_left_runs")
+    .where("execution", "=", given<number>("execution")),
+
   insertItem: build.insertInto("stent_items").values({
     execution: given("execution"),
     run: given("run"),
@@ -447,6 +480,18 @@ export const journalStatements = {
     .select(["name", "value"])
     .where("execution", "=", given<number>("execution"))
     .orderBy("name"),
+  keepCounters: build
+    .updateTable("stent_counters")
+    .set({ base: sql<number>`value` })
+    .where("execution", "=", given<number>("execution")),
+  resetCounters: build
+    .updateTable("stent_counters")
+    .set({ value: sql<number>`base` })
+    .where("execution", "=", given<number>("execution")),
+  removeNewCounters: build
+    .deleteFrom("stent_counters")
+    .where("execution", "=", given<number>("execution"))
+    .where("base", "is", null),
   removeCounters: build
     .deleteFrom("stent_counters")
     .where("execution", "=", given<number>("execution")),
@@ -465,6 +510,18 @@ export const journalStatements = {
     .select(["name", "value"])
     .where("execution", "=", given<number>("execution"))
     .orderBy("name"),
+  keepStates: build
+    .updateTable("stent_state")
+    .set({ base: sql<string>`value` })
+    .where("execution", "=", given<number>("execution")),
+  resetStates: build
+    .updateTable("stent_state")
+    .set({ value: sql<string>`base` })
+    .where("execution", "=", given<number>("execution")),
+  removeNewStates: build
+    .deleteFrom("stent_state")
+    .where("execution", "=", given<number>("execution"))
+    .where("base", "is", null),
   removeStates: build.deleteFrom("stent_state").where("execution", "=", given<number>("execution")),
   removeState: build
     .deleteFrom("stent_state")

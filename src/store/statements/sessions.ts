@@ -136,6 +136,12 @@ export const sessionStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("consumed_run", "=", given<number>("run"))
     .where("consumed_seq", "=", given<number>("seq")),
+  /** Messages that a run which is over has read; those that a resend would be told from stay. */
+  removeConsumed: build
+    .deleteFrom("stent_signals")
+    .where("execution", "=", given<number>("execution"))
+    .where("consumed_run", "is not", null)
+    .where("dedupe", "is", null),
   removeSignals: build
     .deleteFrom("stent_signals")
     .where("execution", "=", given<number>("execution")),

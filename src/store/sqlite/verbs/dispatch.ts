@@ -1,6 +1,6 @@
 import type { DispatchAnswer, Dispatched, DispatchRequest, NewExecution } from "../../store.ts";
 import { tagsColumn, type Batch } from "../batch.ts";
-import { forgetRun } from "./removal.ts";
+import { forgetRun } from "./next-run.ts";
 
 /** Where a new execution stands in a tree. */
 export interface Lineage {
@@ -48,7 +48,7 @@ export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer
     if (answer !== undefined) return answer;
     const row = standing[index];
     if (row === undefined) return create(batch, execution, request.adopt[index]);
-    return restart(batch, row.key, execution, adopterOf(batch, execution, request.adopt[index]));
+    return restart(batch, row, execution, adopterOf(batch, execution, request.adopt[index]));
   });
 }
 
@@ -85,11 +85,11 @@ const noLineage = {};
 
 function restart(
   batch: Batch,
-  key: number,
+  { key, run }: { readonly key: number; readonly run: number },
   execution: NewExecution,
   adopter: number | undefined,
 ): Dispatched {
-  forgetRun(batch, key);
+  forgetRun(batch, key, run, "none");
   batch.sql.sessions.removeLetters.run({ execution: key });
   const row = batch.sql.executions.restart.get({ ...columnsOf(batch, execution, adopter), key });
   if (adopter === undefined) batch.hintReady();

@@ -3,15 +3,6 @@ import type { Batch } from "../batch.ts";
 import { fanoutId } from "./fanout.ts";
 import type { EntryKey } from "./outcome.ts";
 
-/** Removes what the last run left behind beside its journal, before another run begins: work, arrivals, counters, state. */
-export function forgetRun(batch: Batch, execution: number): void {
-  const { journal, sessions } = batch.sql;
-  removeWork(batch, execution);
-  journal.removeCounters.run({ execution });
-  journal.removeStates.run({ execution });
-  sessions.removeMarks.run({ execution });
-}
-
 /** Removes every task, arrival and fan-out of an execution. Whoever runs one of the tasks is told. */
 export function removeWork(batch: Batch, execution: number): void {
   const { journal, tasks } = batch.sql;
@@ -74,6 +65,7 @@ function removeTree(batch: Batch, key: number): string[] {
   const { journal, sessions, executions } = batch.sql;
   journal.removeAll.run({ execution: key });
   journal.removeAllItems.run({ execution: key });
+  journal.removeLeftRuns.run({ execution: key });
   journal.removeCounters.run({ execution: key });
   journal.removeStates.run({ execution: key });
   sessions.removeSignals.run({ execution: key });

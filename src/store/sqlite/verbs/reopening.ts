@@ -6,7 +6,8 @@ import type { Batch, Statements } from "../batch.ts";
 import { entryRow } from "../rows.ts";
 import { cancelExecution } from "./ending.ts";
 import type { EntryKey } from "./outcome.ts";
-import { forgetRun, removeWork } from "./removal.ts";
+import { forgetRun } from "./next-run.ts";
+import { removeWork } from "./removal.ts";
 import { reopenMap, takeBackItem } from "./reopen-map.ts";
 
 /** An execution with everything that is known of it. */
@@ -49,7 +50,7 @@ export function goesOn(batch: Batch, row: Row): boolean {
 
 /** The next run, from the top, with the last input. Children of the former one that are still under way are not waited for any more. */
 export function startAnew(batch: Batch, row: Row): void {
-  forgetRun(batch, row.key);
+  forgetRun(batch, row.key, row.run, "base");
   forgetOutcome(batch, row);
   batch.sql.sessions.removeLettersOfRun.run({ execution: row.key, run: row.run });
   batch.sql.executions.reopen.run({

@@ -9,7 +9,8 @@ import { fanoutOf } from "./fanout.ts";
 import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
 import { send } from "./message.ts";
 import { leaveOutcome, type EntryKey } from "./outcome.ts";
-import { forgetRun, removeTasks } from "./removal.ts";
+import { continueRun, forgetRun } from "./next-run.ts";
+import { removeTasks } from "./removal.ts";
 import { notWaitedFor, tellMap, tellTasks } from "./told.ts";
 
 type Fence = NonNullable<ReturnType<Statements["executions"]["fence" | "fenceOfEnd"]["get"]>>;
@@ -57,6 +58,7 @@ function endsOrBegins(request: TurnRequest): boolean {
   return (
     request.next.kind === "end" ||
     request.next.kind === "again" ||
+    request.next.kind === "continue" ||
     request.tasks.length > 0 ||
     request.children.length > 0 ||
     request.fanouts.length > 0 ||
@@ -109,6 +111,29 @@ const none: readonly never[] = [];
 
 function writeJournal(batch: Batch, request: TurnRequest, cut: number): void {
   const { journal, sessions } = batch.sql;
+  // Where the next run begins with this turn, nobody will read what this one has added.
+  if (request.next.kind !== "continue") writeEntries(batch, request, cut);
+  if (request.clearMarks)
+    sessions.clearMarks.run({
+      execution: request.execution,
+      run: request.run,
+      seq: -1,
+      item: -1,
+    });
+  for (const key of request.arrived) journal.removeArrival.run({ key });
+  consume(batch, request);
+}
+
+function consume(batch: Batch, { execution, run, consumed }: TurnRequest): void {
+  for (const { signal, seq } of consumed) {
+    const changes = batch.sql.sessions.consume.run({ key: signal, execution, run, seq });
+    if (changes === 0)
+      throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
+  }
+}
+
+function writeEntries(batch: Batch, request: TurnRequest, cut: number): void {
+  const { journal, sessions } = batch.sql;
   const { execution, run, session } = request;
   const common = {
     execution,
@@ -132,13 +157,6 @@ function writeJournal(batch: Batch, request: TurnRequest, cut: number): void {
       ); // I1
     if (isAttemptOver(change) && batch.hasMarks())
       sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
-  }
-  if (request.clearMarks) sessions.clearMarks.run({ execution, run, seq: -1, item: -1 });
-  for (const key of request.arrived) journal.removeArrival.run({ key });
-  for (const { signal, seq } of request.consumed) {
-    const changes = sessions.consume.run({ key: signal, execution, run, seq });
-    if (changes === 0)
-      throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
   }
 }
 
@@ -323,7 +341,7 @@ function settle(
     case "end":
       return true;
     case "again":
-      if (next.newRun) forgetRun(batch, key);
+      if (next.newRun) forgetRun(batch, key, request.run, "base");
       executions.again.run({
         key,
         dueAt: batch.now + next.delayMs,
@@ -334,6 +352,8 @@ function settle(
       });
       batch.hintReady();
       return true;
+    case "continue":
+      return continueRun(batch, request, next);
     case "block":
       executions.block.run({ key, reason: next.reason });
       if (next.deadLetter !== undefined)
