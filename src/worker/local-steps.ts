@@ -1,3 +1,4 @@
+import { append } from "../core/append.ts";
 import { CancelledError, DrainError, LeaseLostError, type ExpiryError } from "../core/errors.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
 import { entryPlace, stepId } from "../core/places.ts";
@@ -65,8 +66,8 @@ export class LocalSteps {
   #told: Set<string> | undefined;
   /** Attempts that nobody waits for any more and that have not ended, with what cancels the timer of their grace. */
   #strays: Map<Attempt, () => void> | undefined;
-  #settled: SettledStep[] = [];
-  #retried: RetriedStep[] = [];
+  #settled: SettledStep[] | undefined;
+  #retried: RetriedStep[] | undefined;
 
   /** `kick` is called when there is something to deliver or to store. */
   constructor(host: RunHost, run: RunId, kick: () => void) {
@@ -84,8 +85,8 @@ export class LocalSteps {
   has(path: string): boolean {
     return (
       this.#running.has(path) ||
-      this.#settled.some((step) => step.delivery.path === path) ||
-      this.#retried.some((step) => step.path === path)
+      this.#settled?.some((step) => step.delivery.path === path) === true ||
+      this.#retried?.some((step) => step.path === path) === true
     );
   }
 
@@ -93,8 +94,8 @@ export class LocalSteps {
   paths(): string[] {
     return [
       ...this.#running.keys(),
-      ...this.#settled.map((step) => step.delivery.path),
-      ...this.#retried.map((step) => step.path),
+      ...(this.#settled ?? none).map((step) => step.delivery.path),
+      ...(this.#retried ?? none).map((step) => step.path),
     ];
   }
 
@@ -162,7 +163,8 @@ export class LocalSteps {
       endedAt: this.#host.deps.clock.now(),
     };
     const outcome = { ok: true as const, value: undefined };
-    this.#settled.push(new SettledStep({ kind: "outcome", path, outcome, tag: facts }, undefined));
+    const delivery = { kind: "outcome" as const, path, outcome, tag: facts };
+    this.#settled = append(this.#settled, new SettledStep(delivery, undefined));
     this.#kick();
   }
 
@@ -175,8 +177,8 @@ export class LocalSteps {
 
   /** Nobody waits for it any more: it is told, keeps its slot until it ends or the grace is over, and its outcome is dropped. */
   withdraw(path: string, reason: Error): void {
-    this.#settled = this.#settled.filter((step) => step.delivery.path !== path);
-    this.#retried = this.#retried.filter((step) => step.path !== path);
+    this.#settled = this.#settled?.filter((step) => step.delivery.path !== path);
+    this.#retried = this.#retried?.filter((step) => step.path !== path);
     const attempt = this.#running.get(path);
     this.#running.delete(path);
     if (attempt === undefined) return;
@@ -196,8 +198,8 @@ export class LocalSteps {
 
   /** The execution is not ours any more: whatever comes is dropped. */
   lose(why?: Error): void {
-    this.#settled = [];
-    this.#retried = [];
+    this.#settled = undefined;
+    this.#retried = undefined;
     if (this.#running.size + (this.#strays?.size ?? 0) === 0) return;
     // Made only here: every end of a run comes by, and an error costs as much as ten statements.
     const reason = why ?? leaseLost();
@@ -212,23 +214,21 @@ export class LocalSteps {
 
   /** What comes from now on is not among it. */
   takeSettled(): readonly SettledStep[] {
-    if (this.#settled.length === 0) return none;
-    const taken = this.#settled;
-    this.#settled = [];
+    const taken = this.#settled ?? none;
+    this.#settled = undefined;
     return taken;
   }
 
   takeRetried(): readonly RetriedStep[] {
-    if (this.#retried.length === 0) return none;
-    const taken = this.#retried;
-    this.#retried = [];
+    const taken = this.#retried ?? none;
+    this.#retried = undefined;
     return taken;
   }
 
   /** They could not be stored: they are kept for the next try. */
   giveBack(settled: readonly SettledStep[], retried: readonly RetriedStep[]): void {
-    this.#settled = [...settled, ...this.#settled];
-    this.#retried = [...retried, ...this.#retried];
+    this.#settled = [...settled, ...(this.#settled ?? none)];
+    this.#retried = [...retried, ...(this.#retried ?? none)];
   }
 
   #ended(step: LocalStep, begun: Step, attempt: Attempt, outcome: AttemptOutcome): void {
@@ -254,7 +254,7 @@ export class LocalSteps {
     const durationMs = clock.now() - attempt.startedAt;
     const report = (): void => this.#host.steps.ended(begun, verdict, durationMs);
     if (verdict.kind === "again") {
-      this.#retried.push({
+      this.#retried = append(this.#retried, {
         path: step.path,
         step,
         payload: verdict.payload,
@@ -310,7 +310,8 @@ export class LocalSteps {
         ? { ok: true as const, value: verdict.value }
         : { ok: false as const, error: verdict.error };
     const records = verdict.kind === "completed" ? verdict.records : undefined;
-    this.#settled.push(new SettledStep({ kind: "outcome", path, outcome, records, tag }, report));
+    const delivery = { kind: "outcome" as const, path, outcome, records, tag };
+    this.#settled = append(this.#settled, new SettledStep(delivery, report));
     this.#kick();
   }
 

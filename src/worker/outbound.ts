@@ -1,3 +1,4 @@
+import { append } from "../core/append.ts";
 import type { CallEffect } from "../core/effects/call.ts";
 import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { MapEffect } from "../core/effects/map.ts";
@@ -63,8 +64,8 @@ export class Outbound implements Writable<Requested> {
 
   add<K extends keyof Requested>(list: K, item: Requested[K][number]): void {
     const target = this as Record<keyof Requested, readonly unknown[]>;
-    if (target[list] === none) target[list] = [item];
-    else (target[list] as unknown[]).push(item);
+    const begun = target[list] === none ? undefined : (target[list] as unknown[]);
+    target[list] = append(begun, item);
   }
 }
 

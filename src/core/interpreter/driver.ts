@@ -80,7 +80,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   #broken: Broken | undefined;
   /** What the next run is to begin with, once the body was left for it. */
   #continuation: { readonly input: unknown } | undefined;
-  readonly #undelivered: Entry[] = [];
+  #undelivered: Entry[] | undefined;
+
   constructor(generator: Flow<unknown>, options: CoroutineOptions) {
     this.#options = options;
     this.ledger = new Ledger(options.counters, options.state);
@@ -135,7 +136,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
 
   /** After a replay: outcomes that the journal has, that were not delivered, and that are still waited for. */
   undelivered(): readonly Entry[] {
-    return this.#undelivered.filter((entry) => this.#waiting.at(entry.path) !== undefined);
+    return this.#undelivered?.filter((entry) => this.#waiting.at(entry.path) !== undefined) ?? none;
   }
 
   /** Takes the outcomes of what has ended by itself at `now`; each is given once, to be delivered. */
@@ -597,7 +598,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     if (isImmediate(recorded)) return recordedAnswer(leaf.effect, recorded, this.number());
     this.#compareInput(recorded, leaf.effect);
     if (recorded.outcome !== undefined && recorded.delivery === undefined)
-      this.#undelivered.push(recorded);
+      (this.#undelivered ??= []).push(recorded);
     leaf.reached = recorded.reached;
     this.#waiting.add(leaf, recorded.dueAt);
     return undefined;

@@ -1,3 +1,4 @@
+import { append } from "../append.ts";
 import type { Outcome } from "../journal.ts";
 import type { Leaf } from "./leaf.ts";
 import type { Change, Delivery, Done, Turn, TurnEntry, UndoFailure } from "./turn.ts";
@@ -20,18 +21,18 @@ export class WorkflowTurn {
 
   /** An entry that waits for nothing. */
   add(entry: TurnEntry): void {
-    (this.#entries ??= []).push(entry);
+    this.#entries = append(this.#entries, entry);
   }
 
   /** Something was changed in counters, state or progress. */
   change(change: Change): void {
-    (this.#changes ??= []).push(change);
-    (this.#positions ??= []).push(this.#entries?.length ?? 0);
+    this.#changes = append(this.#changes, change);
+    this.#positions = append(this.#positions, this.#entries?.length ?? 0);
   }
 
   /** Nobody waits for it any more. */
   refuse(delivery: Delivery): void {
-    (this.#refused ??= []).push(delivery);
+    this.#refused = append(this.#refused, delivery);
   }
 
   /** Nobody can catch them any more. */
@@ -45,8 +46,8 @@ export class WorkflowTurn {
 
   /** An entry that waits for the host. */
   schedule(leaf: Leaf, entry: TurnEntry): void {
-    (this.#entries ??= []).push(entry);
-    (this.#scheduled ??= []).push(leaf);
+    this.#entries = append(this.#entries, entry);
+    this.#scheduled = append(this.#scheduled, leaf);
     leaf.entry = entry;
   }
 
@@ -54,7 +55,7 @@ export class WorkflowTurn {
   deliver(leaf: Leaf, outcome: Outcome, delivery: number, tag: unknown): void {
     const entry: Writable<TurnEntry> | undefined = leaf.entry;
     if (entry === undefined) {
-      (this.#delivered ??= []).push({
+      this.#delivered = append(this.#delivered, {
         path: leaf.path,
         kind: leaf.kind,
         reached: leaf.reached,
@@ -73,7 +74,7 @@ export class WorkflowTurn {
 
   /** Its work is not wanted any more. */
   cancel(leaf: Leaf): void {
-    (this.#cancelled ??= []).push(leaf.path);
+    this.#cancelled = append(this.#cancelled, leaf.path);
     leaf.entry = undefined;
   }
 
@@ -95,13 +96,13 @@ export class WorkflowTurn {
 
   #takeScheduled(): readonly TurnEntry[] {
     if (this.#scheduled === undefined) return none;
-    const entries: TurnEntry[] = [];
+    let entries: TurnEntry[] | undefined;
     for (const leaf of this.#scheduled) {
       if (leaf.entry === undefined) continue;
-      entries.push(leaf.entry);
+      entries = append(entries, leaf.entry);
       leaf.entry = undefined;
     }
-    return entries;
+    return entries ?? none;
   }
 }
 
