@@ -1,3 +1,4 @@
+import { append } from "../core/append.ts";
 import { SerializationError } from "../core/errors.ts";
 import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
@@ -45,10 +46,10 @@ export class TurnBuilder {
   readonly #run: RunId;
   readonly #open: SmallMap<string, OpenEntry>;
   readonly #now: number;
-  /** By seq, from the first that is new. */
-  readonly #entries: Writable<NewEntry>[] = [];
   readonly #firstSeq: number;
   // Made when first needed: most turns need few of them, and there is a builder a turn.
+  /** By seq, from the first that is new. */
+  #entries: Writable<NewEntry>[] | undefined;
   #changes: EntryChange[] | undefined;
   #withdrawn: Unwanted[] | undefined;
   #told: Unwanted[] | undefined;
@@ -135,7 +136,7 @@ export class TurnBuilder {
 
   /** The row of an entry that is new in this commit. */
   #inserted(open: OpenEntry): Writable<NewEntry> | undefined {
-    return this.#entries[open.seq - this.#firstSeq];
+    return this.#entries?.[open.seq - this.#firstSeq];
   }
 
   /** An entry of an earlier commit gets another attempt, here or in the queue. */
@@ -150,7 +151,7 @@ export class TurnBuilder {
     if (open === undefined) return;
     open.attempt = change.attempt;
     open.failures = change.failures;
-    (this.#changes ??= []).push({
+    this.#changes = append(this.#changes, {
       ...change,
       seq: open.seq,
       status: entryStatus.pending,
@@ -168,7 +169,7 @@ export class TurnBuilder {
     readonly state: readonly { readonly name: string; readonly value: Payload }[];
   } {
     return {
-      entries: this.#entries,
+      entries: this.#entries ?? none,
       changes: this.#changes ?? none,
       withdrawn: this.#withdrawn ?? none,
       told: this.#told ?? none,
@@ -207,7 +208,7 @@ export class TurnBuilder {
       failures: facts?.failures ?? 0,
       here: false,
     };
-    this.#entries.push(row);
+    this.#entries = append(this.#entries, row);
     if (isRecord(entry) || row.status !== entryStatus.pending || entry.kind === "race") return;
     this.#open.set(entry.path, {
       seq,
@@ -240,7 +241,7 @@ export class TurnBuilder {
       failures: facts?.failures ?? open.failures,
     };
     const inserted = this.#inserted(open);
-    if (inserted === undefined) (this.#changes ??= []).push(outcome);
+    if (inserted === undefined) this.#changes = append(this.#changes, outcome);
     else Object.assign(inserted, outcome);
   }
 
@@ -249,7 +250,7 @@ export class TurnBuilder {
     if (isStep(change.kind)) this.#step += 1;
     const { input, value } =
       change.outcome === undefined ? this.#encodedChange(change) : this.#refusedChange(change);
-    this.#entries.push({
+    this.#entries = append(this.#entries, {
       seq,
       path: change.path,
       kind: change.kind,
@@ -336,14 +337,14 @@ export class TurnBuilder {
   #stop(path: string, stillWaiting: boolean): void {
     const open = this.#open.get(path);
     if (stillWaiting) {
-      if (open !== undefined) (this.#told ??= []).push({ seq: open.seq, kind: open.kind });
+      if (open !== undefined) this.#told = append(this.#told, { seq: open.seq, kind: open.kind });
       return;
     }
     if (open === undefined) return;
     this.#open.delete(path);
     const inserted = this.#inserted(open);
     if (inserted === undefined) {
-      (this.#withdrawn ??= []).push({ seq: open.seq, kind: open.kind });
+      this.#withdrawn = append(this.#withdrawn, { seq: open.seq, kind: open.kind });
       return;
     }
     inserted.status = entryStatus.withdrawn;

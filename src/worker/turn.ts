@@ -2,6 +2,7 @@
  * One turn being made: from what has arrived to the one request that stores it. Everything here is undone by forgetting it, except
  * for the coroutine, which cannot be rewound (W3).
  */
+import { append } from "../core/append.ts";
 import type { CallEffect } from "../core/effects/call.ts";
 import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
@@ -145,7 +146,7 @@ export class Turn {
   /** Signal names that the workflow waits for and whose inbox has not been read in this turn. */
   unread(): readonly string[] {
     const { coroutine } = this.#replica;
-    if (coroutine.signalWaits.size === 0 || this.done !== undefined) return [];
+    if (coroutine.signalWaits.size === 0 || this.done !== undefined) return none;
     return [...coroutine.signalWaits]
       .filter(([, paths]) => [...paths].some((path) => this.#isUnread(path)))
       .map(([name]) => name);
@@ -248,8 +249,8 @@ export class Turn {
   }
 
   /** What a new entry asks for and gets at once: a map of nothing, a function that this version cannot run. */
-  #instantly(step: Step): Delivery[] {
-    const deliveries: Delivery[] = [];
+  #instantly(step: Step): readonly Delivery[] {
+    let deliveries: Delivery[] | undefined;
     for (const { effect, path } of step.scheduled) {
       if (effect?.kind !== "call" && effect?.kind !== "map" && effect?.kind !== "dispatch")
         continue;
@@ -258,12 +259,14 @@ export class Turn {
         const error = new NotSupportedError(
           `"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`,
         );
-        deliveries.push({ kind: "outcome", path, outcome: { ok: false, error } });
+        const outcome = { ok: false as const, error };
+        deliveries = append(deliveries, { kind: "outcome", path, outcome });
       } else if (effect.kind === "map" && effect.items.length === 0) {
-        deliveries.push({ kind: "outcome", path, outcome: { ok: true, value: [] } });
+        const outcome = { ok: true as const, value: [] };
+        deliveries = append(deliveries, { kind: "outcome", path, outcome });
       }
     }
-    return deliveries;
+    return deliveries ?? none;
   }
 
   /** An attempt that was lost with its worker, or is asked for anew after a retry. */
