@@ -1,33 +1,18 @@
 import { append } from "../core/append.ts";
 import { CancelledError, DrainError, LeaseLostError, type ExpiryError } from "../core/errors.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
-import { entryPlace, stepId } from "../core/places.ts";
+import { entryPlace } from "../core/places.ts";
 import type { Payload } from "../core/payload.ts";
 import { SmallMap } from "../core/small-map.ts";
-import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
+import type { AttemptPolicy } from "../core/step-options.ts";
 import type { RunId } from "./journal-loading.ts";
 import { runAs } from "./context.ts";
+import type { LocalStep } from "./local-step.ts";
 import { leaseLost } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
-import type { Step } from "./step-runner.ts";
 import type { OutcomeFacts } from "./turn-builder.ts";
 import { failed, judge, type Verdict } from "./verdict.ts";
-
-/** A step of the workflow that begins here. */
-export interface LocalStep {
-  readonly path: string;
-  readonly name: string;
-  readonly queue: string | undefined;
-  readonly input: Payload;
-  readonly options: StoredOptions;
-  readonly policy: AttemptPolicy;
-  readonly attempt: number;
-  readonly failures: number;
-  readonly scheduledAt: number;
-  /** What the last attempt told in its last heartbeat, as it is stored. */
-  readonly heartbeat?: Payload | undefined;
-}
 
 /** A step that has its outcome, which is not in the journal yet. */
 export class SettledStep {
@@ -101,11 +86,10 @@ export class LocalSteps {
 
   /** Begins an attempt of an activity; its slot is taken already. */
   begin(step: LocalStep): void {
-    const begun: Step = this.#stepOf(step);
     try {
-      const attempt = this.#host.steps.begin(begun, step.policy, (outcome, ended) => {
+      const attempt = this.#host.steps.begin(step, step.policy, (outcome, ended) => {
         this.#host.slots.release();
-        this.#ended(step, begun, ended, outcome);
+        this.#ended(step, ended, outcome);
       });
       this.#running.set(step.path, attempt);
     } catch (error) {
@@ -231,7 +215,7 @@ export class LocalSteps {
     this.#retried = [...retried, ...(this.#retried ?? none)];
   }
 
-  #ended(step: LocalStep, begun: Step, attempt: Attempt, outcome: AttemptOutcome): void {
+  #ended(step: LocalStep, attempt: Attempt, outcome: AttemptOutcome): void {
     if (this.#running.get(step.path) !== attempt) {
       this.#strays?.get(attempt)?.();
       this.#strays?.delete(attempt);
@@ -244,22 +228,22 @@ export class LocalSteps {
     const told = this.#told?.has(step.path) === true;
     const verdict =
       drained && !told
-        ? this.#afterDrain(step, begun)
-        : judge(codec, begun.place, outcome, {
+        ? this.#afterDrain(step)
+        : judge(codec, step.place, outcome, {
             policy: step.policy,
             failures: step.failures,
             random: Math.random(),
             final: told,
           });
     const durationMs = clock.now() - attempt.startedAt;
-    const report = (): void => this.#host.steps.ended(begun, verdict, durationMs);
+    const report = (): void => this.#host.steps.ended(step, verdict, durationMs);
     if (verdict.kind === "again") {
       this.#retried = append(this.#retried, {
         path: step.path,
         step,
         payload: verdict.payload,
         delayMs: verdict.delayMs,
-        heartbeat: this.#host.steps.heartbeatOf(begun, attempt),
+        heartbeat: this.#host.steps.heartbeatOf(step, attempt),
         counted: !drained,
         report,
       });
@@ -276,19 +260,19 @@ export class LocalSteps {
   }
 
   /** An attempt that a drain cut short is not a failure, but under maxAttempts 1 it was the only start. */
-  #afterDrain(step: LocalStep, begun: Step): Verdict {
+  #afterDrain(step: LocalStep): Verdict {
     const { codec } = this.#host.deps;
     if (step.policy.retry.maxAttempts === 1) {
       return failed(
         codec,
-        begun.place,
+        step.place,
         new LeaseLostError(
           `the worker that ran activity "${step.name}" drained, and maxAttempts: 1 allows no second start`,
         ),
       );
     }
     const error = new DrainError();
-    return { kind: "again", payload: codec.encodeFailure(error, begun.place), delayMs: 0, error };
+    return { kind: "again", payload: codec.encodeFailure(error, step.place), delayMs: 0, error };
   }
 
   #settle(
@@ -313,21 +297,6 @@ export class LocalSteps {
     const delivery = { kind: "outcome" as const, path, outcome, records, tag };
     this.#settled = append(this.#settled, new SettledStep(delivery, report));
     this.#kick();
-  }
-
-  #stepOf(step: LocalStep): Step {
-    return {
-      executionId: this.#run.id,
-      taskId: stepId(this.#run, step.path),
-      name: step.name,
-      queue: step.queue,
-      input: step.input,
-      place: entryPlace(this.#run.id, this.#run.run, step.path),
-      options: step.options,
-      heartbeat: step.heartbeat,
-      attempt: step.attempt,
-      dueAt: step.scheduledAt,
-    };
   }
 }
 

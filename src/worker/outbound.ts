@@ -25,7 +25,8 @@ import type {
   Send,
 } from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
-import type { LocalStep, RetriedStep } from "./local-steps.ts";
+import { LocalStep } from "./local-step.ts";
+import type { RetriedStep } from "./local-steps.ts";
 import { dispatchedId } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
@@ -255,7 +256,7 @@ export class Outgoing {
     const options = this.#stored(effect.options, placement);
     const policy =
       this.#host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
-    return {
+    return new LocalStep(this.#run, {
       path,
       name: effect.name,
       queue: placement.queue,
@@ -265,7 +266,7 @@ export class Outgoing {
       attempt,
       failures,
       scheduledAt,
-    };
+    });
   }
 
   #child(entry: TurnEntry, effect: CallEffect, builder: TurnBuilder, outbound: Outbound): void {

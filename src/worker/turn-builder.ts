@@ -2,7 +2,7 @@ import { append } from "../core/append.ts";
 import { SerializationError } from "../core/errors.ts";
 import type { Change, Turn, TurnEntry } from "../core/interpreter/turn.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
-import { isRecord, isStep } from "../core/journal.ts";
+import { isRecord, isStep, type Entry } from "../core/journal.ts";
 import { entryPlace, statePlace } from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import type { SmallMap } from "../core/small-map.ts";
@@ -40,6 +40,40 @@ export interface OpenEntry {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** The row of a new entry, to be filled in. A class, not a literal: there is one a step, see `append`. */
+class Row implements Writable<NewEntry> {
+  readonly seq: number;
+  readonly path: string;
+  readonly kind: string;
+  readonly name: string | undefined;
+  input: Payload | undefined;
+  options: string | undefined;
+  status: EntryStatus = entryStatus.pending;
+  value: Payload | undefined;
+  readonly reached: number;
+  delivery: number | undefined;
+  readonly dueAt: number | undefined;
+  readonly scheduledAt: number;
+  startedAt: number | undefined;
+  endedAt: number | undefined;
+  readonly step: number;
+  attempt = 0;
+  failures = 0;
+  here = false;
+
+  constructor(entry: Entry, seq: number, step: number, now: number) {
+    this.seq = seq;
+    this.path = entry.path;
+    this.kind = entry.kind;
+    this.name = entry.name;
+    this.reached = entry.reached;
+    this.delivery = entry.delivery;
+    this.dueAt = entry.dueAt;
+    this.scheduledAt = now;
+    this.step = step;
+  }
+}
+
 /** Turns what the interpreter did into rows. One builder a commit; it may take several turns. */
 export class TurnBuilder {
   readonly #codec: PayloadCodec;
@@ -49,7 +83,7 @@ export class TurnBuilder {
   readonly #firstSeq: number;
   // Made when first needed: most turns need few of them, and there is a builder a turn.
   /** By seq, from the first that is new. */
-  #entries: Writable<NewEntry>[] | undefined;
+  #entries: Row[] | undefined;
   #changes: EntryChange[] | undefined;
   #withdrawn: Unwanted[] | undefined;
   #told: Unwanted[] | undefined;
@@ -128,14 +162,12 @@ export class TurnBuilder {
   ): void {
     const open = this.#open.get(path);
     const row = open === undefined ? undefined : this.#inserted(open);
-    if (row === undefined || open === undefined) return;
+    if (row === undefined) return;
     Object.assign(row, placing);
-    open.attempt = row.attempt;
-    open.options = row.options;
   }
 
   /** The row of an entry that is new in this commit. */
-  #inserted(open: OpenEntry): Writable<NewEntry> | undefined {
+  #inserted(open: OpenEntry): Row | undefined {
     return this.#entries?.[open.seq - this.#firstSeq];
   }
 
@@ -188,40 +220,17 @@ export class TurnBuilder {
     const seq = this.#nextSeq++;
     if (isStep(entry.kind)) this.#step += 1;
     const facts = entry.tag as OutcomeFacts | undefined;
-    const row: Writable<NewEntry> = {
-      seq,
-      path: entry.path,
-      kind: entry.kind,
-      name: entry.name,
-      input: this.#inputOf(entry),
-      options: undefined,
-      status: statusOf(entry),
-      value: this.#valueOf(entry),
-      reached: entry.reached,
-      delivery: entry.delivery,
-      dueAt: entry.dueAt,
-      scheduledAt: this.#now,
-      startedAt: facts?.startedAt,
-      endedAt: entry.outcome === undefined ? undefined : (facts?.endedAt ?? this.#now),
-      step: this.#step,
-      attempt: facts?.attempt ?? 0,
-      failures: facts?.failures ?? 0,
-      here: false,
-    };
+    const row = new Row(entry, seq, this.#step, this.#now);
+    row.input = this.#inputOf(entry);
+    row.status = statusOf(entry);
+    row.value = this.#valueOf(entry);
+    row.startedAt = facts?.startedAt;
+    row.endedAt = entry.outcome === undefined ? undefined : (facts?.endedAt ?? this.#now);
+    row.attempt = facts?.attempt ?? 0;
+    row.failures = facts?.failures ?? 0;
     this.#entries = append(this.#entries, row);
     if (isRecord(entry) || row.status !== entryStatus.pending || entry.kind === "race") return;
-    this.#open.set(entry.path, {
-      seq,
-      path: entry.path,
-      kind: entry.kind,
-      name: entry.name,
-      step: row.step,
-      attempt: 0,
-      failures: 0,
-      options: undefined,
-      input: row.input,
-      scheduledAt: this.#now,
-    });
+    this.#open.set(entry.path, row);
   }
 
   #deliver(entry: TurnEntry): void {
@@ -250,26 +259,12 @@ export class TurnBuilder {
     if (isStep(change.kind)) this.#step += 1;
     const { input, value } =
       change.outcome === undefined ? this.#encodedChange(change) : this.#refusedChange(change);
-    this.#entries = append(this.#entries, {
-      seq,
-      path: change.path,
-      kind: change.kind,
-      name: change.name,
-      input,
-      options: undefined,
-      status: change.outcome === undefined ? entryStatus.completed : entryStatus.failed,
-      value,
-      reached: change.reached,
-      delivery: undefined,
-      dueAt: undefined,
-      scheduledAt: this.#now,
-      startedAt: undefined,
-      endedAt: this.#now,
-      step: this.#step,
-      attempt: 0,
-      failures: 0,
-      here: false,
-    });
+    const row = new Row(change, seq, this.#step, this.#now);
+    row.input = input;
+    row.status = change.outcome === undefined ? entryStatus.completed : entryStatus.failed;
+    row.value = value;
+    row.endedAt = this.#now;
+    this.#entries = append(this.#entries, row);
   }
 
   /** A value that could not be stored: the error was thrown at the yield, and is thrown there again on replay. */
