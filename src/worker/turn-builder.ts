@@ -74,6 +74,31 @@ class Row implements Writable<NewEntry> {
   }
 }
 
+/** What becomes of an entry's row when its outcome is given. A class for the same reason. */
+class GivenOutcome implements EntryChange {
+  readonly seq: number;
+  readonly status: EntryStatus;
+  readonly value: Payload | undefined;
+  readonly delivery: number | undefined;
+  readonly startedAt: number | undefined;
+  readonly endedAt: number;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly here = false;
+
+  constructor(open: OpenEntry, entry: TurnEntry, value: Payload | undefined, now: number) {
+    const facts = entry.tag as OutcomeFacts | undefined;
+    this.seq = open.seq;
+    this.status = statusOf(entry);
+    this.value = value;
+    this.delivery = entry.delivery;
+    this.startedAt = facts?.startedAt;
+    this.endedAt = facts?.endedAt ?? now;
+    this.attempt = facts?.attempt ?? open.attempt;
+    this.failures = facts?.failures ?? open.failures;
+  }
+}
+
 /** Turns what the interpreter did into rows. One builder a commit; it may take several turns. */
 export class TurnBuilder {
   readonly #codec: PayloadCodec;
@@ -237,18 +262,7 @@ export class TurnBuilder {
     const open = this.#open.get(entry.path);
     if (open === undefined) return;
     this.#open.delete(entry.path);
-    const facts = entry.tag as OutcomeFacts | undefined;
-    const outcome: EntryChange = {
-      seq: open.seq,
-      here: false,
-      status: statusOf(entry),
-      value: this.#valueOf(entry),
-      delivery: entry.delivery,
-      startedAt: facts?.startedAt,
-      endedAt: facts?.endedAt ?? this.#now,
-      attempt: facts?.attempt ?? open.attempt,
-      failures: facts?.failures ?? open.failures,
-    };
+    const outcome = new GivenOutcome(open, entry, this.#valueOf(entry), this.#now);
     const inserted = this.#inserted(open);
     if (inserted === undefined) this.#changes = append(this.#changes, outcome);
     else Object.assign(inserted, outcome);
