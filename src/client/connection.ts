@@ -1,3 +1,4 @@
+import type { Middleware } from "../core/middleware.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import type { ForeignWatch } from "../store/foreign-watch.ts";
@@ -18,6 +19,8 @@ export interface Connection {
   readonly observer: Observer;
   readonly hints: HintHub;
   readonly foreign: ForeignWatch;
+  /** For workers: around every effect of the runs that begin here, the first outermost. */
+  readonly middleware: readonly Middleware[];
   /** The worker of this process, if one serves. */
   readonly adopter: () => Adopter | undefined;
   /** Every wait of this client. */

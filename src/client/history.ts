@@ -34,6 +34,7 @@ const unseen: ReadonlySet<string> = new Set([
   "state.set",
   "progress",
   "patched",
+  "middleware",
 ]);
 
 /** Asks for one page, each time by a connection that is open. */

@@ -229,7 +229,8 @@ function refuseWhatGivesPromises(name: string, fn: AnyFunction): void {
   }
 }
 
-function isGeneratorFunction(fn: AnyFunction): boolean {
+/** Compiled code may return generators without being one. */
+export function isGeneratorFunction(fn: AnyFunction): boolean {
   const tag = tagOf(fn);
   return tag === "[object GeneratorFunction]" || tag === "[object AsyncGeneratorFunction]";
 }

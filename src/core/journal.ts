@@ -36,8 +36,8 @@ export type EntryKind =
   | "grace"
   | RecordKind;
 
-/** Entries without a number of their own: what a step left in the execution's counters, state and progress, and that a run has a change of the code. */
-export type RecordKind = "counters.add" | "state.set" | "progress" | "patched";
+/** Entries without a number of their own: what a step left in the execution's counters, state and progress, that a run has a change of the code, and the middleware with which it began. */
+export type RecordKind = "counters.add" | "state.set" | "progress" | "patched" | "middleware";
 
 /** One journal entry. */
 export interface Entry {
@@ -83,6 +83,7 @@ export const silentKinds: readonly string[] = [
   "counters.add",
   "state.set",
   "patched",
+  "middleware",
 ];
 
 /** True for entries that show as progress. */
@@ -95,6 +96,7 @@ const recordKinds: ReadonlySet<string> = new Set<RecordKind>([
   "state.set",
   "progress",
   "patched",
+  "middleware",
 ]);
 
 /** True for entries that stand beside a step instead of being one. */

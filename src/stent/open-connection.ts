@@ -14,14 +14,15 @@ export async function openConnection(
   options: ResolvedStentOptions,
   adopter: () => Adopter | undefined,
 ): Promise<Connection> {
-  const { backend, codec, registry, clock, observer, polling, migrate } = options;
+  const { backend, codec, registry, clock, observer, polling, migrate, middleware } = options;
   const store = await backend.open({ migrate, clock, failures: failuresOf(codec) });
   const hints = new HintHub();
   const committer = new Committer(store, (told) => hints.emit(told));
   const foreign = new ForeignWatch(() => store.foreignChange());
   await foreign.begin();
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
-  return { store, committer, codec, registry, clock, observer, hints, foreign, ends, adopter };
+  const parts = { store, committer, codec, registry, clock, observer, hints, foreign };
+  return { ...parts, middleware, ends, adopter };
 }
 
 /** Lets go of the database once everything that was handed in is stored. */

@@ -1,6 +1,6 @@
 import type { Duration } from "../core/duration.ts";
-import type { Effect, Flow } from "../core/effects/effect.ts";
 import { NotSupportedError } from "../core/errors.ts";
+import { checkMiddleware, type Middleware } from "../core/middleware.ts";
 import { knownOptions, positiveDurationOption, show } from "../core/option.ts";
 import { PayloadCodec } from "../core/payload.ts";
 import { FunctionRegistry, registry as defaultRegistry } from "../core/registry.ts";
@@ -38,17 +38,14 @@ export interface StentOptions {
   maxPayloadBytes?: number;
   /** Replay every turn from its journal at once. Not supported yet. */
   dev?: boolean;
-  /** Named generator functions around every effect. Not supported yet. */
+  /**
+   * Named generator functions around every effect as it is yielded and its outcome as it returns, the first outermost; deterministic, as
+   * workflow code is. Holds for runs that start with it.
+   */
   middleware?: readonly Middleware[];
   /** For tests: a clock of your own in place of the system's and the database's. */
   clock?: Clock;
 }
-
-/** A named generator function around an effect: what it yields is done in its place, and what it returns is the effect's outcome. */
-export type Middleware = (
-  effect: Effect<unknown>,
-  next: (effect: Effect<unknown>) => Flow<unknown>,
-) => Flow<unknown>;
 
 /** Stent options, every one decided and checked. */
 export interface ResolvedStentOptions {
@@ -59,6 +56,7 @@ export interface ResolvedStentOptions {
   readonly observer: Observer;
   readonly migrate: boolean;
   readonly clock: Clock;
+  readonly middleware: readonly Middleware[];
 }
 
 const known = [
@@ -94,14 +92,14 @@ export function resolveStentOptions(options: StentOptions): ResolvedStentOptions
     }),
     migrate: options.migrate ?? true,
     clock: withMethods("clock", options.clock, ["now", "schedule"]) ?? systemClock,
+    middleware: checkMiddleware(options.middleware),
   };
 }
 
-function refuseUnsupported({ notifications, dev, middleware }: StentOptions): void {
+function refuseUnsupported({ notifications, dev }: StentOptions): void {
   const asked = [
     ...(notifications === undefined ? [] : ["notifications"]),
     ...(dev === true ? ["dev"] : []),
-    ...(middleware === undefined || middleware.length === 0 ? [] : ["middleware"]),
   ];
   if (asked.length === 0) return;
   throw new NotSupportedError(

@@ -1,3 +1,4 @@
+import type { Middleware } from "../core/middleware.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import type { ForeignWatch } from "../store/foreign-watch.ts";
@@ -17,4 +18,6 @@ export interface WorkerDeps {
   readonly observer: Observer;
   readonly hints: HintHub;
   readonly foreign: ForeignWatch;
+  /** Around every effect of the runs that begin here, the first outermost. */
+  readonly middleware: readonly Middleware[];
 }

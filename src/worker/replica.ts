@@ -1,6 +1,7 @@
 import type { Workflow } from "../core/durable.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { Coroutine, type Snapshot } from "../core/interpreter/coroutine.ts";
+import type { CoroutineOptions } from "../core/interpreter/driver.ts";
 import { cancelPath } from "../core/journal.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { inputPlace } from "../core/places.ts";
@@ -38,7 +39,7 @@ export class Replica {
     records: Snapshot | undefined,
   ): Replica {
     const args = argsOf(deps, execution);
-    return new Replica(begun(false, () => Coroutine.start(fn, args, records)));
+    return new Replica(begun(false, () => Coroutine.start(fn, args, optionsOf(deps, records))));
   }
 
   /** Of a run that may have one. @throws SerializationError, NonDeterminismError, NoGeneratorError, DatabaseError */
@@ -52,8 +53,10 @@ export class Replica {
     const { entries, rows } = await loadJournal(deps.store, deps.codec, execution);
     const records = await loadRecords(deps.store, deps.codec, execution);
     if (rows.length === 0)
-      return new Replica(begun(false, () => Coroutine.start(fn, args, records)));
-    const replica = new Replica(begun(true, () => Coroutine.resume(fn, args, entries, records)));
+      return new Replica(begun(false, () => Coroutine.start(fn, args, optionsOf(deps, records))));
+    const replica = new Replica(
+      begun(true, () => Coroutine.resume(fn, args, entries, optionsOf(deps, records))),
+    );
     await replica.#takeUp(deps, execution, rows, local);
     return replica;
   }
@@ -149,6 +152,15 @@ function begun(hadBegun: boolean, begin: () => Coroutine): Coroutine {
 }
 
 const none: ReadonlyMap<number, FailedStep> = new Map();
+
+function optionsOf(
+  { middleware }: WorkerDeps,
+  records: CoroutineOptions | undefined,
+): CoroutineOptions {
+  return middleware.length === 0 ? (records ?? noOptions) : { ...records, middleware };
+}
+
+const noOptions: CoroutineOptions = {};
 
 function argsOf(deps: WorkerDeps, execution: ClaimedExecution): readonly unknown[] {
   return deps.codec.decode(execution.input, inputPlace(execution.id)) as readonly unknown[];

@@ -323,7 +323,8 @@ export class TurnBuilder {
       };
     }
     // That it stands there is all that it says.
-    if (change.kind === "patched") return { input: undefined, value: undefined };
+    if (change.kind === "patched" || change.kind === "middleware")
+      return { input: undefined, value: undefined };
     if (change.kind === "counters.add") {
       const before = Number(change.input ?? 0);
       this.#counters ??= new Map();

@@ -137,6 +137,10 @@ class Slot implements Parent {
     return this.#around.owner;
   }
 
+  get aside(): boolean {
+    return this.#around.aside;
+  }
+
   settled(_child: Node, how: Settlement): void {
     this.#branches.branchSettled(this.#index, how);
   }

@@ -185,6 +185,10 @@ class Answered implements Node, Caller {
     return this.#parent.owner;
   }
 
+  get aside(): boolean {
+    return this.#parent.aside;
+  }
+
   nextPath(): string {
     return this.#path;
   }

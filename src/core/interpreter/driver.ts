@@ -13,12 +13,14 @@ import {
 } from "../journal.ts";
 import { Answers, named, recordedAnswer, type AnswerHost } from "./answers.ts";
 import { addErrors } from "./closing-errors.ts";
+import type { Middleware } from "../middleware.ts";
 import { Composites, type CompositeHost, type ScopeEffect } from "./composites.ts";
 import { otherInput } from "./divergence.ts";
 import { carried, dueTime, entryKind, nameOf, ownEnd, waitsForHost } from "./effect-entry.ts";
 import { Forking } from "./forking.ts";
-import { Frame, type Caller, type Stage } from "./frame.ts";
+import { Frame, handOnKind, type Caller, type Stage } from "./frame.ts";
 import { kept } from "./kept.ts";
+import { hasNoPath, Layers, layersNamed, layersRecord, needsPath, type HandOn } from "./layers.ts";
 import { Leaf, type LeafHost } from "./leaf.ts";
 import { Ledger } from "./ledger.ts";
 import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
@@ -46,6 +48,8 @@ const runawayEffects = 1_000;
 
 /** What the execution has beside its journal. */
 export interface CoroutineOptions {
+  /** Around every effect, the first outermost: all of them for a run that begins, those that it began with for one that is resumed. */
+  readonly middleware?: readonly Middleware[];
   /** Counters and state as they are now. */
   readonly counters?: ReadonlyMap<string, number>;
   readonly state?: ReadonlyMap<string, unknown>;
@@ -57,12 +61,14 @@ export interface CoroutineOptions {
 export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHost, UndoHost {
   readonly #root: Frame;
   readonly #options: CoroutineOptions;
+  readonly aside = false;
   readonly #waiting = new Waiting();
   readonly ledger: Ledger;
   #answers: Answers | undefined;
   #forking: Forking | undefined;
   #undos: UndoStack | undefined;
   #composites: Composites | undefined;
+  #layers: Layers | undefined;
   /** Delivery numbers of the error objects that were thrown into the workflow. */
   #thrown: WeakMap<object, number> | undefined;
   #begun = false;
@@ -159,7 +165,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     this.#facts = facts;
     const turn = new WorkflowTurn();
     this.#turn = turn;
-    if (!this.#begun) this.#begin();
+    if (!this.#begun) this.#start();
     for (const delivery of deliveries) {
       if (!this.#deliver(delivery)) turn.refuse(delivery);
     }
@@ -254,6 +260,19 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     } catch (another) {
       this.#endRunaway(another);
     }
+  }
+
+  #start(): void {
+    const { middleware = none } = this.#options;
+    if (middleware.length > 0) {
+      this.#layers = this.#layersOf(middleware);
+      this.#turn.change(layersRecord(middleware));
+    }
+    this.#begin();
+  }
+
+  #layersOf(layers: readonly Middleware[]): Layers {
+    return new Layers(layers, this, (effect, caller) => this.#enter(effect, caller));
   }
 
   #begin(): void {
@@ -432,7 +451,17 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     return mayWait ? undefined : failed(tooManyEffects());
   }
 
-  enter(effect: Effect<unknown>, frame: Caller): Node | Settlement {
+  enter(effect: Effect<unknown>, caller: Caller): Node | Settlement {
+    const layers = this.#layers;
+    if (layers !== undefined) {
+      if (effect.kind === handOnKind) return layers.next(effect as HandOn, caller as Frame);
+      if (caller.handedOn !== true && !caller.aside) return layers.around(effect, caller);
+      if (caller.pathless === true && !hasNoPath(effect)) return needsPath(effect);
+    }
+    return this.#enter(effect, caller);
+  }
+
+  #enter(effect: Effect<unknown>, frame: Caller): Node | Settlement {
     const known = effect as AnyEffect;
     const refusal = this.#tooMany(waitsForHost(known));
     if (refusal !== undefined) return refusal;
@@ -523,7 +552,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   /** The body is left as by a return; what it was given for the next run has an entry, which waits for nothing. */
   #continue(effect: ContinueAsNewEffect, caller: Caller): Settlement {
     const path = caller.nextPath();
-    if (caller !== this.#root || this.#root.unwinding) return continuesElsewhere();
+    if ((caller.origin ?? caller) !== this.#root || this.#root.unwinding)
+      return continuesElsewhere();
     const recorded = this.#recorded?.take(effect, "continueAsNew", path);
     let input: unknown;
     if (recorded === undefined) {
@@ -619,6 +649,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   replay(recorded: Recorded): void {
     if (recorded.isEmpty) return;
     this.#recorded = recorded;
+    const layers = layersNamed(recorded.middleware, this.#options.middleware ?? none);
+    if (layers.length > 0) this.#layers = this.#layersOf(layers);
     this.#begin();
     for (const entry of recorded.deliveries) this.#redeliver(entry, recorded);
     recorded.expectNothingLeft();

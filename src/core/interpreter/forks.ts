@@ -48,6 +48,10 @@ export class Fork implements Parent, Forked {
     this.owner = owner;
   }
 
+  get aside(): boolean {
+    return this.owner.aside;
+  }
+
   /** Why it is being closed. What closes its owner closes it too, but for one that a `finally` block has started. */
   get closing(): Closing | undefined {
     return this.#closing;

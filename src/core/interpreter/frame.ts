@@ -16,10 +16,19 @@ export const maxClosingEffects = 1_000;
 /** The same, once an error has been delivered into it while closing: bounds a `finally` that throws into a loop that catches. */
 export const maxClosingEffectsAfterError = 100;
 
+/** What a middleware yields to hand an effect on. Nobody else sees it. */
+export const handOnKind = "~next";
+
 /** What yields an effect. `cancelled()` asks it why it is being closed. */
 export interface Caller extends Parent {
   /** The path of the effect that is being entered, if it has one. */
   nextPath(): string;
+  /** The effect has come through the middleware. */
+  readonly handedOn?: boolean;
+  /** A middleware around an effect that has no path. */
+  readonly pathless?: boolean;
+  /** Who has yielded it, if that is another one. */
+  readonly origin?: Caller;
 }
 
 /** What a frame needs of the coroutine that it belongs to. */
@@ -57,12 +66,16 @@ const passive: ReadonlySet<string> = new Set([
   "cancelled",
 ]);
 
-/** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
+/** What a generator is to the workflow: code of its own; a middleware around an effect of it, or around one that has no path. */
+type FrameKind = "own" | "layer" | "pathless";
+
+/** One running generator: the body of a workflow, a branch, or a middleware around one of their effects. Its yields are numbered from 1 below its path. */
 export class Frame implements Node, Caller, ForkOwner {
   readonly #stage: Stage;
   readonly #generator: Flow<unknown>;
   readonly #prefix: string;
   readonly #parent: Parent;
+  readonly #kind: FrameKind;
   #yields = 0;
   #child: Node | undefined;
   #closing: Closing | undefined;
@@ -78,7 +91,14 @@ export class Frame implements Node, Caller, ForkOwner {
   #outcome: Settlement | undefined;
   #leaves: Extract<Send, { kind: "leave" }> | undefined;
 
-  constructor(stage: Stage, generator: Flow<unknown>, path: string, parent: Parent) {
+  constructor(
+    stage: Stage,
+    generator: Flow<unknown>,
+    path: string,
+    parent: Parent,
+    kind: FrameKind = "own",
+  ) {
+    this.#kind = kind;
     this.#stage = stage;
     this.#generator = generator;
     this.#prefix = path === "" ? "" : `${path}.`;
@@ -91,6 +111,14 @@ export class Frame implements Node, Caller, ForkOwner {
 
   get owner(): ForkOwner {
     return this;
+  }
+
+  get aside(): boolean {
+    return this.#kind !== "own" || this.#parent.aside;
+  }
+
+  get pathless(): boolean {
+    return this.#kind === "pathless";
   }
 
   nextPath(): string {
@@ -119,11 +147,23 @@ export class Frame implements Node, Caller, ForkOwner {
 
   /** From inside: what its current effect runs and its forks, then its generator. */
   close(closing: Closing): Settlement | undefined {
-    if (this.#closing !== undefined) return undefined;
+    if (this.#closing !== undefined) return this.#closeHandedOn(closing);
     this.#closing = closing;
     const child = this.#child;
-    const how = child === undefined ? closed : child.close(closing);
+    // A middleware's own effects are not interrupted.
+    const undisturbed = this.#kind !== "own" && child !== undefined && !("handedOn" in child);
+    const how = undisturbed ? undefined : child === undefined ? closed : child.close(closing);
     this.#forks?.close(closing);
+    if (how === undefined) return undefined;
+    this.#child = undefined;
+    return this.#onceForksAreClosed(how);
+  }
+
+  /** What a middleware has handed on is closed as it would be without it, which may be twice: a race that is closed may still be lost. */
+  #closeHandedOn(closing: Closing): Settlement | undefined {
+    const child = this.#child;
+    if (child === undefined || !("handedOn" in child)) return undefined;
+    const how = child.close(closing);
     if (how === undefined) return undefined;
     this.#child = undefined;
     return this.#onceForksAreClosed(how);
@@ -180,7 +220,8 @@ export class Frame implements Node, Caller, ForkOwner {
 
   /** Runs the generator until it waits or ends. */
   #drive(first: Send): Settlement | undefined {
-    let send: Send = first;
+    let send: Send = this.#leaves ?? first;
+    this.#leaves = undefined;
     for (;;) {
       let step: IteratorResult<Effect<unknown>, unknown>;
       try {
@@ -199,20 +240,24 @@ export class Frame implements Node, Caller, ForkOwner {
         send = unwind;
       } else if (!isEffect(yielded)) {
         send = { kind: "error", error: this.#stage.refuse(yielded) };
-      } else if (this.#closing !== undefined && !this.#unwinding && !passive.has(yielded.kind)) {
+      } else if (this.#closing !== undefined && !this.#unwinding && this.#isInterrupted(yielded)) {
         this.#unwinding = true;
         send = unwind;
       } else {
         const entered = this.#stage.enter(yielded, this);
         const how = "begin" in entered ? this.#beginChild(entered) : entered;
         if (how === undefined) {
-          this.#stage.waits();
+          if (!("handedOn" in entered)) this.#stage.waits();
           return undefined;
         }
         send = this.#leaves ?? how;
         this.#leaves = undefined;
       }
     }
+  }
+
+  #isInterrupted({ kind }: Effect<unknown>): boolean {
+    return this.#kind === "own" ? !passive.has(kind) : kind === handOnKind;
   }
 
   #beginChild(child: Node): Settlement | undefined {

@@ -44,6 +44,8 @@ export interface Forked {
 
 /** The frame to which a fork belongs. */
 export interface ForkOwner {
+  /** Effects of what belongs to it go past the middleware. */
+  readonly aside: boolean;
   forked(fork: Forked): void;
   /** It is not running any more. */
   forkEnded(fork: Forked): void;
@@ -57,5 +59,7 @@ export interface Parent {
   readonly owner: ForkOwner;
   /** Why this part is being closed, if it or something around it is. */
   readonly closing: Closing | undefined;
+  /** Effects that are yielded in this part go past the middleware: a middleware's own. */
+  readonly aside: boolean;
   settled(child: Node, how: Settlement): void;
 }

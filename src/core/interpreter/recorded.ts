@@ -12,18 +12,24 @@ export class Recorded {
   /** Changes of state that were refused, which have no number. */
   readonly #refused = new Map<string, Entry>();
   readonly #patches = new Set<string>();
+  /** Names of the middleware with which the run began. */
+  readonly middleware: readonly string[];
 
   constructor(journal: Iterable<Entry>) {
     const deliveries: Entry[] = [];
+    let middleware: readonly string[] = [];
     for (const entry of journal) {
       if (isRecord(entry)) {
         if (entry.outcome?.ok === false) this.#refused.set(refusalKey(entry), entry);
+        if (entry.kind === "middleware")
+          middleware = JSON.parse(entry.name ?? "[]") as readonly string[];
         if (entry.kind === "patched" && entry.name !== undefined) this.#patches.add(entry.name);
         continue;
       }
       this.#left.set(entry.path, entry);
       if (isDelivery(entry)) deliveries.push(entry);
     }
+    this.middleware = middleware;
     this.deliveries = deliveries.toSorted((a, b) => (a.delivery ?? 0) - (b.delivery ?? 0));
   }
 

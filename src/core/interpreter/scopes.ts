@@ -18,6 +18,10 @@ export class Shield implements Node, Parent {
     return this.#parent.owner;
   }
 
+  get aside(): boolean {
+    return this.#parent.aside;
+  }
+
   begin(): Settlement | undefined {
     return this.#branch?.begin();
   }
@@ -69,6 +73,10 @@ export class Within implements Node, Parent {
 
   get owner(): ForkOwner {
     return this.#parent.owner;
+  }
+
+  get aside(): boolean {
+    return this.#parent.aside;
   }
 
   begin(): Settlement | undefined {

@@ -46,6 +46,10 @@ export class UndoStack implements Parent {
     return nobody;
   }
 
+  get aside(): boolean {
+    return false;
+  }
+
   push(undo: Undo): void {
     this.#steps.push(undo);
   }
@@ -93,6 +97,7 @@ export class UndoStack implements Parent {
 }
 
 const nobody: ForkOwner = {
+  aside: false,
   forked(_fork: Forked): void {
     throw new Error("an undo step that starts forks has to be a generator");
   },

@@ -14,6 +14,7 @@ import { signal } from "../../../src/core/effects/signal.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { CancelledError } from "../../../src/core/errors.ts";
 import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
+import type { Middleware } from "../../../src/core/middleware.ts";
 import type { Delivery } from "../../../src/core/interpreter/turn.ts";
 import type { Entry } from "../../../src/core/journal.ts";
 import { Drive, tickingFacts } from "./drive.ts";
@@ -28,6 +29,8 @@ describe("random workflows, random deliveries, failures, a cancel", () => {
         const crashing = dice(crashes);
         const bumpy = play(tree, chance, () => crashing(3) > 0);
         assert.deepEqual(bumpy, smooth);
+        const layered = play(tree, chance, () => crashing(3) > 0, [passing, passingToo]);
+        assert.deepEqual(layered, smooth, "middleware that hands everything on changes nothing");
         checkUndo(smooth);
       }),
       { seed, numRuns: 1_000 },
@@ -323,16 +326,33 @@ interface Story {
 
 const maxTurns = 400;
 
-function play(tree: Program, chance: number, crashes: () => boolean): Story {
+const passing: Middleware = function* passing(effect, next) {
+  return yield* next(effect);
+};
+const passingToo: Middleware = function* passingToo(effect, next) {
+  try {
+    return yield* next(effect);
+  } finally {
+    yield* cancelled();
+  }
+};
+
+function play(
+  tree: Program,
+  chance: number,
+  crashes: () => boolean,
+  middleware: readonly Middleware[] = [],
+): Story {
   const roll = dice(chance);
-  const drive = new Drive(body, [tree], {
+  const facts = {
     ...tickingFacts(),
-    encode: (value) => {
+    encode: (value: unknown) => {
       if (typeof value === "function") throw new TypeError("cannot be stored");
       return structuredClone(value);
     },
-    decode: (value) => structuredClone(value),
-  });
+    decode: (value: unknown) => structuredClone(value),
+  };
+  const drive = new Drive(body, [tree], facts, middleware);
   const cancelAt = roll(8);
   let turns = 0;
   const unheard = drive.turn.unheard.map(told);
@@ -347,10 +367,13 @@ function play(tree: Program, chance: number, crashes: () => boolean): Story {
   return {
     turns,
     done: toldDone(drive),
-    journal: drive.entries().map(({ outcome, ...entry }) => ({
-      ...entry,
-      outcome: outcome?.ok === false ? told(outcome.error) : outcome,
-    })),
+    journal: drive
+      .entries()
+      .filter(({ kind }) => kind !== "middleware")
+      .map(({ outcome, ...entry }) => ({
+        ...entry,
+        outcome: outcome?.ok === false ? told(outcome.error) : outcome,
+      })),
     counters: [...drive.counters],
     state: [...drive.state],
     progress: drive.progress,

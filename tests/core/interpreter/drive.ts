@@ -3,6 +3,7 @@ import { CancelledError, type ExpiryError } from "../../../src/core/errors.ts";
 import { isRecord, type Entry, type Outcome } from "../../../src/core/journal.ts";
 import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
 import type { CoroutineOptions } from "../../../src/core/interpreter/driver.ts";
+import type { Middleware } from "../../../src/core/middleware.ts";
 import type { Delivery, Done, Facts, Records, Turn } from "../../../src/core/interpreter/turn.ts";
 
 /**
@@ -23,11 +24,19 @@ export class Drive {
   readonly #body: (...args: unknown[]) => object;
   readonly #args: readonly unknown[];
 
-  constructor(body: WorkflowBody, args: readonly unknown[] = [], facts: Partial<Facts> = {}) {
+  #middleware: readonly Middleware[];
+
+  constructor(
+    body: WorkflowBody,
+    args: readonly unknown[] = [],
+    facts: Partial<Facts> = {},
+    middleware: readonly Middleware[] = [],
+  ) {
+    this.#middleware = middleware;
     this.#body = body as (...args: unknown[]) => object;
     this.#args = args;
     this.facts = { ...tickingFacts(), ...facts };
-    this.coroutine = Coroutine.start(this.#traced(this.#seen), args);
+    this.coroutine = Coroutine.start(this.#traced(this.#seen), args, { middleware });
     this.turn = this.deliver();
   }
 
@@ -68,6 +77,7 @@ export class Drive {
   /** Drops the live coroutine and goes on with one brought up from the journal. */
   crash(options: Partial<CoroutineOptions> = {}): void {
     this.#seen = [];
+    this.#middleware = options.middleware ?? this.#middleware;
     this.coroutine = this.#resume(this.#seen, options);
   }
 
@@ -135,6 +145,7 @@ export class Drive {
     return Coroutine.resume(this.#traced(seen), this.#args, journal, {
       counters: this.counters,
       state: this.state,
+      middleware: this.#middleware,
       ...options,
     });
   }
