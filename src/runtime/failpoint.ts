@@ -37,6 +37,12 @@ export const failpoints = [
   "commit.after-begin",
   "commit.before-commit",
   "commit.after-commit",
+  // Of a closure that runs inside the transaction that stores its outcome.
+  "transact.before-submit",
+  "transact.after-begin",
+  "transact.before-commit",
+  "transact.after-commit",
+  "transact.after-answer",
   // Of one attempt of an activity, wherever it runs.
   "perform.before-start",
   "perform.after-end",

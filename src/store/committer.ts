@@ -1,4 +1,12 @@
-import type { Hints, Settled, Store, Transition, Transitions } from "./store.ts";
+import type {
+  Hints,
+  Settled,
+  Store,
+  TransactAnswer,
+  TransactRequest,
+  Transition,
+  Transitions,
+} from "./store.ts";
 
 /** Most transitions in one transaction: bounds how long it takes, and what one failure repeats. */
 const maxBatch = 2_000;
@@ -25,6 +33,23 @@ class Handed {
 
 type Waiting = Transition & Handed;
 
+/** A closure that is to run in a transaction of its own, and who waits for it. */
+class Closure {
+  readonly request: TransactRequest;
+  readonly resolve: (answer: TransactAnswer) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    request: TransactRequest,
+    resolve: Closure["resolve"],
+    reject: (error: unknown) => void,
+  ) {
+    this.request = request;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
 /**
  * Group commit: everything of this process that is to be durable goes through here. It gathers what has piled up while the last
  * transaction was written, and writes it in one.
@@ -32,11 +57,14 @@ type Waiting = Transition & Handed;
  *   K1  What has been answered is stored.
  *   K2  Transitions are written in the order in which they were handed in.
  *   K3  A commit that failed as a whole has stored nothing, and every one of its transitions is rejected.
+ *   K4  A closure of the user's runs in a transaction of its own, between those that were handed in before it and after it.
  */
 export class Committer {
   readonly #store: Store;
   readonly #hinted: (hints: Hints) => void;
-  #waiting: Waiting[] = [];
+  #waiting: (Waiting | Closure)[] = [];
+  /** How many of those are closures. */
+  #closures = 0;
   #flushing: Promise<void> | undefined;
   #scheduled = false;
   #commits = 0;
@@ -71,6 +99,15 @@ export class Committer {
     this.#schedule();
   }
 
+  /** Runs a closure in the transaction that stores its outcome. Rejects if the database failed; what the closure throws is an answer. */
+  transact(request: TransactRequest): Promise<TransactAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#closures += 1;
+      this.#waiting.push(new Closure(request, resolve, reject));
+      this.#schedule();
+    });
+  }
+
   /** Resolves when everything that was handed in so far has been answered. */
   async idle(): Promise<void> {
     while (this.#scheduled || this.#flushing !== undefined) {
@@ -92,10 +129,15 @@ export class Committer {
   }
 
   async #flush(): Promise<void> {
-    const batch =
-      this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
-    this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
-    if (batch.length === 0) return;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    if (first instanceof Closure) {
+      this.#waiting = this.#waiting.slice(1);
+      this.#closures -= 1;
+      await this.#transact(first);
+      return;
+    }
+    const batch = this.#take();
     try {
       const { settled, hints } = await this.#store.commit(batch);
       this.#commits += 1;
@@ -105,6 +147,27 @@ export class Committer {
       for (const waiting of batch) waiting.reject(error);
     }
   }
+
+  /** Transitions for one transaction: as many as it takes, up to the first closure (by K4). */
+  #take(): readonly Waiting[] {
+    const all = this.#waiting;
+    const until = this.#closures === 0 ? all.length : all.findIndex(isClosure);
+    const count = Math.min(maxBatch, until);
+    this.#waiting = count === all.length ? [] : all.slice(count);
+    return (count === all.length ? all : all.slice(0, count)) as Waiting[];
+  }
+
+  async #transact({ request, resolve, reject }: Closure): Promise<void> {
+    try {
+      resolve(await this.#store.transact(request));
+    } catch (error) {
+      reject(error);
+    }
+  }
+}
+
+function isClosure(waiting: Waiting | Closure): waiting is Closure {
+  return waiting instanceof Closure;
 }
 
 function settle(waiting: Waiting, settled: Settled | undefined): void {

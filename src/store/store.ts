@@ -254,6 +254,32 @@ export type TurnAnswer =
   /** "lost": not held any more. "cancelled": there is a cancel that the turn has not seen. */
   | { readonly kind: "refused"; readonly reason: "session" | "lost" | "cancelled" };
 
+// ── transactions ──
+
+/** A closure of the user's that runs inside the transaction that stores its outcome. */
+export interface TransactRequest extends Holder {
+  readonly execution: number;
+  readonly run: number;
+  /** Its entry, which waits for an outcome. */
+  readonly seq: number;
+  /** What errors call it: `transaction "post"`. */
+  readonly title: string;
+  readonly attempt: number;
+  /** The workflow has been told of a cancel, so one that stands in the row is no news. */
+  readonly knowsCancel: boolean;
+  /** Runs it. `tx` is a Kysely transaction, which is over when this settles. */
+  readonly act: (tx: unknown) => Promise<unknown>;
+  /** Its value as it will be stored. What this throws rolls back too. */
+  readonly encode: (value: unknown) => Payload;
+}
+export type TransactAnswer =
+  /** What it wrote, and its value as the outcome of its entry, which is not delivered yet. */
+  | { readonly kind: "stored" }
+  /** It threw, or did what cannot be done in a transaction: nothing of it is stored. */
+  | { readonly kind: "rolled-back"; readonly error: unknown }
+  /** It was not run. "over": its entry waits for no outcome any more; the others as of a turn. */
+  | { readonly kind: "refused"; readonly reason: "session" | "lost" | "cancelled" | "over" };
+
 // ── claims ──
 
 export interface ClaimRequest {
@@ -633,6 +659,12 @@ export interface Store {
   commit(
     batch: readonly Transition[],
   ): Promise<{ readonly settled: readonly Settled[]; readonly hints: Hints }>;
+  /**
+   * Runs a closure in a transaction of its own, and stores its value as the outcome of its entry in the same one: both or neither.
+   * Nothing else of this store sees what is not committed yet, and no commit of it is under way meanwhile. Rejects only if nothing is
+   * stored; what the closure throws is an answer.
+   */
+  transact(request: TransactRequest): Promise<TransactAnswer>;
   /** Milliseconds since 1970 by the database's clock. */
   now(): Promise<number>;
   /** Changes whenever another process has committed something. Cheap. */

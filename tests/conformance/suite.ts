@@ -9,6 +9,7 @@ import { retryConformance } from "./retries.ts";
 import { separateConformance } from "./separate.ts";
 import { sessionConformance } from "./sessions.ts";
 import { signalConformance } from "./signals.ts";
+import { transactionConformance } from "./transactions.ts";
 import { turnConformance } from "./turns.ts";
 
 /** Everything that the storage port promises, for one backend. */
@@ -19,6 +20,7 @@ export function storeConformance(backend: ConformanceBackend): void {
   mapConformance(backend);
   mapChildrenConformance(backend);
   separateConformance(backend);
+  transactionConformance(backend);
   signalConformance(backend);
   cancelConformance(backend);
   retryConformance(backend);

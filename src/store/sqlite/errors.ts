@@ -18,6 +18,13 @@ export function isBusy(error: unknown): boolean {
   return code !== undefined && (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"));
 }
 
+/** True for what the database itself could not do, whatever the statement: it may be able to later. */
+export function isTrouble(error: unknown): error is Error {
+  return troubles.test(sqliteCode(error) ?? "");
+}
+
+const troubles = /^SQLITE_(?:FULL|IOERR|NOMEM|CORRUPT|NOTADB|READONLY|CANTOPEN)/;
+
 /** True for errors of one statement's data; the transaction can go on without it. */
 export function isConstraint(error: unknown): boolean {
   return sqliteCode(error)?.startsWith("SQLITE_CONSTRAINT") === true;

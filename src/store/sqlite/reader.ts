@@ -40,6 +40,8 @@ const everything = Number.MAX_SAFE_INTEGER;
 export class SqliteReader {
   readonly #sql: Statements;
   readonly #connection: Database;
+  /** While the connection is lent to a closure of the user's: what is not committed is nobody else's to see. */
+  protected lent: Promise<void> | undefined;
   /** Queries whose text depends on what is asked, by their text. */
   readonly #endedIds: { all(json: string): EndedRow[] };
 
@@ -281,7 +283,8 @@ export class SqliteReader {
   }
 
   /** @throws DatabaseError where the driver throws; ClosedError */
-  protected read<T>(act: () => T): T {
+  protected read<T>(act: () => T): T | Promise<T> {
+    if (this.lent !== undefined) return this.lent.then(() => this.read(act));
     if (!this.#connection.open) throw new ClosedError();
     try {
       return act();

@@ -2,13 +2,22 @@ import type { Database, Statement } from "better-sqlite3";
 import { ClosedError } from "../../core/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { failpoint } from "../../runtime/failpoint.ts";
-import type { Failures, Settled, Store, Transition } from "../store.ts";
+import type {
+  Failures,
+  Settled,
+  Store,
+  TransactAnswer,
+  TransactRequest,
+  Transition,
+} from "../store.ts";
 import { Batch, LaneCache, laneOfRow, prepareStatements, type Statements } from "./batch.ts";
 import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
 import { apply } from "./apply.ts";
+import { LentConnection } from "./lent-connection.ts";
 import { SqliteReader } from "./reader.ts";
 import { acceptedHeads, nextOf } from "./verbs/claim.ts";
 import { writeFanoutProgress } from "./verbs/fanout-progress.ts";
+import { complete, refusalOf } from "./verbs/transact.ts";
 
 /** How long a commit waits for another process that keeps writing, before it gives up. */
 const commitPatienceMs = 30_000;
@@ -73,7 +82,7 @@ export class SqliteStore extends SqliteReader implements Store {
   #write(act: (batch: Batch) => Settled[]): CommitAnswer {
     if (!this.#database.open) throw new ClosedError();
     this.#begin.run();
-    const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
+    const batch = this.#batch();
     try {
       failpoint("commit.after-begin");
       const settled = act(batch);
@@ -111,10 +120,57 @@ export class SqliteStore extends SqliteReader implements Store {
     });
   }
 
+  /** Between two commits, on the connection of both. */
+  async transact(request: TransactRequest): Promise<TransactAnswer> {
+    let giveBack = nothing;
+    try {
+      giveBack = await this.#patiently(() => this.#lend());
+      return await this.#transacted(request);
+    } catch (error) {
+      throw databaseError(error, this.#database.name);
+    } finally {
+      if (this.#database.open && this.#database.inTransaction) this.#rollback.run();
+      giveBack();
+    }
+  }
+
+  /** Begins. @returns what lets the others at the connection again */
+  #lend(): () => void {
+    if (!this.#database.open) throw new ClosedError();
+    this.#begin.run();
+    let giveBack = nothing;
+    this.lent = new Promise((resolve) => {
+      giveBack = () => {
+        this.lent = undefined;
+        resolve();
+      };
+    });
+    return giveBack;
+  }
+
+  /** All that is between its beginning and its end; what does not end in "stored" is rolled back. */
+  async #transacted(request: TransactRequest): Promise<TransactAnswer> {
+    failpoint("transact.after-begin");
+    const refused = refusalOf(this.#batch(), request);
+    if (refused !== undefined) return { kind: "refused", reason: refused };
+    const end = await new LentConnection(this.#database, request).run();
+    if (end.kind === "error") return { kind: "rolled-back", error: end.error };
+    complete(this.#batch(), request, end.value);
+    failpoint("transact.before-commit");
+    this.#commit.run();
+    failpoint("transact.after-commit");
+    return { kind: "stored" };
+  }
+
+  #batch(): Batch {
+    return new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
+  }
+
   /** Another process may be writing: waits for it without blocking the event loop, and with it heartbeats. */
   async #patiently<T>(act: () => T): Promise<T> {
     const giveUpAt = performance.now() + commitPatienceMs;
     for (;;) {
+      while (this.lent !== undefined) await this.lent;
       try {
         return act();
       } catch (error) {
@@ -131,9 +187,9 @@ export class SqliteStore extends SqliteReader implements Store {
   }
 
   async peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
-    const batch = new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
+    const batch = this.#batch();
     const { now } = batch;
-    const heads = this.read(() => acceptedHeads(batch, accepts));
+    const heads = await this.read(() => acceptedHeads(batch, accepts));
     return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
   }
 
@@ -167,6 +223,10 @@ export class SqliteStore extends SqliteReader implements Store {
     if (this.#database.open) this.#database.close();
     return Promise.resolve();
   }
+}
+
+function nothing(): void {
+  // it was not lent
 }
 
 function applyAll(batch: Batch, transitions: readonly Transition[]): Settled[] {

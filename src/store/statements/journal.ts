@@ -57,6 +57,21 @@ export const journalStatements = {
     .where("seq", "=", given<number>("seq"))
     .where("delivery", "is", null),
 
+  /** The outcome of an entry that waits for one, to be delivered by its holder. */
+  complete: build
+    .updateTable("stent_journal")
+    .set({
+      status: 1,
+      value: given("value"),
+      attempt: given<number>("attempt"),
+      ended_at: given<number>("now"),
+      worker: null,
+    })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("status", "=", 0),
+
   withdraw: build
     .updateTable("stent_journal")
     .set({
