@@ -129,6 +129,7 @@ async function reasonsOf(
     case "child":
       return [await childReason(connection, row, entry)];
     case "run":
+    case "transaction":
       return [
         {
           weight: weights.work,
@@ -138,7 +139,7 @@ async function reasonsOf(
           detail:
             entry.worker === undefined
               ? restText(entry, open)
-              : "a closure in the worker that holds it",
+              : `a ${kind === "run" ? "closure" : "transaction"} in the worker that holds it`,
         },
       ];
     default:

@@ -31,6 +31,7 @@ const doneInTheWorld: ReadonlySet<string> = new Set([
   "child",
   "map",
   "run",
+  "transaction",
   "sendSignal",
   "dispatch",
 ]);

@@ -24,6 +24,7 @@ export type EntryKind =
   | "sendSignal"
   | "dispatch"
   | "run"
+  | "transaction"
   | "continueAsNew"
   | "now"
   | "random"

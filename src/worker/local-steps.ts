@@ -11,6 +11,12 @@ import type { LocalStep } from "./local-step.ts";
 import { leaseLost } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
+import {
+  transact,
+  type TransactAs,
+  type TransactionStep,
+  type TransactRefusal,
+} from "./transaction-step.ts";
 import type { OutcomeFacts } from "./turn-builder.ts";
 import { failed, judge, type Verdict } from "./verdict.ts";
 
@@ -39,14 +45,14 @@ export interface RetriedStep {
 }
 
 /**
- * Steps of one held execution that run in this process: its eager activities and its `run` closures. An outcome is kept until it is
+ * Steps of one held execution that run in this process: its eager activities, its closures and its transactions. An outcome is kept until it is
  * stored, whatever becomes of the coroutine meanwhile: a charge that succeeded is never forgotten.
  */
 export class LocalSteps {
   readonly #host: RunHost;
   readonly #run: RunId;
   readonly #kick: () => void;
-  /** Undefined: a closure. */
+  /** Undefined: a closure, or a transaction. */
   readonly #running = new SmallMap<string, Attempt | undefined>();
   #told: Set<string> | undefined;
   /** Attempts that nobody waits for any more and that have not ended, with what cancels the timer of their grace. */
@@ -123,6 +129,31 @@ export class LocalSteps {
         (value) => settle({ ok: true, value, records: undefined }),
         (error: unknown) => settle({ ok: false, error, gaveUp: false }),
       );
+  }
+
+  /** Hands a `transaction` to the store. `refused` is told why it was not run, unless nobody waits for it any more. */
+  beginTransaction(
+    step: TransactionStep,
+    as: TransactAs,
+    refused: (reason: TransactRefusal) => void,
+  ): void {
+    const { path, attempt } = step;
+    this.#running.set(path, undefined);
+    const startedAt = this.#host.deps.clock.now();
+    const settle = (verdict: Exclude<Verdict, { kind: "again" }>): void => {
+      const failures = verdict.kind === "failed" ? 1 : 0;
+      this.#settle(path, verdict, { attempt, failures, startedAt }, undefined);
+    };
+    transact(this.#host, this.#run, step, as).then(
+      (answer) => {
+        if (answer === undefined || !this.#running.delete(path)) return;
+        if (answer.kind === "refused") refused(answer.reason);
+        else settle(answer);
+      },
+      (error: unknown) => {
+        if (this.#running.delete(path)) this.fail(path, error);
+      },
+    );
   }
 
   /** The step has failed without having been begun. */

@@ -1,6 +1,6 @@
 import { append } from "../core/append.ts";
 import type { CallEffect } from "../core/effects/call.ts";
-import type { DispatchEffect } from "../core/effects/lineage.ts";
+import type { DispatchEffect, TransactionEffect } from "../core/effects/lineage.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import { resolveDispatchOptions } from "../core/dispatch-options.ts";
 import type { SendSignalEffect } from "../core/effects/signal.ts";
@@ -30,6 +30,7 @@ import type { RetriedStep } from "./local-steps.ts";
 import { dispatchedId } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
+import type { TransactionStep } from "./transaction-step.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
 
 /** What a turn's new entries ask of the world, decided before the commit and done after it. */
@@ -42,6 +43,7 @@ export interface Requested {
   /** To be begun here once the turn is stored; their slots are taken. */
   readonly steps: readonly LocalStep[];
   readonly closures: readonly { readonly path: string; readonly fn: () => unknown }[];
+  readonly transactions: readonly TransactionStep[];
   /** Items of the tasks that are taken at once, by their place among those. */
   readonly takenItems: readonly {
     readonly task: NewTask;
@@ -61,6 +63,7 @@ export class Outbound implements Writable<Requested> {
   dispatches: Requested["dispatches"] = none;
   steps: Requested["steps"] = none;
   closures: Requested["closures"] = none;
+  transactions: Requested["transactions"] = none;
   takenItems: Requested["takenItems"] = none;
 
   add<K extends keyof Requested>(list: K, item: Requested[K][number]): void {
@@ -106,6 +109,9 @@ export class Outgoing {
       else if (effect.kind === "run") {
         builder.place(entry.path, { attempt: 1, here: true, startedAt: this.#now() });
         outbound.add("closures", { path: entry.path, fn: effect.fn });
+      } else if (effect.kind === "transaction") {
+        builder.place(entry.path, { attempt: 1, here: true, startedAt: this.#now() });
+        this.transact(entry.path, effect, builder, outbound);
       }
     }
     return slotKept && !kept;
@@ -185,6 +191,19 @@ export class Outgoing {
       error: payload,
       heartbeat,
     });
+  }
+
+  /** A closure that the store runs here, once the turn that begins it is stored. */
+  transact(
+    path: string,
+    { name, fn }: TransactionEffect,
+    builder: TurnBuilder,
+    outbound: Outbound,
+  ): void {
+    const open = builder.entry(path);
+    if (open === undefined) return;
+    const { seq, attempt } = open;
+    outbound.add("transactions", { path, seq, name, attempt, fn });
   }
 
   /** A message whose sending was not answered. Its key makes a second sending harmless. */

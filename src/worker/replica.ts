@@ -116,7 +116,7 @@ export class Replica {
     const queued = await this.#queuedSeqs(deps, execution);
     this.lost = opened.filter((row) => {
       if (row.status === entryStatus.completed || local.has(row.path)) return false;
-      if (row.kind === "run" || row.kind === "sendSignal") return true;
+      if (onlyHere.has(row.kind)) return true;
       return row.kind === "call" && !queued.has(row.seq);
     });
   }
@@ -131,6 +131,9 @@ export class Replica {
     return new Set([...tasks.map((task) => task.seq), ...arrivals.map((arrival) => arrival.seq)]);
   }
 }
+
+/** They are worked on where their execution is held, and nowhere else. */
+const onlyHere: ReadonlySet<string> = new Set(["run", "transaction", "sendSignal"]);
 
 /** The workflow's code threw before it was a generator, or is no generator function at all. `hadBegun`: this run was under way already. */
 export class NoGeneratorError extends Error {

@@ -288,7 +288,7 @@ export class Turn {
     }
     const { effect } = leaf;
     const deaths = marks.get(row.seq) ?? 0;
-    if (effect.kind === "run") {
+    if (effect.kind === "run" || effect.kind === "transaction") {
       if (deaths >= host.maxClaims) {
         local.fail(
           row.path,
@@ -305,7 +305,8 @@ export class Turn {
         value: undefined,
         startedAt: host.deps.clock.now(),
       });
-      this.outbound.add("closures", { path: row.path, fn: effect.fn });
+      if (effect.kind === "run") this.outbound.add("closures", { path: row.path, fn: effect.fn });
+      else outgoing.transact(row.path, effect, this.builder, this.outbound);
     } else if (effect.kind === "sendSignal" && row.input !== undefined) {
       outgoing.resend(row.path, effect, row.input, this.builder, this.outbound);
     } else if (effect.kind === "call" && row.input !== undefined) {

@@ -24,7 +24,7 @@ import { runAs } from "./context.ts";
 import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import { closingReason, readArrivals } from "./inbound.ts";
-import { LocalSteps } from "./local-steps.ts";
+import { LocalSteps, stopReason } from "./local-steps.ts";
 import { lossOf } from "./lost-hold.ts";
 import { findLostCalls, queueAgain, queuedAgain, type LostCall } from "./lost-calls.ts";
 import { Outgoing, type Outbound } from "./outbound.ts";
@@ -39,6 +39,7 @@ import {
   endWithoutGenerator,
   type HeldRun,
 } from "./standstill.ts";
+import type { TransactionStep, TransactRefusal } from "./transaction-step.ts";
 import { Turn, TurnTools } from "./turn.ts";
 
 /** Held while attempts of it run here; else let go, with its coroutine kept in memory as long as there is room. */
@@ -404,6 +405,7 @@ export class WorkflowRun {
     }
     for (const step of outbound.steps) this.#local.begin(step);
     for (const { path, fn } of outbound.closures) this.#local.beginClosure(path, fn);
+    for (const step of outbound.transactions) this.#transact(replica, step);
     outbound.sends.forEach((send, index) =>
       this.#sent(replica, send.seq, answer.sends[index], send.executionId),
     );
@@ -428,8 +430,9 @@ export class WorkflowRun {
   }
 
   #next(replica: Replica, outbound: Outbound): Next {
-    if (this.#local.running + outbound.steps.length + outbound.closures.length > 0 || this.#wanted)
-      return hold;
+    const { steps, closures, transactions } = outbound;
+    const begun = steps.length + closures.length + transactions.length;
+    if (this.#local.running + begun > 0 || this.#wanted) return hold;
     const graceAt = isLate(replica.coroutine) ? this.#graceEnd(replica) : Infinity;
     const dueAt = Math.min(this.#wakeAt ?? Infinity, graceAt);
     return { kind: "park", dueAt: dueAt === Infinity ? undefined : dueAt };
@@ -566,6 +569,25 @@ export class WorkflowRun {
           `execution ${executionId} has ended and takes no signals any more`,
         ),
       );
+  }
+
+  #transact(replica: Replica, step: TransactionStep): void {
+    const { claim } = this.#execution;
+    const knowsCancel = replica.coroutine.closingReason !== undefined;
+    const as = { session: this.#session, claim, knowsCancel };
+    this.#local.beginTransaction(step, as, (reason) => this.#notTransacted(step.path, reason));
+  }
+
+  #notTransacted(path: string, reason: TransactRefusal): void {
+    if (reason === "session") return this.#host.sessionLost();
+    if (reason === "lost") return this.lose();
+    const coroutine = this.#replica?.coroutine;
+    // By now the workflow has been told of the cancel, and waits for this as for what runs.
+    if (coroutine?.waiting(path)?.late === true)
+      return this.#local.fail(path, stopReason(coroutine.closingReason));
+    // What is stored is not what it knows: it is read anew, and begins from there if it is still waited for.
+    this.#replica = undefined;
+    this.wake();
   }
 
   #stranger(replica: Replica, seq: number): void {

@@ -193,6 +193,7 @@ export function checkI8(database: Database, now: number = Date.now()): string[] 
     signal: "1",
     // They run where their execution is held, and nowhere else.
     run: "0",
+    transaction: "0",
     sendSignal: "0",
   };
   const backed = Object.entries(backing).map(([kind, exists]) => `when '${kind}' then ${exists}`);

@@ -161,9 +161,9 @@ describe("a rejected promise that was made outside of activities", limit, () => 
   });
 });
 
-test("a promise that a workflow's body or a run closure leaves behind is logged, and the process lives", async () => {
+test("a promise that a workflow's body or a closure leaves behind is logged, and the process lives", async () => {
   const { lines, exitCode } = await inProcess(`
-    const { Stent, run, sleep, workflow } = await import(${JSON.stringify(
+    const { Stent, run, sleep, transaction, workflow } = await import(${JSON.stringify(
       pathToFileURL(join(import.meta.dirname, "../../src/index.ts")).href,
     )});
     const leave = (what) => void Promise.reject(new Error(what));
@@ -171,10 +171,14 @@ test("a promise that a workflow's body or a run closure leaves behind is logged,
     const closure = workflow("closure", function* () {
       return yield* run("r", async () => { leave("by the closure"); await turn(); return 2; });
     });
+    const posting = workflow("posting", function* () {
+      return yield* transaction("t", async () => { leave("by the transaction"); return 3; });
+    });
     const heard = { debug() {}, info() {}, warn() {}, error: (message, { error }) => said(message.split(" left")[0] + ": " + error.message) };
     const stent = await Stent.bootstrap({ backend: "sqlite::memory:", logger: heard }, { serve: true });
     said(String(await stent.run(body, [])));
     said(String(await stent.run(closure, [])));
+    said(String(await stent.run(posting, [])));
     await stent.close();
   `);
   assert.deepEqual(lines, [
@@ -182,6 +186,8 @@ test("a promise that a workflow's body or a run closure leaves behind is logged,
     "1",
     "the run closure at 1: by the closure",
     "2",
+    'transaction "t": by the transaction',
+    "3",
   ]);
   assert.equal(exitCode, 0);
 });

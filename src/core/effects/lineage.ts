@@ -62,9 +62,18 @@ export function continueAsNew(...args: unknown[]): Effect<never> {
   return makeEffect<ContinueAsNewEffect>({ kind: "continueAsNew", args: Object.freeze(args) });
 }
 
-/** Run a closure inside the transaction that journals its result: what it writes to the backend's own database and the journal entry commit together. `tx` is a Kysely transaction; await nothing but it. */
+/**
+ * Run a closure inside the transaction that journals its result: what it writes to the backend's own database and the journal entry
+ * commit together, so the write happens exactly once. `tx` is a Kysely transaction. Await nothing but it: a closure that waits for
+ * anything else is rolled back with an error. What the closure throws rolls back and is thrown here; it is not retried.
+ */
 // oxlint-disable-next-line typescript/no-explicit-any -- a Kysely transaction over the user's own tables
 export function transaction<R>(name: string, fn: (tx: any) => R | Promise<R>): Effect<R> {
+  if (typeof name !== "string" || name === "" || typeof fn !== "function") {
+    throw new TypeError(
+      'transaction takes a name and a closure: transaction("post", (tx) => tx.insertInto("ledger").values(…).execute())',
+    );
+  }
   return makeEffect<TransactionEffect<R>>(
     { kind: "transaction", name } as Omit<TransactionEffect<R>, typeof Symbol.iterator>,
     { fn },

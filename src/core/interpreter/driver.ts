@@ -488,8 +488,6 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
         return this.#register(known);
       case "continueAsNew":
         return this.#continue(known, frame);
-      case "transaction":
-        return notSupported(known.kind);
       default:
         return this.#node(known, frame.nextPath(), frame);
     }

@@ -27,6 +27,7 @@ export function waitsForHost(effect: AnyEffect): boolean {
     case "signal":
     case "sendSignal":
     case "run":
+    case "transaction":
     case "dispatch":
       return true;
     default:

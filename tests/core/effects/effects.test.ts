@@ -10,7 +10,7 @@ import {
   type Effect,
   type Flow,
 } from "../../../src/core/effects/effect.ts";
-import { dispatch } from "../../../src/core/effects/lineage.ts";
+import { dispatch, transaction } from "../../../src/core/effects/lineage.ts";
 import { random, run, uuid } from "../../../src/core/effects/local.ts";
 import { map, starmap } from "../../../src/core/effects/map.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
@@ -70,6 +70,7 @@ const effects: Record<string, [effect: Effect<unknown>, literal: object]> = {
   branch: [branch(order, "A-1"), { kind: "branch", fn: order, args: ["A-1"] }],
   cancelled: [cancelled(), { kind: "cancelled" }],
   run: [run("local", () => 1), { kind: "run", name: "local" }],
+  transaction: [transaction("post", () => 1), { kind: "transaction", name: "post" }],
   now: [now(), { kind: "now" }],
   random: [random(), { kind: "random" }],
   uuid: [uuid(), { kind: "uuid" }],
@@ -265,6 +266,10 @@ describe("a wrong use is refused where it is written", () => {
     "run without a closure": [
       () => run("x", undefined as never),
       /TypeError: run takes a name and a closure/,
+    ],
+    "transaction without a closure": [
+      () => transaction("x", undefined as never),
+      /TypeError: transaction takes a name and a closure/,
     ],
     "race of none": [() => race({}), /TypeError: race takes named branches, at least one/],
     "race of a list": [() => race([now()] as never), /TypeError: race takes named branches/],
