@@ -46,6 +46,7 @@ function latest(point: Failpoint): number {
     point.startsWith("retry.")
   )
     return 2;
+  if (point.startsWith("transact.")) return size * 4;
   if (point.startsWith("drain.") || point.startsWith("cancel.") || point.startsWith("again."))
     return 2;
   return 15;

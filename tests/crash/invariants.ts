@@ -7,6 +7,17 @@ import { endedSteps, place, type Snapshot } from "./snapshot.ts";
 /** What holds at every moment, also right after a kill. */
 export function checkMoment(snapshot: Snapshot): void {
   assert.deepEqual(snapshot.violations, []);
+  checkLedger(snapshot);
+}
+
+/** What a transaction has written and that it has completed are stored together, or neither is. */
+function checkLedger(snapshot: Snapshot): void {
+  const ids = new Map(snapshot.executions.map((row) => [row.key, row.id]));
+  const done = snapshot.journal
+    .filter(({ kind, status }) => kind === "transaction" && status === entryStatus.completed)
+    .map(({ execution, path }) => `${ids.get(execution)} ${path}`);
+  const written = snapshot.ledger.map(({ execution, path }) => `${execution} ${path}`);
+  assert.deepEqual(written.toSorted(), done.toSorted(), "both or neither, and once");
 }
 
 /** I1 and I2: what was delivered and what has ended stays as it was. `reopened`: executions that a client has retried meanwhile. */
@@ -281,6 +292,8 @@ function expected(shape: string, n: number): readonly unknown[] {
       return [[0, 1, 2, 3, 4]];
     case "sender":
       return ["sent"];
+    case "booked":
+      return [["1", "3.0", "3.1", "refused", "5"]];
     case "sleeper":
       return [n + 3];
     case "atMostOnce":

@@ -43,6 +43,7 @@ function planOf(size: number): Planned[] {
       planned(shapes.collector, []),
       { ...planned(shapes.collector, []), id: `receiver-${n}` },
       planned(shapes.sender, [`receiver-${n}`]),
+      planned(shapes.booked),
       planned(shapes.sleeper),
       planned(shapes.atMostOnce),
       planned(shapes.cancellable),

@@ -1,5 +1,5 @@
 const shapes = [
-  "sequence", "branches", "composed", "mapped", "parent", "collector", "receiver", "sender", "sleeper",
+  "sequence", "branches", "composed", "mapped", "parent", "collector", "receiver", "sender", "booked", "sleeper",
   "rounds", "undone", "atMostOnce", "cancellable", "failing", "runsAgain", "mended", "flaky", "once",
 ]; // prettier-ignore
 

@@ -36,6 +36,11 @@ test(
         assert.match(resultOf(end, "deadlyClosure"), /PoisonError/);
         assert.equal(deaths, maxClaims);
       }),
+      t.test("a transaction", async (t) => {
+        const { end, deaths } = await untilCalm(sceneOf(t, "transaction"), "deadlyTransaction");
+        assert.match(resultOf(end, "deadlyTransaction"), /not tried again by itself/);
+        assert.equal(deaths, maxClaims);
+      }),
       t.test("a job", async (t) => {
         const { end, deaths } = await untilCalm(sceneOf(t, "job"), "deadlyJob");
         assert.match(resultOf(end, "deadlyJob"), /PoisonError/);

@@ -73,6 +73,8 @@ export interface Snapshot {
     session: number;
   }[];
   readonly deadLetters: readonly { task: string; execution: number; reason: string }[];
+  /** What transactions of workflows have written. */
+  readonly ledger: readonly { execution: string; path: string }[];
   /** What the database itself shows of broken invariants. */
   readonly violations: readonly string[];
 }
@@ -108,6 +110,7 @@ export function read(path: string): Snapshot {
       workers: all("stent_workers"),
       marks: all("stent_marks"),
       deadLetters: all("stent_dead_letters"),
+      ledger: all("ledger"),
       violations: [
         ...brokenPages(database),
         ...(database.prepare(known).get("stent_dead_letters") === undefined

@@ -1,4 +1,5 @@
 /** A process of its own: a worker, and if it is asked to, a client. Told by its environment what to do. */
+import Driver from "better-sqlite3";
 import { Stent, type Durable, type Logger, type ServeOptions } from "stentjs";
 import { drive } from "./load.ts";
 import { dispatchable, log, tree } from "./workflows.ts";
@@ -60,6 +61,9 @@ function complaint(level: string, message: string, fields: object = {}): void {
 }
 
 const stent = await Stent.open({ backend: `sqlite:${task.database}`, logger });
+const ledger = new Driver(task.database, { timeout: 10_000 });
+ledger.exec("create table if not exists ledger (execution text not null, path text not null)");
+ledger.close();
 process.once("SIGTERM", () => {
   stent.requestWorkerDrain();
   void stent.close().then(() => process.exit(0));

@@ -22,12 +22,14 @@ import {
   shield,
   signal,
   sleep,
+  transaction,
   within,
   workflow,
   type ActivityOptions,
   type Effect,
   type Flow,
 } from "stentjs";
+import type { Transaction } from "kysely";
 import { ExternalLog } from "./external-log.ts";
 
 const log = new ExternalLog(process.env["STENT_CRASH_LOG"] ?? "/dev/null");
@@ -215,6 +217,33 @@ export const sender = workflow("sender", function* (to: string): Flow<string> {
   return "sent";
 });
 
+/** Writes to a table that is not Stent's: whatever happens, it says what the journal says. */
+export const booked = workflow("booked", function* (n: number): Flow<unknown> {
+  const post =
+    (path: string, refused = false) =>
+    async (tx: Tx): Promise<string> => {
+      await tx
+        .insertInto("ledger")
+        .values({ execution: `booked-${n}`, path })
+        .execute();
+      if (refused) throw new Error("refused");
+      return path;
+    };
+  const first = yield* transaction("post", post("1"));
+  yield* call(plus, n, 1);
+  const both = yield* all([transaction("post", post("3.0")), transaction("post", post("3.1"))]);
+  const why = yield* refusal(transaction("post", post("4", true)));
+  return [first, ...both, why, yield* transaction("post", post("5"))];
+});
+type Tx = Transaction<{ ledger: { execution: string; path: string } }>;
+function* refusal(effect: Effect<unknown>): Flow<string> {
+  try {
+    return String(yield* effect);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 export const sleeper = workflow("sleeper", function* (n: number): Flow<number> {
   yield* call(plus, n, 1);
   yield* sleep("60ms");
@@ -330,6 +359,9 @@ const deadlyClosure = workflow("deadlyClosure", function* (): Flow<string> {
     return error instanceof Error ? error.name : String(error);
   }
 });
+const deadlyTransaction = workflow("deadlyTransaction", function* (): Flow<string> {
+  return yield* refusal(transaction("die", die));
+});
 const deadlyTurn = workflow("deadlyTurn", function* (): Flow<void> {
   die();
 });
@@ -376,6 +408,7 @@ export const dispatchable = {
   deadlyCall,
   deadlyMap,
   deadlyClosure,
+  deadlyTransaction,
   deadlyTurn,
   deadlyTurnAfterCall,
   deadlyJob: deadly,
