@@ -448,16 +448,37 @@ test("branches may each make their own, and calls go on beside them", async (t) 
   assert.equal(rows().length, 50);
 });
 
-test("another process that writes is waited for", async (t) => {
+let betweenThem = (): void => undefined;
+const inTurn = workflow("transactions.inTurn", function* (): Flow<void> {
+  yield* all([
+    transaction("first", async (tx: Tx) => {
+      await post("a", 1)(tx);
+      setImmediate(betweenThem);
+    }),
+    transaction("second", post("b", 2)),
+  ]);
+});
+
+test("another process that writes is waited for, and why says what stands", async (t) => {
   const { stent, database, rows } = await withLedger(t);
-  database.exec("begin immediate");
-  const written = outcomeOf(stent, post("a", 1));
+  const locked = new Gate();
+  betweenThem = () => {
+    database.exec("begin immediate");
+    locked.open();
+  };
+  const handle = await stent.dispatch(inTurn, []);
+  await locked.passed;
   await new Promise((resolve) => {
-    setTimeout(resolve, 50);
+    setTimeout(resolve, 30);
   });
-  database.exec("commit");
-  await written;
+  assert.deepEqual(
+    (await handle.state()).waitingFor.map(({ kind, name, detail }) => [kind, name, detail]),
+    [["activity", "second", "a transaction in the worker that holds it"]],
+  );
   assert.deepEqual(rows(), ["a 1"]);
+  database.exec("commit");
+  await handle.result(limit);
+  assert.deepEqual(rows(), ["a 1", "b 2"]);
 });
 
 const careless = workflow("transactions.careless", function* (): Flow<unknown> {

@@ -129,8 +129,9 @@ export class SqliteStore extends SqliteReader implements Store {
     } catch (error) {
       throw databaseError(error, this.#database.name);
     } finally {
-      if (this.#database.open && this.#database.inTransaction) this.#rollback.run();
+      // Those who wait for it go on after this, and even if the rollback should fail.
       giveBack();
+      if (this.#database.open && this.#database.inTransaction) this.#rollback.run();
     }
   }
 
