@@ -57,14 +57,15 @@ class Closure {
  *   K1  What has been answered is stored.
  *   K2  Transitions are written in the order in which they were handed in.
  *   K3  A commit that failed as a whole has stored nothing, and every one of its transitions is rejected.
- *   K4  A closure of the user's runs in a transaction of its own, between those that were handed in before it and after it.
+ *   K4  A closure of the user's runs in a transaction of its own, between two batches, and they take turns: whatever waits is written
+ *       after one closure, so thousands of them hold up no heartbeat. A transition may overtake a closure, which is fenced like one.
  */
 export class Committer {
   readonly #store: Store;
   readonly #hinted: (hints: Hints) => void;
-  #waiting: (Waiting | Closure)[] = [];
-  /** How many of those are closures. */
-  #closures = 0;
+  #waiting: Waiting[] = [];
+  readonly #closures: Closure[] = [];
+  #closureIsNext = false;
   #flushing: Promise<void> | undefined;
   #scheduled = false;
   #commits = 0;
@@ -102,8 +103,7 @@ export class Committer {
   /** Runs a closure in the transaction that stores its outcome. Rejects if the database failed; what the closure throws is an answer. */
   transact(request: TransactRequest): Promise<TransactAnswer> {
     return new Promise((resolve, reject) => {
-      this.#closures += 1;
-      this.#waiting.push(new Closure(request, resolve, reject));
+      this.#closures.push(new Closure(request, resolve, reject));
       this.#schedule();
     });
   }
@@ -123,21 +123,17 @@ export class Committer {
       this.#scheduled = false;
       this.#flushing = this.#flush().finally(() => {
         this.#flushing = undefined;
-        if (this.#waiting.length > 0) this.#schedule();
+        if (this.#waiting.length + this.#closures.length > 0) this.#schedule();
       });
     });
   }
 
   async #flush(): Promise<void> {
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    if (first instanceof Closure) {
-      this.#waiting = this.#waiting.slice(1);
-      this.#closures -= 1;
-      await this.#transact(first);
-      return;
-    }
-    const batch = this.#take();
+    const closure = this.#nextClosure();
+    if (closure !== undefined) return this.#transact(closure);
+    const batch =
+      this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
+    this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
     try {
       const { settled, hints } = await this.#store.commit(batch);
       this.#commits += 1;
@@ -148,13 +144,12 @@ export class Committer {
     }
   }
 
-  /** Transitions for one transaction: as many as it takes, up to the first closure (by K4). */
-  #take(): readonly Waiting[] {
-    const all = this.#waiting;
-    const until = this.#closures === 0 ? all.length : all.findIndex(isClosure);
-    const count = Math.min(maxBatch, until);
-    this.#waiting = count === all.length ? [] : all.slice(count);
-    return (count === all.length ? all : all.slice(0, count)) as Waiting[];
+  /** By K4. */
+  #nextClosure(): Closure | undefined {
+    const closure =
+      this.#closureIsNext || this.#waiting.length === 0 ? this.#closures.shift() : undefined;
+    this.#closureIsNext = closure === undefined;
+    return closure;
   }
 
   async #transact({ request, resolve, reject }: Closure): Promise<void> {
@@ -164,10 +159,6 @@ export class Committer {
       reject(error);
     }
   }
-}
-
-function isClosure(waiting: Waiting | Closure): waiting is Closure {
-  return waiting instanceof Closure;
 }
 
 function settle(waiting: Waiting, settled: Settled | undefined): void {

@@ -1,4 +1,4 @@
-import { DeleteResult, InsertResult, UpdateResult } from "kysely";
+import { DeleteResult, InsertResult, MergeResult, UpdateResult } from "kysely";
 
 /**
  * What Kysely gives for a statement that writes, as plain data with the same fields: `(tx) => tx.insertInto(…).execute()` is the shortest
@@ -15,6 +15,9 @@ function plainResult(value: unknown): unknown {
 
 function isResult(value: unknown): value is object {
   return (
-    value instanceof InsertResult || value instanceof UpdateResult || value instanceof DeleteResult
+    value instanceof InsertResult ||
+    value instanceof UpdateResult ||
+    value instanceof DeleteResult ||
+    value instanceof MergeResult
   );
 }

@@ -233,7 +233,7 @@ export const booked = workflow("booked", function* (n: number): Flow<unknown> {
   yield* call(plus, n, 1);
   const both = yield* all([transaction("post", post("3.0")), transaction("post", post("3.1"))]);
   const why = yield* refusal(transaction("post", post("4", true)));
-  return [first, ...both, why, yield* transaction("post", post("5"))];
+  return [first, ...both, why];
 });
 type Tx = Transaction<{ ledger: { execution: string; path: string } }>;
 function* refusal(effect: Effect<unknown>): Flow<string> {
