@@ -6,6 +6,7 @@ import { hello } from "./workloads/hello.ts";
 import { jobs } from "./workloads/jobs.ts";
 import { latency } from "./workloads/latency.ts";
 import { resume } from "./workloads/resume.ts";
+import { rounds } from "./workloads/rounds.ts";
 import { sleepers } from "./workloads/sleepers.ts";
 
 /** Every workload by its name. */
@@ -18,6 +19,7 @@ export const workloads = {
   latency,
   sleepers,
   resume,
+  rounds,
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;

@@ -22,6 +22,7 @@ describe("every workload measures", () => {
     latency: ["--n 5", 5, withTimes],
     sleepers: ["--n 5", 5, withTimes],
     resume: ["--n 5", 5, withTimes],
+    rounds: ["--n 20", 20, withLimit],
   };
   for (const [workload, [parameters, n, keys]] of Object.entries(runs)) {
     test(`${workload}, and prints one line of JSON`, () => {
