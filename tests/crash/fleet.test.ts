@@ -34,7 +34,7 @@ test("two worker processes share one file, and one of them is killed in the midd
   first.kill("SIGKILL");
   await first.ended;
   // Its process is seen to be gone at the next look, well before its lease is over.
-  await endedWell(client, 20_000, scene);
+  await endedWell(client, 60_000, scene);
   second.kill("SIGTERM");
   assert.equal((await second.ended).code, 0);
   const lines = scene.lines();
