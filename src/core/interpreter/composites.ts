@@ -189,6 +189,10 @@ class Answered implements Node, Caller {
     return this.#parent.aside;
   }
 
+  get place(): string {
+    return this.#path;
+  }
+
   nextPath(): string {
     return this.#path;
   }

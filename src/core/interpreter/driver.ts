@@ -55,6 +55,8 @@ export interface CoroutineOptions {
   readonly state?: ReadonlyMap<string, unknown>;
   /** On replay: also compare what an effect carries with what was recorded. Asked only of entries that have an input. @returns false for a difference. */
   readonly sameInput?: (recorded: Entry, effect: Effect<unknown>) => boolean;
+  /** Told of every effect as it is yielded, in replay too, with its path; of one that takes no number, with that of the next. */
+  readonly yielded?: (effect: AnyEffect, path: string) => void;
 }
 
 /** What the interpreter does: the inside of a coroutine. One object, since there is one for every running workflow. */
@@ -463,6 +465,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
 
   #enter(effect: Effect<unknown>, frame: Caller): Node | Settlement {
     const known = effect as AnyEffect;
+    this.#options.yielded?.(known, frame.place);
     const refusal = this.#tooMany(waitsForHost(known));
     if (refusal !== undefined) return refusal;
     switch (known.kind) {

@@ -21,6 +21,8 @@ export const handOnKind = "~next";
 
 /** What yields an effect. `cancelled()` asks it why it is being closed. */
 export interface Caller extends Parent {
+  /** The path that `nextPath` would give. */
+  readonly place: string;
   /** The path of the effect that is being entered, if it has one. */
   nextPath(): string;
   /** The effect has come through the middleware. */
@@ -119,6 +121,10 @@ export class Frame implements Node, Caller, ForkOwner {
 
   get pathless(): boolean {
     return this.#kind === "pathless";
+  }
+
+  get place(): string {
+    return this.#prefix + String(this.#yields + 1);
   }
 
   nextPath(): string {

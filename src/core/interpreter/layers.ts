@@ -152,10 +152,16 @@ class Passage {
     this.path = path;
   }
 
-  /** A layer may hand on more than once: the first time has the effect's own path. */
+  /** The path that `nextPath` would give. A layer may hand on more than once: the first time has the effect's own. */
+  get place(): string {
+    const path = this.path ?? this.origin.place;
+    return this.#entered === 0 ? path : `${path}~${this.#entered + 1}`;
+  }
+
   nextPath(): string {
+    const path = this.place;
     this.#entered += 1;
-    return this.#entered === 1 ? (this.path ?? "") : `${this.path}~${this.#entered}`;
+    return path;
   }
 }
 
@@ -189,6 +195,10 @@ class Inner implements Node, Caller {
   /** Who has yielded the effect. */
   get origin(): Caller {
     return this.#passage.origin;
+  }
+
+  get place(): string {
+    return this.#passage.place;
   }
 
   nextPath(): string {

@@ -341,6 +341,40 @@ describe("comparing what effects carry", () => {
   });
 });
 
+test("a host may be told of everything that is yielded, with its place, the same in replay", () => {
+  function* body(): Flow<void> {
+    yield* counters.add("n");
+    yield* call(sum, 1, 2);
+    yield* all([sleep(1), branchOf()]);
+    yield* progress("done");
+  }
+  function* branchOf(): Flow<void> {
+    yield* progress("inside");
+    yield* now();
+  }
+  const live: string[] = [];
+  const replayed: string[] = [];
+  const into = (told: string[]): CoroutineOptions => ({
+    yielded: ({ kind }, path) => told.push(`${kind} ${path}`),
+  });
+  const drive = new Drive(body);
+  drive.value("1", 3);
+  const coroutine = Coroutine.start(body, [], into(live));
+  coroutine.advance([], drive.facts);
+  const outcome = { ok: true as const, value: 3 };
+  coroutine.advance([{ kind: "outcome", path: "1", outcome }], drive.facts);
+  Coroutine.resume(body, [], drive.entries(), into(replayed));
+  assert.deepEqual(live, [
+    "counters.add 1",
+    "call 1",
+    "all 2",
+    "sleep 2.0",
+    "progress 2.1.1",
+    "now 2.1.1",
+  ]);
+  assert.deepEqual(replayed, live);
+});
+
 const a = activity("a", async () => 1);
 const b = activity("b", async () => 1);
 const c = activity("c", async () => 1);
