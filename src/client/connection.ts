@@ -21,6 +21,8 @@ export interface Connection {
   readonly foreign: ForeignWatch;
   /** For workers: around every effect of the runs that begin here, the first outermost. */
   readonly middleware: readonly Middleware[];
+  /** Development mode, for the workers of this process. */
+  readonly dev: boolean;
   /** The worker of this process, if one serves. */
   readonly adopter: () => Adopter | undefined;
   /** Every wait of this client. */

@@ -14,7 +14,7 @@ export async function openConnection(
   options: ResolvedStentOptions,
   adopter: () => Adopter | undefined,
 ): Promise<Connection> {
-  const { backend, codec, registry, clock, observer, polling, migrate, middleware } = options;
+  const { backend, codec, registry, clock, observer, polling, migrate, dev, middleware } = options;
   const store = await backend.open({ migrate, clock, failures: failuresOf(codec) });
   const hints = new HintHub();
   const committer = new Committer(store, (told) => hints.emit(told));
@@ -22,7 +22,7 @@ export async function openConnection(
   await foreign.begin();
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
   const parts = { store, committer, codec, registry, clock, observer, hints, foreign };
-  return { ...parts, middleware, ends, adopter };
+  return { ...parts, dev, middleware, ends, adopter };
 }
 
 /** Lets go of the database once everything that was handed in is stored. */

@@ -36,7 +36,7 @@ export interface StentOptions {
   migrate?: boolean;
   /** Longest encoded argument list, result, signal payload or state value, else SerializationError. Default 1 MiB (1,048,576). Errors are shortened instead (stack first). */
   maxPayloadBytes?: number;
-  /** Replay every turn from its journal at once. Not supported yet. */
+  /** Replay every turn from its journal at once; a difference blocks the execution on its first run and is logged. Default false. */
   dev?: boolean;
   /**
    * Named generator functions around every effect as it is yielded and its outcome as it returns, the first outermost; deterministic, as
@@ -55,6 +55,7 @@ export interface ResolvedStentOptions {
   readonly registry: FunctionRegistry;
   readonly observer: Observer;
   readonly migrate: boolean;
+  readonly dev: boolean;
   readonly clock: Clock;
   readonly middleware: readonly Middleware[];
 }
@@ -91,20 +92,23 @@ export function resolveStentOptions(options: StentOptions): ResolvedStentOptions
       metrics: withMethods("metrics", options.metrics, []),
     }),
     migrate: options.migrate ?? true,
+    dev: devOf(options.dev),
     clock: withMethods("clock", options.clock, ["now", "schedule"]) ?? systemClock,
     middleware: checkMiddleware(options.middleware),
   };
 }
 
-function refuseUnsupported({ notifications, dev }: StentOptions): void {
-  const asked = [
-    ...(notifications === undefined ? [] : ["notifications"]),
-    ...(dev === true ? ["dev"] : []),
-  ];
+function refuseUnsupported({ notifications }: StentOptions): void {
+  const asked = [...(notifications === undefined ? [] : ["notifications"])];
   if (asked.length === 0) return;
   throw new NotSupportedError(
     `this version of Stent does not have the option ${asked.join(", ")}; leave it out`,
   );
+}
+
+function devOf(given: boolean | undefined): boolean {
+  if (given === undefined || typeof given === "boolean") return given ?? false;
+  throw new TypeError(`dev must be true or false, got ${show(given)}`);
 }
 
 function storeBackend(given: string | Backend): StoreBackend {

@@ -20,4 +20,6 @@ export interface WorkerDeps {
   readonly foreign: ForeignWatch;
   /** Around every effect of the runs that begin here, the first outermost. */
   readonly middleware: readonly Middleware[];
+  /** Development mode: turns are rehearsed. */
+  readonly dev: boolean;
 }

@@ -28,6 +28,16 @@ export async function loadJournal(
   run: RunId,
 ): Promise<LoadedJournal> {
   const rows = await store.journal(run.key, run.run);
+  return { entries: await decodeJournal(store, codec, run, rows), rows };
+}
+
+/** The rows of a run as the interpreter takes them. @throws SerializationError for a row that cannot be read, DatabaseError */
+export async function decodeJournal(
+  store: Store,
+  codec: PayloadCodec,
+  run: RunId,
+  rows: readonly JournalRow[],
+): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
   for (const row of rows) {
     const fromItems = row.kind === "map" && row.status === entryStatus.completed;
@@ -36,7 +46,7 @@ export async function loadJournal(
       : outcomeOfRow(codec, run, row);
     entries.push(toEntry(codec, run, row, outcome));
   }
-  return { entries, rows };
+  return entries;
 }
 
 /** Counters and state as they are stored. @throws SerializationError, DatabaseError */

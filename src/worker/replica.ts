@@ -12,6 +12,7 @@ import type { WorkerDeps } from "./deps.ts";
 import type { FailedStep } from "./ending.ts";
 import { loadJournal, loadRecords } from "./journal-loading.ts";
 import type { LocalSteps } from "./local-steps.ts";
+import { Trace } from "./trace.ts";
 import type { OpenEntry } from "./turn-builder.ts";
 
 /** What this process knows of a run beside its rows: the live coroutine, what waits, and where the journal ends. */
@@ -25,10 +26,13 @@ export class Replica {
   step = 0;
   /** When closing the whole execution began. */
   closingAt: number | undefined;
+  /** In development mode only. */
+  readonly trace: Trace | undefined;
   #failedSteps: Map<number, FailedStep> | undefined;
 
-  private constructor(coroutine: Coroutine) {
+  private constructor(coroutine: Coroutine, trace: Trace | undefined) {
     this.coroutine = coroutine;
+    this.trace = trace;
   }
 
   /** Of a run that has no journal yet. @throws SerializationError, NoGeneratorError */
@@ -39,7 +43,11 @@ export class Replica {
     records: Snapshot | undefined,
   ): Replica {
     const args = argsOf(deps, execution);
-    return new Replica(begun(false, () => Coroutine.start(fn, args, optionsOf(deps, records))));
+    const trace = traceOf(deps, execution);
+    return new Replica(
+      begun(false, () => Coroutine.start(fn, args, optionsOf(deps, records, trace))),
+      trace,
+    );
   }
 
   /** Of a run that may have one. @throws SerializationError, NonDeterminismError, NoGeneratorError, DatabaseError */
@@ -52,10 +60,16 @@ export class Replica {
     const args = argsOf(deps, execution);
     const { entries, rows } = await loadJournal(deps.store, deps.codec, execution);
     const records = await loadRecords(deps.store, deps.codec, execution);
+    const trace = traceOf(deps, execution);
+    const options = optionsOf(deps, records, trace);
     if (rows.length === 0)
-      return new Replica(begun(false, () => Coroutine.start(fn, args, optionsOf(deps, records))));
+      return new Replica(
+        begun(false, () => Coroutine.start(fn, args, options)),
+        trace,
+      );
     const replica = new Replica(
-      begun(true, () => Coroutine.resume(fn, args, entries, optionsOf(deps, records))),
+      begun(true, () => Coroutine.resume(fn, args, entries, options)),
+      trace,
     );
     await replica.#takeUp(deps, execution, rows, local);
     return replica;
@@ -145,8 +159,8 @@ export class NoGeneratorError extends Error {
   }
 }
 
-/** What replay finds wrong is told as it is. */
-function begun(hadBegun: boolean, begin: () => Coroutine): Coroutine {
+/** What replay finds wrong is told as it is. @throws NoGeneratorError, NonDeterminismError */
+export function begun(hadBegun: boolean, begin: () => Coroutine): Coroutine {
   try {
     return begin();
   } catch (error) {
@@ -155,12 +169,22 @@ function begun(hadBegun: boolean, begin: () => Coroutine): Coroutine {
 }
 
 const none: ReadonlyMap<number, FailedStep> = new Map();
+function traceOf({ codec, dev }: WorkerDeps, execution: ClaimedExecution): Trace | undefined {
+  return dev ? new Trace(codec, execution) : undefined;
+}
 
+/** Most runs need none. */
 function optionsOf(
   { middleware }: WorkerDeps,
   records: CoroutineOptions | undefined,
+  trace: Trace | undefined,
 ): CoroutineOptions {
-  return middleware.length === 0 ? (records ?? noOptions) : { ...records, middleware };
+  if (middleware.length === 0 && trace === undefined) return records ?? noOptions;
+  return {
+    ...records,
+    middleware,
+    ...(trace === undefined ? {} : { yielded: (effect, path) => trace.add(effect, path) }),
+  };
 }
 
 const noOptions: CoroutineOptions = {};

@@ -7,7 +7,7 @@ import {
   type ExpiryError,
 } from "../core/errors.ts";
 import { resultPlace } from "../core/places.ts";
-import type { ClaimedExecution, Next } from "../store/store.ts";
+import type { ClaimedExecution, EntryChange, Next } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
@@ -86,11 +86,12 @@ export async function endWithoutGenerator(
   await block(run, "non-determinism", new Error(message, { cause }));
 }
 
-/** It stays where it is until the code or the journal has been put right: nothing is lost, and others go on. */
+/** It stays where it is until the code or the journal has been put right: nothing is lost, and others go on. `kept`: outcomes that came meanwhile. */
 export async function block(
   run: Held,
   kind: "non-determinism" | "poison" | "unreadable",
   error: Error,
+  kept: readonly EntryChange[] = [],
 ): Promise<void> {
   const { host, execution } = run;
   const { codec, observer, clock } = host.deps;
@@ -112,7 +113,7 @@ export async function block(
     payload: codec.encodeFailure(error, resultPlace(execution.id)),
   };
   const deadLetter = kind === "poison" ? deadLetterOf(letter) : undefined;
-  await storeOnly(run, { kind: "block", reason, deadLetter });
+  await storeOnly(run, { kind: "block", reason, deadLetter }, kept);
   host.steps.deadLettered(deadLetter);
   observer.emit({
     type: "executionBlocked",
@@ -122,13 +123,17 @@ export async function block(
   });
 }
 
-/** Stores what becomes of the execution, and nothing else. */
-async function storeOnly({ host, execution, session, wakeSeq }: Held, next: Next): Promise<void> {
+/** Stores what becomes of the execution, and nothing else but these outcomes. */
+async function storeOnly(
+  { host, execution, session, wakeSeq }: Held,
+  next: Next,
+  kept: readonly EntryChange[] = [],
+): Promise<void> {
   const { claim, key, run } = execution;
   const of = { session, claim, execution: key, run, wakeSeq };
-  const answer = await host.storing(() =>
-    host.deps.committer.submit("turn", new EmptyTurn(of, true, next)),
-  );
+  const request = new EmptyTurn(of, true, next);
+  request.changes = kept;
+  const answer = await host.storing(() => host.deps.committer.submit("turn", request));
   if (answer?.kind === "refused" && answer.reason === "session") host.sessionLost();
 }
 

@@ -28,6 +28,7 @@ import { LocalSteps, stopReason } from "./local-steps.ts";
 import { lossOf } from "./lost-hold.ts";
 import { findLostCalls, queueAgain, queuedAgain, type LostCall } from "./lost-calls.ts";
 import { Outgoing, type Outbound } from "./outbound.ts";
+import { differenceOf } from "./rehearsal.ts";
 import { NoGeneratorError, Replica } from "./replica.ts";
 import { RunFacts } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
@@ -276,7 +277,7 @@ export class WorkflowRun {
       turn.drive(due);
       failpoint("turn.after-advance");
       const unread = turn.unread();
-      if (unread.length === 0) this.#submit(replica, turn);
+      if (unread.length === 0) this.#conclude(replica, turn);
       else
         void this.#readMessages(replica, turn, unread).catch((error: unknown) =>
           this.#giveUp(turn, error),
@@ -293,7 +294,30 @@ export class WorkflowRun {
       if (!this.#held) return this.#giveUp(turn, undefined);
       if (messages.length > 0) turn.drive(messages);
     }
-    this.#submit(replica, turn);
+    this.#conclude(replica, turn);
+  }
+
+  #conclude(replica: Replica, turn: Turn): void {
+    if (replica.trace === undefined) this.#submit(replica, turn);
+    else void this.#rehearse(replica, turn).catch((error: unknown) => this.#giveUp(turn, error));
+  }
+
+  /** In development mode. By D1, a turn that is not the same twice is not stored. */
+  async #rehearse(replica: Replica, turn: Turn): Promise<void> {
+    const run = {
+      deps: this.#host.deps,
+      execution: this.#execution,
+      fn: this.#fn,
+      facts: this.#facts,
+    };
+    const different = await differenceOf(run, replica, turn);
+    if (different !== undefined) await this.#readRow();
+    if (!this.#held) return this.#giveUp(turn, undefined);
+    if (different === undefined) return this.#submit(replica, turn);
+    await block(this.#heldRun, "non-determinism", different.error, different.kept);
+    for (const step of turn.settled) step.report?.();
+    this.lose();
+    this.#giveUp(turn, undefined);
   }
 
   #giveUp(turn: Turn, error: unknown): void {

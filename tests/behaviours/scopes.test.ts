@@ -83,7 +83,7 @@ const shielded = workflow("scopes.shielded", function* (key: string): Flow<void>
 });
 
 test("what is shielded goes on through a cancel, undisturbed", async (t) => {
-  const stent = await serving(t);
+  const stent = await serving(t, { stent: { dev: false } });
   const before = told.length;
   const handle = await stent.dispatch(shielded, ["shielded"]);
   await until("it runs", async () => (await handle.state()).waitingFor.length > 0);

@@ -36,7 +36,7 @@ for (const [what, options, error] of [
   ["a clock without schedule", { clock: { now: () => 0 } }, TypeError],
   ["a payload limit of nothing", { maxPayloadBytes: 0 }, RangeError],
   ["notifications", { notifications: "redis://localhost" }, NotSupportedError],
-  ["dev", { dev: true }, NotSupportedError],
+  ["dev that is neither true nor false", { dev: "yes" }, TypeError],
   ["middleware", { middleware: [function* () {}] }, TypeError],
 ] as const) {
   test(`${what} is refused where the client is made`, async () => {

@@ -16,7 +16,8 @@ export interface Served {
 }
 
 /**
- * With STENT_REPLAY=1 no coroutine is kept between turns, so that every turn replays its journal: the whole suite has to pass that way too.
+ * With STENT_REPLAY=1 every turn is rehearsed, as development mode does it, and no coroutine is kept between turns, so that what else a
+ * worker takes up from the journal is in use too: the behaviours have to pass that way as well.
  */
 const replaying = process.env["STENT_REPLAY"] === "1";
 
@@ -45,7 +46,7 @@ export async function stentOn(
   { serve = true, stent: options = {} }: Served = {},
 ): Promise<Stent> {
   const opened = await Stent.bootstrap(
-    { backend, logger: new MemoryLogger(), ...options },
+    { backend, logger: new MemoryLogger(), dev: replaying, ...options },
     { serve: serveOptions(serve) },
   );
   t.after(() => opened.close());
