@@ -2,6 +2,7 @@ import type { Workload } from "./setting.ts";
 import { chain } from "./workloads/chain.ts";
 import { chains } from "./workloads/chains.ts";
 import { fanout } from "./workloads/fanout.ts";
+import { history } from "./workloads/history.ts";
 import { hello } from "./workloads/hello.ts";
 import { jobs } from "./workloads/jobs.ts";
 import { latency } from "./workloads/latency.ts";
@@ -20,6 +21,7 @@ export const workloads = {
   sleepers,
   resume,
   rounds,
+  history,
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;

@@ -701,7 +701,7 @@ export interface Store {
   newestEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;
   /** The newest entries that show as progress, newest first; without payloads, but for what `progress` told. */
   newestSteps(execution: number, run: number, limit: number): Promise<readonly StepRow[]>;
-  /** A whole run, in the order of `seq`, as replay needs it. */
+  /** A whole run, in the order of `seq`, as replay needs it: without what steps were given. */
   journal(execution: number, run: number): Promise<readonly JournalRow[]>;
   /** Entries without an outcome. */
   pendingEntries(execution: number, run: number, limit: number): Promise<readonly EntryRow[]>;

@@ -41,6 +41,18 @@ describe("every workload measures", () => {
     });
   }
 
+  test("history, in sequence and in branches, and its replay", () => {
+    const { status, stdout, stderr } = bench("history", "--json", "--rounds", "1", "--n", "1000");
+    assert.equal(status, 0, stderr);
+    const lines = stdout.trimEnd().split("\n");
+    const figures = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual(
+      figures.map(({ n }) => n),
+      [1_000, 1_000],
+    );
+    assert.ok(figures.every(({ p50, rate, limit }) => p50 && rate && limit));
+  });
+
   test("hello beside executions that have finished before", () => {
     const { status, stdout, stderr } = bench(
       "hello",

@@ -15,6 +15,35 @@ import {
 
 /** Looking things up, dead letters, and removing what is over. */
 export function readingConformance(backend: ConformanceBackend): void {
+  describe("a journal for replay", () => {
+    scene(backend, "is in order, and has nothing of what steps were given", async (one) => {
+      const held = await one.start(await one.register());
+      const cancel = {
+        kind: "cancel",
+        path: "cancel",
+        input: "awaited",
+        status: 2,
+        value: "why",
+      } as const;
+      await one.stored(held, {
+        entries: [
+          entry(1, { status: 1, value: "done", delivery: 1 }),
+          entry(2, { kind: "sendSignal", name: "go", input: "message" }),
+          entry(3, cancel),
+        ],
+      });
+      const rows = await one.store.journal(held.execution, held.run);
+      assert.deepEqual(
+        rows.map(({ seq, input, value }) => [seq, input, value]),
+        [
+          [1, null, "done"],
+          [2, null, null],
+          [3, "awaited", "why"],
+        ],
+      );
+    });
+  });
+
   describe("listing executions", () => {
     scene(backend, "is newest first, in pages", async (one) => {
       await one.one(

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { Payload } from "../../core/payload.ts";
 import { silentKinds } from "../../core/journal.ts";
 import { build, given } from "./statement.ts";
 
@@ -167,7 +168,10 @@ export const journalStatements = {
       "step",
       "attempt",
       "cut",
-      "input",
+      // What steps were given is not looked at in replay, and may be most of what is stored.
+      sql<Payload | null>`case when kind in ('call', 'child', 'dispatch', 'sendSignal') then null else input end`.as(
+        "input",
+      ),
       "options",
       "scheduled_at as scheduledAt",
     ])
