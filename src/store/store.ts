@@ -722,6 +722,8 @@ export interface Store {
     name: string,
     limit: number,
   ): Promise<readonly { readonly key: number; readonly payload: Payload }[]>;
+  /** Those of the names under which there are such messages. */
+  inboxNames(execution: number, names: readonly string[]): Promise<readonly string[]>;
   counters(
     execution: number,
   ): Promise<readonly { readonly name: string; readonly value: number }[]>;

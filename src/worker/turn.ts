@@ -39,6 +39,9 @@ export class TurnTools {
  */
 const suspectDeaths = 2;
 
+/** From so many names on it is asked first which of them have a message: of a thousand waits, one message should not cost a thousand reads. */
+const manyNames = 4;
+
 const none: readonly never[] = [];
 
 /** No closure: there are one or two turns a step. */
@@ -158,12 +161,16 @@ export class Turn {
     const execution = this.#execution;
     const replica = this.#replica;
     const deliveries: Delivery[] = [];
+    const sent = new Set(
+      names.length < manyNames ? names : await host.deps.store.inboxNames(execution.key, names),
+    );
     for (const name of names) {
       const paths = new Set(
         [...(replica.coroutine.signalWaits.get(name) ?? [])].filter((path) => this.#isUnread(path)),
       );
       this.#asked ??= new Set();
       for (const path of paths) this.#asked.add(path);
+      if (!sent.has(name)) continue;
       const taken = new Set(this.consumed.map((message) => message.signal));
       for (const message of await readInbox(host.deps, execution, name, paths, taken)) {
         const open = this.builder.entry(message.delivery.path);

@@ -67,6 +67,24 @@ test("parallel waits get one message each, in order", async (t) => {
   assert.deepEqual(await handle.result(limit), ["a", "b", "c"]);
 });
 
+const names = Array.from({ length: 30 }, (_, index) => `name ${index % 20}`);
+const takesByName = workflow("signals.takesByName", function* (): Flow<unknown> {
+  return yield* all(names.map((name) => signal(name)));
+});
+
+test("each of many names has its own inbox, whatever the order in which messages come", async (t) => {
+  const stent = await serving(t);
+  const handle = await stent.dispatch(takesByName, []);
+  await waitsFor(stent, handle.id);
+  await handle.signal("name of nobody", 0);
+  for (const [index, name] of [...names.entries()].toReversed()) await handle.signal(name, index);
+  assert.deepEqual(
+    await handle.result(limit),
+    // Of two waits for one name the first has the message that was sent first.
+    names.map((_, index) => (index < 10 ? index + 20 : index < 20 ? index : index - 20)),
+  );
+});
+
 const times = workflow("signals.times", function* (): Flow<unknown> {
   try {
     return yield* signal("m", { timeout: 60 });

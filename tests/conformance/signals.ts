@@ -19,6 +19,16 @@ export function signalConformance(backend: ConformanceBackend): void {
       );
     });
 
+    scene(backend, "is found by the names that are waited for", async (one) => {
+      await one.dispatch({ id: "x" });
+      await one.dispatch({ id: "y" });
+      for (const name of ["a", "b", "a"]) await one.signal("x", "1", { name });
+      await one.signal("y", "1", { name: "c" });
+      const key = await one.key("x");
+      assert.deepEqual(await one.store.inboxNames(key, ["c", "b", "d", "a"]), ["b", "a"]);
+      assert.deepEqual(await one.store.inboxNames(key, []), []);
+    });
+
     scene(backend, "to nobody, or to what has ended, is refused (I6)", async (one) => {
       const session = await one.register();
       const held = await one.start(session);

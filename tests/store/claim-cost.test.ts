@@ -36,6 +36,11 @@ const plans = [
     /SEARCH \S+ USING INDEX stent_signals_inbox \(execution=\? AND name=\? AND consumed_run=\?\)/,
   ],
   [
+    "names that have messages",
+    sessionStatements.inboxNames,
+    /SEARCH s EXISTS USING COVERING INDEX stent_signals_inbox \(execution=\? AND name=\? AND consumed_run=\?\)/,
+  ],
+  [
     "messages to be removed",
     sessionStatements.removeSignals,
     /SEARCH \S+ USING INDEX stent_signals_inbox \(execution=\?\)/,

@@ -179,6 +179,14 @@ export class SqliteReader {
     return this.read(() => this.#sql.sessions.inbox.all({ execution, name, limit }));
   }
 
+  async inboxNames(execution: number, names: readonly string[]): Promise<readonly string[]> {
+    return this.read(() =>
+      this.#sql.sessions.inboxNames
+        .all({ execution, names: JSON.stringify(names) })
+        .map(({ name }) => name),
+    );
+  }
+
   async counters(execution: number): ReturnType<Store["counters"]> {
     return this.read(() => this.#sql.journal.counters.all({ execution }));
   }

@@ -124,6 +124,13 @@ export const sessionStatements = {
     .where("consumed_run", "is", null)
     .orderBy("key")
     .limit(given<number>("limit")),
+  /** `names`: as JSON. */
+  inboxNames: sql<{ name: string }>`
+    select n.value as name from json_each(${given<string>("names")}) as n
+    where exists (
+      select 1 from stent_signals as s
+      where s.execution = ${given<number>("execution")} and s.name = n.value and s.consumed_run is null
+    )`,
   consume: build
     .updateTable("stent_signals")
     .set({ consumed_run: given<number>("run"), consumed_seq: given<number>("seq") })
