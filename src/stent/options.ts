@@ -99,10 +99,9 @@ export function resolveStentOptions(options: StentOptions): ResolvedStentOptions
 }
 
 function refuseUnsupported({ notifications }: StentOptions): void {
-  const asked = [...(notifications === undefined ? [] : ["notifications"])];
-  if (asked.length === 0) return;
+  if (notifications === undefined) return;
   throw new NotSupportedError(
-    `this version of Stent does not have the option ${asked.join(", ")}; leave it out`,
+    "this version of Stent does not have the option notifications; leave it out",
   );
 }
 
