@@ -133,7 +133,7 @@ const damage: readonly (readonly [what: RegExp, sql: string])[] = [
   ],
   [
     /^I14: stent_counters has rows of execution 99/,
-    "insert into stent_counters values (99, 'n', 1)",
+    "insert into stent_counters (execution, name, value) values (99, 'n', 1)",
   ],
 ];
 

@@ -73,7 +73,7 @@ const refused = [
   "pragma foreign_keys = on",
   "ATTACH DATABASE 'x' AS y",
   "vacuum",
-  "insert into stent_counters values (1, 'a', 1)",
+  "insert into stent_counters (execution, name, value) values (1, 'a', 1)",
   'UPDATE "stent_executions" set input = 1',
   "drop table main.stent_tasks",
   "create trigger t after insert on stent_journal begin select 1; end",
