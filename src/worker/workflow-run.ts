@@ -244,13 +244,20 @@ export class WorkflowRun {
     const replica = this.#replica;
     const woken = this.#woken;
     this.#woken = false;
-    const deliveries = this.#redeliveries(replica);
+    const deliveries: Delivery[] = [];
     const arrived: number[] = [];
+    const redeliveries = this.#redeliveries(replica);
     const reason = closingReason(this.#execution, replica.coroutine, deps.clock.now());
     if (reason !== undefined) {
-      deliveries.push({ kind: "cancel", reason, awaited: await this.#begunPaths(replica) });
+      // First: what it is given before may end it, and an end that does not know of the cancel is refused.
+      const awaited = [
+        ...(await this.#begunPaths(replica)),
+        ...redeliveries.map(({ path }) => path),
+      ];
+      deliveries.push({ kind: "cancel", reason, awaited });
       replica.closingAt = deps.clock.now();
     }
+    deliveries.push(...redeliveries);
     if (woken) {
       const inbound = await readArrivals(deps, this.#execution, replica.open);
       deliveries.push(...inbound.deliveries);
@@ -465,10 +472,10 @@ export class WorkflowRun {
   // ── what arrives ──
 
   /** Outcomes that the journal has, but that a retry has withdrawn: they are delivered again, to today's code. */
-  #redeliveries(replica: Replica): Delivery[] {
+  #redeliveries(replica: Replica): Extract<Delivery, { kind: "outcome" }>[] {
     return replica.coroutine
       .undelivered()
-      .flatMap((entry): Delivery[] =>
+      .flatMap((entry): Extract<Delivery, { kind: "outcome" }>[] =>
         entry.outcome === undefined || !replica.open.has(entry.path)
           ? []
           : [{ kind: "outcome", path: entry.path, outcome: entry.outcome }],

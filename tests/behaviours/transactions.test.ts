@@ -494,3 +494,25 @@ test("without a closure it is refused where it is written", async (t) => {
   const { stent } = await withLedger(t);
   assert.match(String(await stent.run(careless, [])), /^transaction takes a name and a closure/);
 });
+
+const quick = workflow("transactions.quick", function* (who: string): Flow<string> {
+  return yield* transaction("quick", async (tx: Tx) => {
+    await post(who, 1)(tx);
+    return who;
+  });
+});
+
+test("a cancel is met whenever it comes, also between the commit of a transaction and its delivery", async (t) => {
+  const { stent, rows } = await withLedger(t);
+  const written: string[] = [];
+  for (let ticks = 0; ticks < 12; ticks += 1) {
+    const who = `after ${String(ticks).padStart(2, "0")}`;
+    const handle = await stent.dispatch(quick, [who]);
+    for (let tick = 0; tick < ticks; tick += 1) await new Promise((resume) => setImmediate(resume));
+    await handle.cancel();
+    await handle.wait(limit);
+    for await (const { outcome } of stent.history(handle.id))
+      if (outcome?.ok === true) written.push(`${who} 1`);
+  }
+  assert.deepEqual(rows(), written, "what was written stands in the journal");
+});

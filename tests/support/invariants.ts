@@ -351,6 +351,7 @@ export function checkI14(database: Database): string[] {
       "stent_items",
       "stent_counters",
       "stent_state",
+      "stent_left_runs",
       "stent_marks",
       "stent_dead_letters",
     ].flatMap((table) =>
