@@ -26,6 +26,7 @@ export type EntryKind =
   | "run"
   | "transaction"
   | "continueAsNew"
+  | "result"
   | "now"
   | "random"
   | "uuid"
@@ -61,6 +62,9 @@ export const cancelPath = "cancel";
 /** Path of the entry that records that the execution stopped waiting for attempts that were running when it was closed. */
 export const gracePath = "grace";
 
+/** Path of the entry that records that the run's result could not be stored. */
+export const resultPath = "result";
+
 /** Where the undo steps of a run stand. */
 const undoPrefix = "undo.";
 
@@ -81,6 +85,7 @@ export const silentKinds: readonly string[] = [
   "cancel",
   "grace",
   "continueAsNew",
+  "result",
   "counters.add",
   "state.set",
   "patched",

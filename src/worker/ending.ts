@@ -41,20 +41,17 @@ export class Ending {
   }
 
   /** `failedSteps`: by delivery number. `handsOn`: it has counters or state. */
-  next(done: Done, failedSteps: ReadonlyMap<number, FailedStep>, handsOn: boolean): Next {
+  next(
+    done: Done,
+    failedSteps: ReadonlyMap<number, FailedStep>,
+    handsOn: boolean,
+    encodedResult?: unknown,
+  ): Next {
     const { codec } = this.#host.deps;
     const place = resultPlace(this.#execution.id);
     switch (done.kind) {
       case "completed":
-        try {
-          const result = codec.encode(done.value, place);
-          return {
-            kind: "end",
-            end: { state: "completed", result, failedBy: undefined, deadLetter: undefined },
-          };
-        } catch (error) {
-          return this.#failure(error, 0, undefined);
-        }
+        return this.#completion(done.value, encodedResult as Payload | undefined);
       case "continued":
         return this.#continuation(done.input as Payload, handsOn);
       case "failed":
@@ -66,6 +63,20 @@ export class Ending {
       }
       default:
         return done satisfies never;
+    }
+  }
+
+  /** `encoded`: as the interpreter was given it; not there where a replay came to the end. */
+  #completion(value: unknown, encoded: Payload | undefined): Next {
+    const { codec } = this.#host.deps;
+    try {
+      const result = encoded ?? codec.encode(value, resultPlace(this.#execution.id));
+      return {
+        kind: "end",
+        end: { state: "completed", result, failedBy: undefined, deadLetter: undefined },
+      };
+    } catch (error) {
+      return this.#failure(error, Number.MAX_SAFE_INTEGER, undefined);
     }
   }
 

@@ -71,20 +71,25 @@ function toEntry(
   row: JournalRow,
   outcome: Outcome | undefined,
 ): Entry {
-  const awaited =
-    row.kind === "cancel" && row.input !== null
-      ? codec.decode(row.input, entryPlace(run.id, run.run, row.path))
-      : undefined;
   return {
     path: row.path,
     kind: row.kind as EntryKind,
     name: row.name ?? undefined,
-    input: awaited,
+    input: inputOf(codec, run, row),
     reached: row.reached,
     dueAt: row.dueAt ?? undefined,
     outcome,
     delivery: row.delivery ?? undefined,
   };
+}
+
+/** Only of what a replay needs: the paths that a cancel waits for; what the next run is to begin with, as it is stored. */
+function inputOf(codec: PayloadCodec, run: RunId, row: JournalRow): unknown {
+  if (row.input === null) return undefined;
+  if (row.kind === "continueAsNew") return row.input;
+  return row.kind === "cancel"
+    ? codec.decode(row.input, entryPlace(run.id, run.run, row.path))
+    : undefined;
 }
 
 function outcomeOfRow(codec: PayloadCodec, run: RunId, row: JournalRow): Outcome | undefined {

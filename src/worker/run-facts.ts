@@ -3,7 +3,14 @@ import { validated } from "../core/effects/call.ts";
 import type { Workflow } from "../core/durable.ts";
 import type { Facts } from "../core/interpreter/turn.ts";
 import { itemChildId } from "../core/map-items.ts";
-import { entryPlace, inputPlace, signalPlace, statePlace, stepId } from "../core/places.ts";
+import {
+  entryPlace,
+  inputPlace,
+  resultPlace,
+  signalPlace,
+  statePlace,
+  stepId,
+} from "../core/places.ts";
 import type { Payload, PayloadCodec } from "../core/payload.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { newUuid } from "../runtime/ids.ts";
@@ -68,6 +75,8 @@ export class RunFacts implements Facts, OtherCode {
         return codec.encode(value, entryPlace(run.id, run.run, entry.path), "args");
       case "child":
         return codec.encode(value, inputPlace(stepId(run, entry.path)), "args");
+      case "result":
+        return codec.encode(value, resultPlace(run.id));
       case "continueAsNew":
         return codec.encode(this.#nextArgs(value), inputPlace(run.id), "args");
       case "dispatch":

@@ -57,6 +57,7 @@ export class Turn {
   arrived: readonly number[] = none;
   #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
+  encodedResult: unknown;
   /** Of undo steps that have failed. */
   deadLetters: readonly NewDeadLetter[] = none;
   wakeAt: number | undefined;
@@ -115,9 +116,11 @@ export class Turn {
   keepUndoLetters(ending: Ending): void {
     if (this.#undoFailures.length === 0) return;
     const { failedSteps } = this.#replica;
-    this.deadLetters = this.#undoFailures.map((failure) =>
-      ending.undoLetter(failure, failedSteps.get(failure.failedBy)),
-    );
+    this.deadLetters = this.#undoFailures.flatMap((failure) => {
+      const step = failedSteps.get(failure.failedBy);
+      // A child has left one of its own.
+      return step === undefined && failure.failedBy > 0 ? [] : [ending.undoLetter(failure, step)];
+    });
   }
 
   /** Whether there are counters or state for a next run. */
@@ -140,6 +143,7 @@ export class Turn {
       const step = runAs(facts, advance, replica.coroutine, next, facts);
       this.wakeAt = step.wakeAt;
       this.done = step.done;
+      this.encodedResult = step.encodedResult;
       this.#note(step);
       for (const delivery of step.refused) this.#returnMessage(delivery);
       next = this.#instantly(step);

@@ -344,6 +344,7 @@ export class WorkflowRun {
             turn.done,
             replica.coroutine.failedByOutcome ? replica.failedSteps : noSteps,
             turn.handsOn,
+            turn.encodedResult,
           );
     turn.keepUndoLetters(this.#ending());
     const { outbound } = turn;
@@ -446,7 +447,9 @@ export class WorkflowRun {
       this.#letGo();
       const dueAt = Math.min(
         (next.kind === "park" ? next.dueAt : undefined) ?? Infinity,
-        this.#execution.deadline ?? Infinity,
+        replica.coroutine.closingReason === undefined
+          ? (this.#execution.deadline ?? Infinity)
+          : Infinity,
       );
       this.#host.runParked(this.#execution.key, dueAt === Infinity ? undefined : dueAt);
     } else if (next.kind === "park") this.#lookAgain();

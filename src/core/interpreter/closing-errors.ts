@@ -6,7 +6,7 @@ export function addErrors(error: unknown, errors: readonly unknown[]): boolean {
   // A fork's error is one object wherever it was joined: none may come to contain itself.
   const added = errors.filter((each) => !leadsTo(each, error));
   if (added.length === 0) return true;
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || hasErrorsOfItsOwn(error)) return false;
   return Reflect.defineProperty(error, "errors", {
     value: [...errorsOf(error), ...added],
     configurable: true,
@@ -15,11 +15,17 @@ export function addErrors(error: unknown, errors: readonly unknown[]): boolean {
   });
 }
 
+/** Something else by that name, which is not ours to replace. */
+function hasErrorsOfItsOwn(error: Error): boolean {
+  const own = Object.getOwnPropertyDescriptor(error, "errors");
+  return own !== undefined && !Array.isArray(own.value);
+}
+
 function leadsTo(from: unknown, to: unknown, seen = new Set<unknown>()): boolean {
   if (from === to) return true;
   if (!(from instanceof Error) || seen.has(from)) return false;
   seen.add(from);
-  return [...errorsOf(from), from.cause].some((next) => leadsTo(next, to, seen));
+  return errorsOf(from).some((next) => leadsTo(next, to, seen));
 }
 
 function errorsOf(error: Error): readonly unknown[] {

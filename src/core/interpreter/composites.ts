@@ -86,9 +86,7 @@ export class Composites {
   undo(undo: Undo, path: string, parent: Parent): Node {
     const branch = typeof undo === "function" ? undo() : undo;
     if (isEffect(branch)) {
-      return runsBranches(branch)
-        ? this.#frame(alone(branch), path, parent)
-        : new Answered(this.#stage, branch, path, parent);
+      return new Frame(this.#stage, alone(branch), path, parent, "alone");
     }
     if (!isGenerator(branch)) throw notAnUndo(branch);
     if (branch !== undo && this.#used.has(branch)) throw usedTwice("compensate").error;
@@ -136,11 +134,6 @@ export class Composites {
     this.#used.add(flow);
     return new Frame(this.#stage, flow, path, parent);
   }
-}
-
-/** What forks it starts belong to its frame. */
-function runsBranches({ kind }: Effect<unknown>): boolean {
-  return ["all", "allSettled", "race", "fork", "shield", "within"].includes(kind);
 }
 
 function* alone(effect: Effect<unknown>): Flow<unknown> {

@@ -6,6 +6,7 @@ import { CancelledError, type ExpiryError } from "../errors.ts";
 import {
   cancelPath,
   gracePath,
+  resultPath,
   isImmediate,
   type Entry,
   type EntryKind,
@@ -86,6 +87,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   #recorded: Recorded | undefined;
   /** How the body has ended, once its undo steps run. */
   #broken: Broken | undefined;
+  /** How many deliveries there had been then. */
+  #brokenAt = 0;
   /** What the next run is to begin with, once the body was left for it. */
   #continuation: { readonly input: unknown } | undefined;
   #undelivered: Entry[] | undefined;
@@ -179,11 +182,30 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     const isValue = how.kind === "value" && this.#closingAll === undefined;
     if (!isValue) return this.#undo(this.#brokenBy(how));
     const { value } = how;
-    this.#finish(
-      value === leaving && this.#continuation !== undefined
-        ? { kind: "continued", input: this.#continuation.input }
-        : { kind: "completed", value },
-    );
+    if (value === leaving && this.#continuation !== undefined)
+      return this.#finish({ kind: "continued", input: this.#continuation.input });
+    const refused = this.#refusedResult(value);
+    if (refused === undefined) this.#finish({ kind: "completed", value });
+    else this.#undo(this.#failedBy(refused.error));
+  }
+
+  /** A result that cannot be stored is a failure of the workflow, which a replay has to know of. */
+  #refusedResult(value: unknown): { readonly error: unknown } | undefined {
+    if (this.#recorded !== undefined) return this.#recorded.takeRefusedResult();
+    try {
+      this.#turn.keepResult(this.encode(value, { kind: "result", path: resultPath }));
+      return undefined;
+    } catch (error) {
+      const number = this.number();
+      this.#turn.add({
+        path: resultPath,
+        kind: "result",
+        reached: number,
+        delivery: number,
+        outcome: kept({ ok: false, error }),
+      });
+      return { error };
+    }
   }
 
   #finish(done: Done): void {
@@ -218,6 +240,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   /** By U1. What is left of the body waits for nothing any more. */
   #undo(broken: Broken): void {
     this.#broken = broken;
+    this.#brokenAt = this.#deliveries;
+    this.#unwaited = 0;
     this.#dropAll();
     this.#forking?.forget();
     if (this.#undos === undefined || this.#undos.run()) this.undone();
@@ -229,7 +253,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
 
   undoFailed(path: string, error: unknown): void {
     this.#broken?.errors.push(error);
-    this.#turn.failUndo({ path, error, failedBy: this.#sourceOf(error) ?? 0 });
+    const source = this.#sourceOf(error) ?? 0;
+    this.#turn.failUndo({ path, error, failedBy: source > this.#brokenAt ? source : 0 });
   }
 
   /** What was thrown after the first error stands in its `errors`. */
@@ -456,8 +481,9 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   enter(effect: Effect<unknown>, caller: Caller): Node | Settlement {
     const layers = this.#layers;
     if (layers !== undefined) {
-      if (effect.kind === handOnKind) return layers.next(effect as HandOn, caller as Frame);
-      if (caller.handedOn !== true && !caller.aside) return layers.around(effect, caller);
+      if (effect.kind === handOnKind) return layers.next(effect as HandOn, caller);
+      if (caller.handedOn !== true && !caller.aside)
+        return this.#tooMany(waitsForHost(effect as AnyEffect)) ?? layers.around(effect, caller);
       if (caller.pathless === true && !hasNoPath(effect)) return needsPath(effect);
     }
     return this.#enter(effect, caller);
@@ -466,7 +492,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   #enter(effect: Effect<unknown>, frame: Caller): Node | Settlement {
     const known = effect as AnyEffect;
     this.#options.yielded?.(known, frame.place);
-    const refusal = this.#tooMany(waitsForHost(known));
+    // What comes through middleware has been counted before it.
+    const refusal = frame.handedOn === true ? undefined : this.#tooMany(waitsForHost(known));
     if (refusal !== undefined) return refusal;
     switch (known.kind) {
       case "cancelled":
@@ -488,7 +515,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
       case "cancel":
         return this.#forks.on(known, frame.nextPath(), frame);
       case "compensate":
-        return this.#register(known);
+        return this.#register(known, frame);
       case "continueAsNew":
         return this.#continue(known, frame);
       default:
@@ -525,7 +552,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     switch (effect.kind) {
       case "fork":
         this.#recorded?.expectBranches(effect, path);
-        return this.#forks.fork(path, caller.owner, branch);
+        return this.#forks.fork(path, caller, branch);
       case "shield":
         this.#recorded?.expectBranches(effect, path);
         return new Shield(caller, branch);
@@ -541,12 +568,12 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
     }
   }
 
-  #register(effect: CompensateEffect): Settlement {
+  #register(effect: CompensateEffect, caller: Caller): Settlement {
     if (this.#broken !== undefined) return undoInUndo();
     const refusal = this.#branches.refuseUndo(effect);
     if (refusal !== undefined) return refusal;
     this.#undos ??= new UndoStack(this);
-    this.#undos.push(effect.undo);
+    this.#undos.push(effect.undo, caller.aside);
     return nothing;
   }
 

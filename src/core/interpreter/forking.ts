@@ -1,7 +1,7 @@
 import type { CancelEffect, JoinEffect } from "../effects/fork.ts";
 import { CancelFork, closeLater, Fork, Join, type ForkHost, type ForkWait } from "./forks.ts";
 import type { Caller } from "./frame.ts";
-import type { ForkOwner, Node, Parent, Settlement } from "./node.ts";
+import type { Node, Parent, Settlement } from "./node.ts";
 import { joinsItself, noSuchTask, waitsInCircle } from "./refusals.ts";
 
 /** The forks of one run, who waits for them, and what has to wait until no generator runs. */
@@ -14,8 +14,9 @@ export class Forking implements ForkHost {
     this.#later.push(act);
   }
 
-  fork(path: string, owner: ForkOwner, branch: (parent: Parent) => Node): Settlement {
-    const fork = new Fork(path, this, owner);
+  fork(path: string, caller: Caller, branch: (parent: Parent) => Node): Settlement {
+    const { owner, aside } = caller;
+    const fork = new Fork(path, this, owner, aside);
     this.#forks.set(path, fork);
     owner.forked(fork);
     fork.begin(branch(fork));
@@ -37,9 +38,7 @@ export class Forking implements ForkHost {
   /** No generator runs now: does what had to wait for that. `isOver`: the run has ended; `isStuck`: it waits for nothing else. */
   settle(isOver: () => boolean, isStuck: () => boolean): void {
     do {
-      for (let index = 0; index < this.#later.length && !isOver(); index += 1)
-        this.#later[index]?.();
-      this.#later = [];
+      while (this.#later.length > 0 && !isOver()) this.#later.shift()?.();
     } while (!isOver() && isStuck() && this.#resolveCircle());
   }
 

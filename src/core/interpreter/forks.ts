@@ -36,20 +36,18 @@ export class Fork implements Parent, Forked {
   readonly id: string;
   readonly #host: ForkHost;
   readonly owner: ForkOwner;
+  readonly aside: boolean;
   #node: Node | undefined;
   #closing: Closing | undefined;
   #how: Settlement | undefined;
   #waiters: Set<Waiter> | undefined;
   #told = false;
 
-  constructor(id: string, host: ForkHost, owner: ForkOwner) {
+  constructor(id: string, host: ForkHost, owner: ForkOwner, aside: boolean) {
     this.id = id;
+    this.aside = aside;
     this.#host = host;
     this.owner = owner;
-  }
-
-  get aside(): boolean {
-    return this.owner.aside;
   }
 
   /** Why it is being closed. What closes its owner closes it too, but for one that a `finally` block has started. */

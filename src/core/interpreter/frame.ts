@@ -68,8 +68,14 @@ const passive: ReadonlySet<string> = new Set([
   "cancelled",
 ]);
 
-/** What a generator is to the workflow: code of its own; a middleware around an effect of it, or around one that has no path. */
-type FrameKind = "own" | "layer" | "pathless";
+/** What a middleware has handed on. */
+interface Passing {
+  /** It has been handed on, and has its outcome. */
+  readonly isOver: boolean;
+}
+
+/** What a generator is to the workflow: code of its own; one effect alone, which has the generator's path; a middleware around an effect of it, or around one that has no path. */
+type FrameKind = "own" | "alone" | "layer" | "pathless";
 
 /** One running generator: the body of a workflow, a branch, or a middleware around one of their effects. Its yields are numbered from 1 below its path. */
 export class Frame implements Node, Caller, ForkOwner {
@@ -92,6 +98,8 @@ export class Frame implements Node, Caller, ForkOwner {
   /** How its generator ended, while its forks are waited for. */
   #outcome: Settlement | undefined;
   #leaves: Extract<Send, { kind: "leave" }> | undefined;
+  /** Of a middleware: what becomes of the effect around which it stands. */
+  readonly passing: Passing | undefined;
 
   constructor(
     stage: Stage,
@@ -99,7 +107,9 @@ export class Frame implements Node, Caller, ForkOwner {
     path: string,
     parent: Parent,
     kind: FrameKind = "own",
+    passing?: Passing,
   ) {
+    this.passing = passing;
     this.#kind = kind;
     this.#stage = stage;
     this.#generator = generator;
@@ -116,20 +126,27 @@ export class Frame implements Node, Caller, ForkOwner {
   }
 
   get aside(): boolean {
-    return this.#kind !== "own" || this.#parent.aside;
+    return this.#isLayer || this.#parent.aside;
   }
 
   get pathless(): boolean {
     return this.#kind === "pathless";
   }
 
+  get #isLayer(): boolean {
+    return this.#kind === "layer" || this.#kind === "pathless";
+  }
+
   get place(): string {
-    return this.#prefix + String(this.#yields + 1);
+    return this.#kind === "alone"
+      ? this.#prefix.slice(0, -1)
+      : this.#prefix + String(this.#yields + 1);
   }
 
   nextPath(): string {
+    const path = this.place;
     this.#yields += 1;
-    return this.#prefix + String(this.#yields);
+    return path;
   }
 
   begin(): Settlement | undefined {
@@ -156,8 +173,7 @@ export class Frame implements Node, Caller, ForkOwner {
     if (this.#closing !== undefined) return this.#closeHandedOn(closing);
     this.#closing = closing;
     const child = this.#child;
-    // A middleware's own effects are not interrupted.
-    const undisturbed = this.#kind !== "own" && child !== undefined && !("handedOn" in child);
+    const undisturbed = child !== undefined && this.#isBehindItsEffect;
     const how = undisturbed ? undefined : child === undefined ? closed : child.close(closing);
     this.#forks?.close(closing);
     if (how === undefined) return undefined;
@@ -211,7 +227,7 @@ export class Frame implements Node, Caller, ForkOwner {
       this.#note(how.errors);
       return this.#unwind();
     }
-    if (how.kind === "error" && this.#closing !== undefined && !this.#unwinding) {
+    if (how.kind === "error" && this.#closing !== undefined && !this.#unwinding && !this.#isLayer) {
       // It failed before the close: branches whose siblings were still at their clean-up.
       this.#note([how.error]);
       return this.#unwind();
@@ -226,7 +242,7 @@ export class Frame implements Node, Caller, ForkOwner {
 
   /** Runs the generator until it waits or ends. */
   #drive(first: Send): Settlement | undefined {
-    let send: Send = this.#leaves ?? first;
+    let send: Send = this.#leaves === undefined || first.kind === "error" ? first : this.#leaves;
     this.#leaves = undefined;
     for (;;) {
       let step: IteratorResult<Effect<unknown>, unknown>;
@@ -256,14 +272,19 @@ export class Frame implements Node, Caller, ForkOwner {
           if (!("handedOn" in entered)) this.#stage.waits();
           return undefined;
         }
-        send = this.#leaves ?? how;
+        send = this.#leaves === undefined || how.kind === "error" ? how : this.#leaves;
         this.#leaves = undefined;
       }
     }
   }
 
   #isInterrupted({ kind }: Effect<unknown>): boolean {
-    return this.#kind === "own" ? !passive.has(kind) : kind === handOnKind;
+    return this.#isBehindItsEffect ? kind === handOnKind : !passive.has(kind);
+  }
+
+  /** A middleware that has the outcome of what it has handed on: what it does with it is not interrupted, or it would be lost. */
+  get #isBehindItsEffect(): boolean {
+    return this.passing?.isOver === true;
   }
 
   #beginChild(child: Node): Settlement | undefined {
@@ -300,7 +321,8 @@ export class Frame implements Node, Caller, ForkOwner {
   /** Once closing has begun, an error does not replace its reason; a value that came all the same before `return()` is a value. */
   #ended(how: Settlement): Settlement {
     if (this.#closing === undefined) return how;
-    if (how.kind === "value" && !this.#unwinding) return how;
+    // A middleware hands on what it was given.
+    if ((how.kind === "value" || this.#isLayer) && !this.#unwinding) return how;
     this.#note(how.kind === "error" ? [how.error] : undefined);
     return this.#errors === undefined ? closed : { kind: "closed", errors: this.#errors };
   }

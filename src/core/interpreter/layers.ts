@@ -3,8 +3,8 @@
  *
  *   M1  An effect has the path that it would have without them. What a layer yields of its own stands below <path>~<name>, and goes past
  *       all layers; around an effect that has no path a layer yields only such.
- *   M2  Closing goes through a layer to the effect that it has handed on. What the layer does itself is not interrupted, but it hands on
- *       nothing more: there it is closed.
+ *   M2  A layer is closed as the workflow's own code is, and through it the effect that it has handed on; but what it does with the
+ *       outcome of that is not interrupted, or the outcome would be lost.
  *   M3  A run has the layers that it began with, which its journal names.
  */
 import { isEffect, makeEffect, type Effect, type Flow } from "../effects/effect.ts";
@@ -15,7 +15,7 @@ import { Frame, handOnKind, type Caller, type Stage } from "./frame.ts";
 import type { Closing, ForkOwner, Node, Settlement } from "./node.ts";
 import { failed } from "./refusals.ts";
 import type { Change } from "./turn.ts";
-import { describe, notAnEffect, silence } from "./yielded.ts";
+import { describe, silence } from "./yielded.ts";
 
 /** A layer hands an effect on. */
 export interface HandOn extends Effect<unknown> {
@@ -57,28 +57,34 @@ export class Layers {
   /** An effect of the workflow: through all of them. */
   around(effect: Effect<unknown>, caller: Caller): Node | Settlement {
     const path = hasNoPath(effect) ? undefined : caller.nextPath();
-    return this.#layer(new Passage(caller, path), 0, effect, caller);
+    return this.#layer(0, effect, caller, new Passage(caller, path, effect, caller.aside));
   }
 
   /** What a layer has handed on. */
-  next({ passage, level, effect }: HandOn, caller: Frame): Node | Settlement {
-    if (!isEffect(effect)) return failed(notAnEffect(effect));
+  next({ passage, level, effect }: HandOn, caller: Caller): Node | Settlement {
+    if (!isEffect(effect)) return failed(noneHandedOn(effect));
     if (passage.path === undefined && !hasNoPath(effect)) return needsPath(effect);
-    return new Inner(passage, caller, (inner) =>
+    return new Inner(passage, effect, caller, (inner) =>
       level < this.#layers.length
-        ? this.#layer(passage, level, effect, inner)
+        ? this.#layer(
+            level,
+            effect,
+            inner,
+            new Passage(passage.origin, inner.path, effect, inner.aside),
+          )
         : this.#enter(effect, inner),
     );
   }
 
   #layer(
-    passage: Passage,
     level: number,
     effect: Effect<unknown>,
     parent: Caller,
+    passage: Passage,
   ): Node | Settlement {
     const layer = this.#layers[level];
     if (layer === undefined) return this.#enter(effect, parent);
+    const { path } = passage;
     let flow: unknown;
     try {
       flow = layer(effect, (next) => handOn(passage, level + 1, next));
@@ -91,10 +97,17 @@ export class Layers {
         new TypeError(`the middleware "${layer.name}" gave no generator, but ${describe(flow)}`),
       );
     }
-    const name = `${passage.path ?? ""}~${layer.name}`;
-    const kind = passage.path === undefined ? "pathless" : "layer";
-    return new Frame(this.#stage, flow, name, parent, kind);
+    const name = `${path ?? ""}~${layer.name}`;
+    const kind = path === undefined ? "pathless" : "layer";
+    return new Frame(this.#stage, flow, name, parent, kind, passage);
   }
+}
+
+function noneHandedOn(value: unknown): TypeError {
+  silence(value);
+  return new TypeError(
+    `a middleware hands on effects, but this one handed on ${describe(value)}. A copy of an effect is none: hand on the effect itself, or make another one by its function`,
+  );
 }
 
 /** Why a layer may not yield an effect: it has a path, and the effect around which it stands has none. */
@@ -141,42 +154,63 @@ function* handOn(passage: Passage, level: number, effect: unknown): Flow<unknown
   return yield makeEffect<HandOn>({ kind: handOnKind } as HandOn, { passage, level, effect });
 }
 
-/** One effect of the workflow on its way through the layers. */
+/** One effect on its way through one layer. */
 class Passage {
+  /** Who has yielded it. */
   readonly origin: Caller;
   readonly path: string | undefined;
-  #entered = 0;
+  readonly effect: Effect<unknown>;
+  /** Branches that it starts go past all layers: a layer has made it. */
+  readonly aside: boolean;
+  #handedOn = 0;
+  #running = 0;
 
-  constructor(origin: Caller, path: string | undefined) {
+  constructor(origin: Caller, path: string | undefined, effect: Effect<unknown>, aside: boolean) {
     this.origin = origin;
     this.path = path;
+    this.effect = effect;
+    this.aside = aside;
   }
 
-  /** The path that `nextPath` would give. A layer may hand on more than once: the first time has the effect's own. */
-  get place(): string {
-    const path = this.path ?? this.origin.place;
-    return this.#entered === 0 ? path : `${path}~${this.#entered + 1}`;
+  get isOver(): boolean {
+    return this.#handedOn > 0 && this.#running === 0;
   }
 
-  nextPath(): string {
-    const path = this.place;
-    this.#entered += 1;
-    return path;
+  /** A layer may hand on more than once: the first time has the effect's own path. */
+  begin(): string | undefined {
+    this.#handedOn += 1;
+    this.#running += 1;
+    if (this.path === undefined || this.#handedOn === 1) return this.path;
+    return `${this.path}~${this.#handedOn}`;
+  }
+
+  end(): void {
+    this.#running -= 1;
   }
 }
 
 /** An effect that a layer has handed on, as its part of the workflow. */
 class Inner implements Node, Caller {
   readonly handedOn = true;
+  readonly path: string | undefined;
+  /** Branches of the workflow's own effects are the workflow's. */
+  readonly aside: boolean;
   readonly #passage: Passage;
-  readonly #layer: Frame;
+  readonly #layer: Caller;
   readonly #enter: (inner: Inner) => Node | Settlement;
   #node: Node | undefined;
 
-  constructor(passage: Passage, layer: Frame, enter: (inner: Inner) => Node | Settlement) {
+  constructor(
+    passage: Passage,
+    effect: Effect<unknown>,
+    layer: Caller,
+    enter: (inner: Inner) => Node | Settlement,
+  ) {
+    this.aside = passage.aside || effect !== passage.effect;
     this.#passage = passage;
     this.#layer = layer;
     this.#enter = enter;
+    this.path = passage.begin();
   }
 
   get closing(): Closing | undefined {
@@ -187,36 +221,37 @@ class Inner implements Node, Caller {
     return this.#passage.origin.owner;
   }
 
-  /** Branches that are started here are the workflow's. */
-  get aside(): boolean {
-    return this.#passage.origin.aside;
-  }
-
   /** Who has yielded the effect. */
   get origin(): Caller {
     return this.#passage.origin;
   }
 
   get place(): string {
-    return this.#passage.place;
+    return this.path ?? this.#passage.origin.place;
   }
 
   nextPath(): string {
-    return this.#passage.nextPath();
+    return this.place;
   }
 
   begin(): Settlement | undefined {
     const entered = this.#enter(this);
-    if (!("begin" in entered)) return entered;
+    if (!("begin" in entered)) return this.#ended(entered);
     this.#node = entered;
-    return entered.begin();
+    return this.#ended(entered.begin());
   }
 
   close(closing: Closing): Settlement | undefined {
-    return this.#node?.close(closing);
+    return this.#ended(this.#node?.close(closing));
   }
 
   settled(_node: Node, how: Settlement): void {
+    this.#ended(how);
     this.#layer.settled(this, how);
+  }
+
+  #ended(how: Settlement | undefined): Settlement | undefined {
+    if (how !== undefined) this.#passage.end();
+    return how;
   }
 }

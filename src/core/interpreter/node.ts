@@ -44,8 +44,6 @@ export interface Forked {
 
 /** The frame to which a fork belongs. */
 export interface ForkOwner {
-  /** Effects of what belongs to it go past the middleware. */
-  readonly aside: boolean;
   forked(fork: Forked): void;
   /** It is not running any more. */
   forkEnded(fork: Forked): void;

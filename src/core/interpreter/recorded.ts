@@ -1,5 +1,5 @@
 import type { AnyEffect } from "../effects/any-effect.ts";
-import { isImmediate, isRecord, type Entry, type EntryKind } from "../journal.ts";
+import { isImmediate, isRecord, resultPath, type Entry, type EntryKind } from "../journal.ts";
 import type { NonDeterminismError } from "../errors.ts";
 import { missing, reordered, unexpected } from "./divergence.ts";
 import { nameOf } from "./effect-entry.ts";
@@ -45,6 +45,14 @@ export class Recorded {
       throw unexpected(effect, path, entry);
     this.#left.delete(path);
     return entry;
+  }
+
+  /** With what error the run's result was refused, if it was. */
+  takeRefusedResult(): { readonly error: unknown } | undefined {
+    const outcome = this.#left.get(resultPath)?.outcome;
+    if (outcome?.ok !== false) return undefined;
+    this.#left.delete(resultPath);
+    return outcome;
   }
 
   /** An event of the whole execution has been delivered. */

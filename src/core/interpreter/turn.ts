@@ -104,6 +104,8 @@ export interface Turn {
   /** Errors that nobody can catch any more, for the log. */
   readonly unheard: readonly unknown[];
   readonly undoFailures: readonly UndoFailure[];
+  /** What a completed run has returned, as `encode` gave it. */
+  readonly encodedResult: unknown;
   readonly done: Done | undefined;
   /** When the next timer ends, in milliseconds since 1970. */
   readonly wakeAt: number | undefined;

@@ -28,9 +28,10 @@ export interface UndoHost {
 /** The stack of one run. */
 export class UndoStack implements Parent {
   readonly #host: UndoHost;
-  readonly #steps: Undo[] = [];
+  readonly #steps: { readonly undo: Undo; readonly aside: boolean }[] = [];
   /** Of the step that runs. */
   #path = "";
+  #aside = false;
 
   constructor(host: UndoHost) {
     this.#host = host;
@@ -41,26 +42,28 @@ export class UndoStack implements Parent {
     return this.#host.closing;
   }
 
-  /** Steps start no forks of their own: what could is run as a generator, to which they belong. */
+  /** Every step is a generator, to which its forks belong. */
   get owner(): ForkOwner {
     return nobody;
   }
 
   get aside(): boolean {
-    return false;
+    return this.#aside;
   }
 
-  push(undo: Undo): void {
-    this.#steps.push(undo);
+  /** `aside`: a middleware has registered it. */
+  push(undo: Undo, aside: boolean): void {
+    this.#steps.push({ undo, aside });
   }
 
   /** Runs them. The host is told when all have run, and not before this returns. @returns true if they have run already */
   run(): boolean {
     for (let number = this.#steps.length; number > 0; number = this.#steps.length) {
-      const undo = this.#steps.pop();
-      if (undo === undefined) break;
+      const step = this.#steps.pop();
+      if (step === undefined) break;
       this.#path = `undo.${number}`;
-      const how = this.#begin(undo);
+      this.#aside = step.aside;
+      const how = this.#begin(step.undo);
       if (how === undefined) return false;
       this.#note(how);
     }
@@ -97,9 +100,8 @@ export class UndoStack implements Parent {
 }
 
 const nobody: ForkOwner = {
-  aside: false,
   forked(_fork: Forked): void {
-    throw new Error("an undo step that starts forks has to be a generator");
+    throw new Error("a fork belongs to the step that starts it");
   },
   forkEnded(): void {
     // none is started

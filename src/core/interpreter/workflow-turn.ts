@@ -15,6 +15,7 @@ export class WorkflowTurn {
   #refused: Delivery[] | undefined;
   #unheard: unknown[] | undefined;
   #undoFailures: UndoFailure[] | undefined;
+  #encodedResult: unknown;
   /** Those that were reached in this turn; what still waits has its entry. */
   #scheduled: Leaf[] | undefined;
   #cancelled: string[] | undefined;
@@ -38,6 +39,11 @@ export class WorkflowTurn {
   /** Nobody can catch them any more. */
   leaveUnheard(errors: readonly unknown[]): void {
     (this.#unheard ??= []).push(...errors);
+  }
+
+  /** As it is to be stored. */
+  keepResult(encoded: unknown): void {
+    this.#encodedResult = encoded;
   }
 
   failUndo(failure: UndoFailure): void {
@@ -89,6 +95,7 @@ export class WorkflowTurn {
       refused: this.#refused ?? none,
       unheard: this.#unheard ?? none,
       undoFailures: this.#undoFailures ?? none,
+      encodedResult: this.#encodedResult,
       done,
       wakeAt,
     };

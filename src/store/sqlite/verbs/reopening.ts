@@ -1,5 +1,6 @@
 /** How executions that have ended go on: from the effect that stopped them, or as a new run from the top. */
 import { cutJournal, type Cut } from "../../../core/cut.ts";
+import { isUndo } from "../../../core/journal.ts";
 import { entryStatus } from "../../../core/status.ts";
 import type { EntryRow, RetryAnswer } from "../../store.ts";
 import type { Batch, Statements } from "../batch.ts";
@@ -88,8 +89,11 @@ export function planReopening(
   const entries = batch.sql.journal.page
     .all({ execution: row.key, run: row.run, after: -1, limit: Number.MAX_SAFE_INTEGER })
     .map((entry) => entryRow(entry));
-  const stoppedBy =
-    entries.find((entry) => entry.kind === "cancel")?.delivery ?? row.failed_by ?? 0;
+  const stoppedBy = Math.min(
+    entries.find((entry) => entry.kind === "cancel")?.delivery ?? row.failed_by ?? 0,
+    // A cancel or deadline may have come while undo steps ran.
+    ...entries.filter((entry) => isUndo(entry)).map((entry) => entry.reached),
+  );
   const cut = cutJournal(entries, row.kind === "workflow" ? stoppedBy : Infinity);
   if (cut.doneSince.length > 0 && !force)
     throw new Refused({ kind: "cleaned-up", executionId: row.id, steps: cut.doneSince });

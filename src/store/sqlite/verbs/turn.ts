@@ -326,7 +326,7 @@ function settle(
     case "park": {
       if (answered) return false;
       const deadline =
-        standing.hasDeadline && !standing.cancelling
+        standing.hasDeadline && !standing.cancelling && !request.knowsCancel
           ? executions.standing.get({ key })?.deadline
           : undefined;
       const dueAt = Math.min(next.dueAt ?? Infinity, deadline ?? Infinity);
