@@ -191,7 +191,11 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
 
   /** A result that cannot be stored is a failure of the workflow, which a replay has to know of. */
   #refusedResult(value: unknown): { readonly error: unknown } | undefined {
-    if (this.#recorded !== undefined) return this.#recorded.takeRefusedResult();
+    if (this.#recorded !== undefined) {
+      const refused = this.#recorded.takeRefusedResult();
+      if (refused !== undefined) this.number();
+      return refused;
+    }
     try {
       this.#turn.keepResult(this.encode(value, { kind: "result", path: resultPath }));
       return undefined;

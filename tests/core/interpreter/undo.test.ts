@@ -238,6 +238,31 @@ describe("undo steps", () => {
     assert.match(refused[4] ?? "", /the same generator was given to all twice/);
   });
 
+  test("run where the result cannot be stored, and go on after a crash there", () => {
+    const encode = (value: unknown): unknown => {
+      if (typeof value === "function") throw new TypeError("a function cannot be stored");
+      return value;
+    };
+    const drive = new Drive(
+      function* (): Flow<unknown> {
+        yield* call(reserve);
+        yield* compensate(call(release, "a"));
+        yield* compensate(call(release, "b"));
+        return () => 1;
+      },
+      [],
+      { encode },
+    );
+    drive.value("1");
+    assert.deepEqual(drive.waiting, ["undo.2 call(release)"]);
+    drive.crash();
+    drive.value("undo.2");
+    drive.crash();
+    drive.value("undo.1");
+    assert.equal(String(drive.failure.error), "TypeError: a function cannot be stored");
+    assert.equal(drive.failure.failedBy, 1);
+  });
+
   test("go on after a crash", () => {
     const drive = new Drive(booking);
     drive.value("1");
