@@ -280,6 +280,8 @@ const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000_000);
 
 /** Of an execution and all its children: what of its stack was undone. */
 async function checkUndone(stent: Stent, id: string): Promise<void> {
+  // A child that a failed sibling has closed is told, and not waited for.
+  await stent.waitFor(id, { timeout: "20s" });
   const { state, progress: entries } = await stent.stateOf(id);
   const told = entries.flatMap(({ detail }) => (detail === undefined ? [] : [detail]));
   const registered = told.filter((line) => line.startsWith("+")).map((line) => line.slice(1));
