@@ -35,6 +35,7 @@ const unseen: ReadonlySet<string> = new Set([
   "progress",
   "patched",
   "middleware",
+  "result",
 ]);
 
 /** Asks for one page, each time by a connection that is open. */
@@ -109,6 +110,7 @@ function argsOf(
   }
   if (input === undefined) return undefined;
   if (kind === "child") return codec.decode(input, inputPlace(stepId(run, path)));
+  if (kind === "continueAsNew") return codec.decode(input, inputPlace(row.id));
   if (kind !== "sendSignal" && kind !== "dispatch")
     return codec.decode(input, valuePlace(run, entry));
   const execution = receiverOf(entry);

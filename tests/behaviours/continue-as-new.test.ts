@@ -17,6 +17,7 @@ import {
   type Flow,
   type StandardSchema,
 } from "stentjs";
+import { binding } from "../support/binding-serializer.ts";
 import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
@@ -255,4 +256,33 @@ test("continueAsNew outside of the body is refused with what to write instead", 
     String(await rejection(stent.run(wrong, []))),
     /yield it in the body of the workflow itself/,
   );
+});
+
+const leaving = workflow("continue.leaving", function* (round: number): Flow<unknown> {
+  if (round === 2) return 1n; // which that serializer refuses
+  try {
+    yield* continueAsNew(round + 1);
+  } finally {
+    yield* signal("go");
+  }
+  return "never";
+});
+
+test("history shows with what a run is left, also where values are bound to their places, and no entry for a refused result", async (t) => {
+  const stent = await serving(t, { stent: { serializer: binding } });
+  const handle = await stent.dispatch(leaving, [1]);
+  await until("it waits", async () => (await handle.state()).waitingFor.length > 0);
+  const seen = async (): Promise<unknown[]> => {
+    const entries: unknown[] = [];
+    for await (const { run, path, effect } of stent.history(handle.id))
+      entries.push([run, path, effect.kind, effect.args]);
+    return entries;
+  };
+  assert.deepEqual(await seen(), [
+    [1, "1", "continueAsNew", [2]],
+    [1, "2", "signal", undefined],
+  ]);
+  await handle.signal("go", null);
+  assert.match((await rejection(handle.result(limit))).message, /BigInt/);
+  assert.deepEqual(await seen(), []);
 });

@@ -16,8 +16,8 @@ import {
   workflow,
   type Flow,
   type HistoryEntry,
-  type Serializer,
 } from "stentjs";
+import { binding } from "../support/binding-serializer.ts";
 import { databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "30s" };
@@ -324,17 +324,6 @@ test("an id that is taken by a stranger fails the map, and leaves none of its ch
     await stranger.cancel();
   }
 });
-
-/** Refuses what it has not written for this very place. */
-const binding: Serializer = {
-  name: "binding",
-  dumps: (value, place) => JSON.stringify({ place, value: value ?? null }),
-  loads(data, place) {
-    const { place: written, value } = JSON.parse(String(data)) as { place: object; value: unknown };
-    assert.deepEqual(written, JSON.parse(JSON.stringify(place)));
-    return value;
-  },
-};
 
 test("a serializer that binds values to their places can read all of it, also in history and tasks", async (t) => {
   const stent = await serving(t, { stent: { serializer: binding } });

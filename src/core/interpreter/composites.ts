@@ -146,8 +146,11 @@ function isActivity(value: unknown): boolean {
 
 function notAnUndo(value: unknown): TypeError {
   silence(value);
+  const given = isDurable(value)
+    ? `the ${value.kind} "${value.functionName}" itself; write: compensate(call(${value.functionName}, …))`
+    : describe(value);
   return new TypeError(
-    `compensate takes an effect, a generator, or a function that returns one of them; it was given ${describe(value)}`,
+    `compensate takes an effect, a generator, or a function that returns one of them; it was given ${given}`,
   );
 }
 
