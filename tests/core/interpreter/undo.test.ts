@@ -233,7 +233,10 @@ describe("undo steps", () => {
     assert.equal(drive.turn.done?.kind, "completed");
     assert.match(refused[0] ?? "", /the number 5/);
     assert.match(refused[1] ?? "", /a promise/);
-    assert.match(refused[2] ?? "", /the activity "release" itself; write: compensate\(call\(release, …\)\)/);
+    assert.match(
+      refused[2] ?? "",
+      /the activity "release" itself; write: compensate\(call\(release, …\)\)/,
+    );
     assert.match(refused[3] ?? "", /the same generator was given to compensate twice/);
     assert.match(refused[4] ?? "", /the same generator was given to all twice/);
   });
