@@ -1,9 +1,10 @@
 import type { Database, Statement } from "better-sqlite3";
 import type { Compilable, RawBuilder } from "kysely";
+import type { Answer, Complaint, PreparedStatement, Procedure, Question } from "../procedure.ts";
 import { binder, compile, type Values } from "../statements/statement.ts";
 
 /** A statement built by Kysely, prepared once on this connection. `O` is its row. */
-export class Prepared<O> {
+export class Prepared<O> implements PreparedStatement<O> {
   readonly #statement: Statement<unknown[], unknown[]>;
   readonly #bind: (values: Values, common?: Values) => unknown[];
   readonly #toRow: (columns: readonly unknown[]) => O;
@@ -18,24 +19,67 @@ export class Prepared<O> {
     );
   }
 
-  /** @returns the number of rows changed. */
-  run(values: Values, common?: Values): number {
-    return this.#statement.run(this.#bind(values, common)).changes;
+  do(values: Values, common?: Values): void {
+    this.#statement.run(this.#bind(values, common));
   }
 
-  /** @returns the key of the row. */
-  insert(values: Values, common?: Values): number {
-    return Number(this.#statement.run(this.#bind(values, common)).lastInsertRowid);
+  must(values: Values, common: Values | undefined, complaint: Complaint): void {
+    if (this.#statement.run(this.#bind(values, common)).changes === 0)
+      throw complaint(values, common);
   }
 
-  get(values: Values, common?: Values): O | undefined {
+  run(values: Values, common?: Values): Answer<number> {
+    return answer.of(this.#statement.run(this.#bind(values, common)).changes);
+  }
+
+  insert(values: Values, common?: Values): Answer<number> {
+    return answer.of(Number(this.#statement.run(this.#bind(values, common)).lastInsertRowid));
+  }
+
+  get(values: Values, common?: Values): Answer<O | undefined> {
+    return answer.of(this.first(values, common));
+  }
+
+  all(values: Values, common?: Values): Answer<O[]> {
+    return answer.of(this.rows(values, common));
+  }
+
+  /** As `get`, outside of procedures. */
+  first(values: Values, common?: Values): O | undefined {
     const columns = this.#statement.get(this.#bind(values, common));
     return columns === undefined ? undefined : this.#toRow(columns);
   }
 
-  all(values: Values, common?: Values): O[] {
+  /** As `all`, outside of procedures. */
+  rows(values: Values, common?: Values): O[] {
     return this.#statement.all(this.#bind(values, common)).map((columns) => this.#toRow(columns));
   }
+}
+
+/** What a statement has come to. There is one, since it is taken at once: an object for each would be several million a minute. */
+class Ready implements Iterator<Question, unknown, unknown> {
+  readonly #result: { done: true; value: unknown } = { done: true, value: undefined };
+
+  of<T>(value: T): Answer<T> {
+    this.#result.value = value;
+    return this as unknown as Answer<T>;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorReturnResult<unknown> {
+    return this.#result;
+  }
+}
+const answer = new Ready();
+
+/** Runs a procedure from its beginning to its end: every answer is there at once. */
+export function runThrough<T>(procedure: Procedure<T>): T {
+  const step = procedure.next();
+  if (step.done !== true) throw new Error("a question that is not SQLite's");
+  return step.value;
 }
 
 /**

@@ -10,14 +10,17 @@ import type {
   TransactRequest,
   Transition,
 } from "../store.ts";
-import { Batch, LaneCache, laneOfRow, prepareStatements, type Statements } from "./batch.ts";
+import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
+import { Reader, type Prepare, type Read } from "../reader.ts";
 import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
-import { apply } from "./apply.ts";
+import { apply } from "../verbs/apply.ts";
 import { LentConnection } from "./lent-connection.ts";
-import { SqliteReader } from "./reader.ts";
-import { acceptedHeads, nextOf } from "./verbs/claim.ts";
-import { writeFanoutProgress } from "./verbs/fanout-progress.ts";
-import { complete, refusalOf } from "./verbs/transact.ts";
+import { Prepared, runThrough } from "./prepared.ts";
+import { peek } from "../verbs/claim.ts";
+import { deadlines } from "../verbs/ending.ts";
+import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
+import { complete, refusalOf } from "../verbs/transact.ts";
 
 /** How long a commit waits for another process that keeps writing, before it gives up. */
 const commitPatienceMs = 30_000;
@@ -25,9 +28,10 @@ const commitPatienceMs = 30_000;
 type CommitAnswer = Awaited<ReturnType<Store["commit"]>>;
 
 /** Everything that Stent keeps, in one SQLite file. A batch is one synchronous `begin immediate` transaction. */
-export class SqliteStore extends SqliteReader implements Store {
+export class SqliteStore extends Reader implements Store {
   readonly name: string;
   readonly #database: Database;
+  readonly #prepare: Prepare;
   readonly #sql: Statements;
   readonly #clock: Clock;
   readonly #failures: Failures;
@@ -39,17 +43,19 @@ export class SqliteStore extends SqliteReader implements Store {
   readonly #release: Statement;
   readonly #rollbackToSavepoint: Statement;
   readonly #dataVersion: Statement;
+  /** While the connection is lent to a closure of the user's: what is not committed is nobody else's to see. */
+  #lent: Promise<void> | undefined;
 
   constructor(
     database: Database,
     path: string,
     options: { readonly clock: Clock; readonly failures: Failures },
   ) {
-    const sql = prepareStatements(database);
-    super(database, sql);
+    super();
     this.name = `sqlite:${path}`;
     this.#database = database;
-    this.#sql = sql;
+    this.#prepare = (query) => new Prepared(database, query);
+    this.#sql = prepareStatements(this.#prepare);
     this.#clock = options.clock;
     this.#failures = options.failures;
     this.#begin = database.prepare("begin immediate");
@@ -63,7 +69,9 @@ export class SqliteStore extends SqliteReader implements Store {
 
   async commit(transitions: readonly Transition[]): Promise<CommitAnswer> {
     try {
-      return await this.#patiently(() => this.#write((batch) => applyAll(batch, transitions)));
+      return await this.#patiently(() =>
+        this.#write((batch) => runThrough(applyAll(batch, transitions))),
+      );
     } catch (error) {
       if (!isOneTransitions(error) || error instanceof ClosedError)
         throw databaseError(error, this.#database.name);
@@ -85,6 +93,7 @@ export class SqliteStore extends SqliteReader implements Store {
     const batch = this.#batch();
     try {
       failpoint("commit.after-begin");
+      runThrough(batch.begin());
       const settled = act(batch);
       failpoint("commit.before-commit");
       this.#commit.run();
@@ -104,8 +113,7 @@ export class SqliteStore extends SqliteReader implements Store {
       const lanes = batch.newLanes.length;
       this.#savepoint.run();
       try {
-        const answer = apply(batch, transition);
-        writeFanoutProgress(batch);
+        const answer = runThrough(applyAlone(batch, transition));
         this.#release.run();
         return { answer };
       } catch (error) {
@@ -140,9 +148,9 @@ export class SqliteStore extends SqliteReader implements Store {
     if (!this.#database.open) throw new ClosedError();
     this.#begin.run();
     let giveBack = nothing;
-    this.lent = new Promise((resolve) => {
+    this.#lent = new Promise((resolve) => {
       giveBack = () => {
-        this.lent = undefined;
+        this.#lent = undefined;
         resolve();
       };
     });
@@ -152,11 +160,11 @@ export class SqliteStore extends SqliteReader implements Store {
   /** All that is between its beginning and its end; what does not end in "stored" is rolled back. */
   async #transacted(request: TransactRequest): Promise<TransactAnswer> {
     failpoint("transact.after-begin");
-    const refused = refusalOf(this.#batch(), request);
+    const refused = runThrough(refusalOf(this.#begun(), request));
     if (refused !== undefined) return { kind: "refused", reason: refused };
     const end = await new LentConnection(this.#database, request).run();
     if (end.kind === "error") return { kind: "rolled-back", error: end.error };
-    complete(this.#batch(), request, end.value);
+    runThrough(complete(this.#begun(), request, end.value));
     failpoint("transact.before-commit");
     this.#commit.run();
     failpoint("transact.after-commit");
@@ -167,11 +175,17 @@ export class SqliteStore extends SqliteReader implements Store {
     return new Batch(this.#sql, this.#clock.now(), this.#lanes, this.#failures);
   }
 
+  #begun(): Batch {
+    const batch = this.#batch();
+    runThrough(batch.begin());
+    return batch;
+  }
+
   /** Another process may be writing: waits for it without blocking the event loop, and with it heartbeats. */
   async #patiently<T>(act: () => T): Promise<T> {
     const giveUpAt = performance.now() + commitPatienceMs;
     for (;;) {
-      while (this.lent !== undefined) await this.lent;
+      while (this.#lent !== undefined) await this.#lent;
       try {
         return act();
       } catch (error) {
@@ -187,37 +201,33 @@ export class SqliteStore extends SqliteReader implements Store {
     return Promise.resolve(this.#clock.now());
   }
 
-  async peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
+  peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
     const batch = this.#batch();
-    const { now } = batch;
-    const heads = await this.read(() => acceptedHeads(batch, accepts));
-    return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
+    return this.read(() => peek(batch, accepts));
   }
 
-  async deadlines(): ReturnType<Store["deadlines"]> {
-    const now = this.#clock.now();
-    return this.read(() => {
-      const { expired, nextDeadline } = this.#sql.executions;
-      const next = nextDeadline.get({ now })?.deadline ?? undefined;
-      return {
-        passed: expired.get({ now, limit: 1 }) !== undefined,
-        nextInMs: next === undefined ? undefined : next - now,
-      };
-    });
-  }
-
-  async anyLeftRun(): Promise<boolean> {
-    return this.read(() => this.#sql.journal.leftRun.get({}) !== undefined);
+  deadlines(): ReturnType<Store["deadlines"]> {
+    const batch = this.#batch();
+    return this.read(() => deadlines(batch));
   }
 
   async foreignChange(): Promise<number> {
-    return this.read(() => Number(this.#dataVersion.get()));
+    return this.#readable(() => Number(this.#dataVersion.get()));
   }
 
-  async lanes(): ReturnType<Store["lanes"]> {
-    return this.read(() =>
-      this.#sql.sessions.lanesAfter.all({ after: 0 }).map((row) => laneOfRow(row)),
-    );
+  protected async read<T>(act: Read<T>): Promise<T> {
+    return this.#readable(() => runThrough(act(this.#sql, this.#prepare)));
+  }
+
+  /** @throws DatabaseError where the driver throws; ClosedError */
+  #readable<T>(act: () => T): T | Promise<T> {
+    if (this.#lent !== undefined) return this.#lent.then(() => this.#readable(act));
+    if (!this.#database.open) throw new ClosedError();
+    try {
+      return act();
+    } catch (error) {
+      throw databaseError(error, this.#database.name);
+    }
   }
 
   close(): Promise<void> {
@@ -230,10 +240,20 @@ function nothing(): void {
   // it was not lent
 }
 
-function applyAll(batch: Batch, transitions: readonly Transition[]): Settled[] {
-  const settled = transitions.map((transition): Settled => ({ answer: apply(batch, transition) }));
-  writeFanoutProgress(batch);
+function* applyAll(batch: Batch, transitions: readonly Transition[]): Procedure<Settled[]> {
+  const settled: Settled[] = [];
+  for (const transition of transitions) settled.push({ answer: yield* apply(batch, transition) });
+  yield* writeFanoutProgress(batch);
   return settled;
+}
+
+function* applyAlone(
+  batch: Batch,
+  transition: Transition,
+): Procedure<Extract<Settled, { answer: unknown }>["answer"]> {
+  const answer = yield* apply(batch, transition);
+  yield* writeFanoutProgress(batch);
+  return answer;
 }
 
 /** True for what one transition brought about, so that its neighbours can be stored without it. */

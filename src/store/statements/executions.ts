@@ -1,4 +1,6 @@
 import { sql } from "kysely";
+import type { Payload } from "../../core/payload.ts";
+import type { ExecutionStatus } from "../../core/status.ts";
 import { laneHeads } from "./lane-heads.ts";
 import { build, given } from "./statement.ts";
 
@@ -109,6 +111,11 @@ export const executionStatements = {
     .selectFrom("stent_executions")
     .select(["id", "state", "result", "ended_at"])
     .where("id", "=", given<string>("id")),
+  /** Those of these ids, as JSON, that have ended or are not there. */
+  ended: sql<{ id: string; state: ExecutionStatus | null; result: Payload | null }>`
+    select asked.value as id, e.state, e.result
+    from json_each(${given("ids")}) asked left join stent_executions e on e.id = asked.value
+    where e.id is null or e.ended_at is not null`,
   byKey: build.selectFrom("stent_executions").selectAll().where("key", "=", given<number>("key")),
 
   /** What a transition has to know of the execution that it changes. */

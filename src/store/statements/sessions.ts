@@ -40,14 +40,18 @@ export const sessionStatements = {
     .where("seen_at", "<", given<number>("before")),
 
   lane: build.selectFrom("stent_lanes").select("key").where("text", "=", given<string>("text")),
-  insertLane: build.insertInto("stent_lanes").values({
-    kind: given("kind"),
-    name: given("name"),
-    version: given("version"),
-    queue: given("queue"),
-    tags: given("tags"),
-    text: given("text"),
-  }),
+  insertLane: build
+    .insertInto("stent_lanes")
+    .values({
+      kind: given("kind"),
+      name: given("name"),
+      version: given("version"),
+      queue: given("queue"),
+      tags: given("tags"),
+      text: given("text"),
+    })
+    .onConflict((conflict) => conflict.column("text").doNothing()),
+  laneByKey: build.selectFrom("stent_lanes").selectAll().where("key", "=", given<number>("key")),
   lanesAfter: build
     .selectFrom("stent_lanes")
     .selectAll()

@@ -1,17 +1,18 @@
 /** Writes what a batch's outcomes have done to their fan-outs, and begins what follows: once a fan-out, not once an item. */
-import { mapOptionsOf } from "../../../core/map-items.ts";
-import { entryStatus } from "../../../core/status.ts";
+import { mapOptionsOf } from "../../core/map-items.ts";
+import { entryStatus } from "../../core/status.ts";
 import type { Batch, FanoutProgress, TaskColumns } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { cancelChildren } from "./ending.ts";
 import { countFailure, fanoutOf } from "./fanout.ts";
 import { beginChild, childMapOf, type Beginning } from "./map-children.ts";
 import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
 /** Writing may count on: what it begins or ends is written as well. */
-export function writeFanoutProgress(batch: Batch): void {
+export function* writeFanoutProgress(batch: Batch): Procedure<void> {
   for (const [id, fanout] of batch.fanouts) {
     batch.fanouts.delete(id);
-    write(batch, fanout);
+    yield* write(batch, fanout);
   }
 }
 
@@ -19,34 +20,34 @@ export function writeFanoutProgress(batch: Batch): void {
  * Maps that a cancel leaves alone go on: while their workflow had not seen it, their children ended and none began. What the cancel ends
  * has been told by now.
  */
-export function resumeChildMaps(
+export function* resumeChildMaps(
   batch: Batch,
   { execution, run }: Pick<EntryKey, "execution" | "run">,
-): void {
-  for (const row of batch.sql.journal.unbegunFanouts.all({ execution, run })) {
-    const map = childMapOf(batch, row);
-    const fanout = map === undefined ? undefined : fanoutOf(batch, row, undefined);
+): Procedure<void> {
+  for (const row of yield* batch.sql.journal.unbegunFanouts.all({ execution, run })) {
+    const map = yield* childMapOf(batch, row);
+    const fanout = map === undefined ? undefined : yield* fanoutOf(batch, row, undefined);
     if (map === undefined || fanout === undefined) continue;
     const { concurrency = fanout.total } = mapOptionsOf(map.entry);
-    const underWay = batch.sql.executions.childrenOfEntry.all(keyOf(row)).length;
+    const underWay = (yield* batch.sql.executions.childrenOfEntry.all(keyOf(row))).length;
     fanout.released = Math.max(0, concurrency - underWay);
   }
 }
 
-function write(batch: Batch, fanout: FanoutProgress): void {
+function* write(batch: Batch, fanout: FanoutProgress): Procedure<void> {
   if (fanout.failedBy === undefined && fanout.released > 0 && fanout.next < fanout.total) {
-    if (fanout.row === undefined) releaseChildren(batch, fanout);
-    else releaseTasks(batch, fanout, fanout.row);
+    if (fanout.row === undefined) yield* releaseChildren(batch, fanout);
+    else yield* releaseTasks(batch, fanout, fanout.row);
   }
   const { left, failed, next, forgone } = fanout;
-  if (fanout.failedBy !== undefined) failByChild(batch, fanout, fanout.failedBy);
-  else if (left === 0) finish(batch, fanout);
-  else batch.sql.journal.changeFanout.run({ ...keyOf(fanout), left, failed, next, forgone });
+  if (fanout.failedBy !== undefined) yield* failByChild(batch, fanout, fanout.failedBy);
+  else if (left === 0) yield* finish(batch, fanout);
+  else yield* batch.sql.journal.changeFanout.run({ ...keyOf(fanout), left, failed, next, forgone });
 }
 
-function finish(batch: Batch, fanout: FanoutProgress): void {
-  batch.sql.journal.removeFanout.run(keyOf(fanout));
-  leaveOutcome(batch, keyOf(fanout), {
+function* finish(batch: Batch, fanout: FanoutProgress): Procedure<void> {
+  batch.sql.journal.removeFanout.do(keyOf(fanout));
+  yield* leaveOutcome(batch, keyOf(fanout), {
     kind: "map",
     status: fanout.forgone === 0 ? entryStatus.completed : entryStatus.failed,
     attempt: 1,
@@ -56,10 +57,10 @@ function finish(batch: Batch, fanout: FanoutProgress): void {
 }
 
 /** What has not begun never does, and what is under way is told; nobody waits for it. */
-function failByChild(batch: Batch, fanout: FanoutProgress, item: number): void {
+function* failByChild(batch: Batch, fanout: FanoutProgress, item: number): Procedure<void> {
   const place = keyOf(fanout);
-  batch.sql.journal.removeFanout.run(place);
-  leaveOutcome(batch, place, {
+  batch.sql.journal.removeFanout.do(place);
+  yield* leaveOutcome(batch, place, {
     kind: "item",
     status: entryStatus.failed,
     value: String(item),
@@ -67,20 +68,20 @@ function failByChild(batch: Batch, fanout: FanoutProgress, item: number): void {
     failures: 1,
     startedAt: batch.now,
   });
-  cancelChildren(batch, place, "another item of its map failed");
+  yield* cancelChildren(batch, place, "another item of its map failed");
 }
 
 /** As many items as have ended follow into the queue, where a map has a bound on those in flight. */
-function releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): void {
+function* releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): Procedure<void> {
   const place = keyOf(fanout);
-  const entry = batch.sql.journal.one.get(place);
+  const entry = yield* batch.sql.journal.one.get(place);
   if (entry === undefined) return;
   const { next: from, released: limit } = fanout;
-  const items = batch.sql.journal.waitingItems.all({ ...place, from, limit });
+  const items = yield* batch.sql.journal.waitingItems.all({ ...place, from, limit });
   const last = items.at(-1);
   fanout.next = last === undefined ? fanout.total : last.item + 1;
   for (const [itemFrom, itemTo] of rangesOf(items.map(({ item }) => item))) {
-    batch.sql.tasks.insert.run({
+    batch.sql.tasks.insert.do({
       ...place,
       path: entry.path,
       itemFrom,
@@ -113,11 +114,11 @@ function rangesOf(numbers: readonly number[]): [number, number][] {
 }
 
 /** As many children as have ended are followed by others. */
-function releaseChildren(batch: Batch, fanout: FanoutProgress): void {
-  const map = childMapOf(batch, fanout);
+function* releaseChildren(batch: Batch, fanout: FanoutProgress): Procedure<void> {
+  const map = yield* childMapOf(batch, fanout);
   if (map === undefined) return;
   while (fanout.released > 0 && fanout.next < fanout.total && fanout.failedBy === undefined) {
-    const items = batch.sql.journal.openItems.all({
+    const items = yield* batch.sql.journal.openItems.all({
       ...keyOf(fanout),
       from: fanout.next,
       to: fanout.total,
@@ -127,24 +128,29 @@ function releaseChildren(batch: Batch, fanout: FanoutProgress): void {
     if (items.length === 0) fanout.next = fanout.total;
     for (const { item, input } of items) {
       fanout.next = item + 1;
-      note(batch, fanout, item, beginChild(batch, map, item, input));
+      yield* note(batch, fanout, item, yield* beginChild(batch, map, item, input));
       if (fanout.failedBy !== undefined) return;
     }
   }
 }
 
-function note(batch: Batch, fanout: FanoutProgress, item: number, beginning: Beginning): void {
+function* note(
+  batch: Batch,
+  fanout: FanoutProgress,
+  item: number,
+  beginning: Beginning,
+): Procedure<void> {
   switch (beginning.kind) {
     case "begun":
       if (!beginning.counted) fanout.released -= 1;
       return;
     case "ended":
-      endItem(batch, fanout, item, beginning);
+      yield* endItem(batch, fanout, item, beginning);
       if (beginning.status === entryStatus.failed && countFailure(fanout)) fanout.failedBy = item;
       return;
     // As with the call of a child: no number of failures that is borne covers it.
     case "taken":
-      endItem(batch, fanout, item, {
+      yield* endItem(batch, fanout, item, {
         status: entryStatus.failed,
         value: batch.failures.taken(beginning.id),
       });
@@ -155,14 +161,14 @@ function note(batch: Batch, fanout: FanoutProgress, item: number, beginning: Beg
   }
 }
 
-function endItem(
+function* endItem(
   batch: Batch,
   fanout: FanoutProgress,
   item: number,
   how: Pick<Extract<Beginning, { kind: "ended" }>, "status" | "value">,
-): void {
+): Procedure<void> {
   const { status, value } = how;
-  batch.sql.journal.endItem.run({
+  batch.sql.journal.endItem.do({
     ...keyOf(fanout),
     item,
     status,

@@ -1,4 +1,4 @@
-import { unqueued, type Placement, type StoredOptions } from "../../../core/step-options.ts";
+import { unqueued, type Placement, type StoredOptions } from "../../core/step-options.ts";
 import { tagsOf } from "../batch.ts";
 
 /** Where the items of a map run: what its entry says, else what its execution has. */

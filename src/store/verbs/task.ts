@@ -1,23 +1,24 @@
-import { entryStatus } from "../../../core/status.ts";
-import type { TaskOutcome } from "../../store.ts";
-import type { Batch, Statements } from "../batch.ts";
+import { entryStatus } from "../../core/status.ts";
+import type { TaskOutcome } from "../store.ts";
+import type { Batch, RowOf, Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutOf } from "./fanout.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 
-type Row = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
+type Row = RowOf<Statements["tasks"]["byKey"]>;
 
 /** Stores how an attempt from the queue ended. Refused unless its session lives and holds the task under this claim. */
-export function task(batch: Batch, request: TaskOutcome): "stored" | "refused" {
-  if (!batch.isLive(request.session)) return "refused";
+export function* task(batch: Batch, request: TaskOutcome): Procedure<"stored" | "refused"> {
+  if (!(yield* batch.isLive(request.session))) return "refused";
   const known = batch.range;
   const row =
-    known?.key === request.task ? known : batch.sql.tasks.byKey.get({ key: request.task });
+    known?.key === request.task ? known : yield* batch.sql.tasks.byKey.get({ key: request.task });
   batch.range = undefined;
   if (row === undefined || row.worker !== request.session || row.claim !== request.claim)
     return "refused";
-  if (request.item === undefined) endCall(batch, request, row);
-  else endItem(batch, request, row, request.item);
+  if (request.item === undefined) yield* endCall(batch, request, row);
+  else yield* endItem(batch, request, row, request.item);
   return "stored";
 }
 
@@ -29,15 +30,15 @@ function outcomeOf(request: TaskOutcome, row: Row): TaskOutcome["outcome"] {
     : outcome;
 }
 
-function endCall(batch: Batch, request: TaskOutcome, row: Row): void {
+function* endCall(batch: Batch, request: TaskOutcome, row: Row): Procedure<void> {
   const outcome = outcomeOf(request, row);
-  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...keyOf(row), item: -1 });
+  if (batch.hasMarks) batch.sql.sessions.clearMarks.do({ ...keyOf(row), item: -1 });
   if (outcome.kind === "again") {
     again(batch, row, outcome, request);
     return;
   }
-  batch.sql.tasks.remove.run({ key: row.key });
-  leaveOutcome(batch, keyOf(row), {
+  batch.sql.tasks.remove.do({ key: row.key });
+  yield* leaveOutcome(batch, keyOf(row), {
     status: outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed,
     value: outcome.value,
     records: outcome.kind === "completed" ? outcome.records : undefined,
@@ -53,7 +54,7 @@ function again(
   outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>,
   request: TaskOutcome,
 ): void {
-  batch.sql.tasks.again.run({
+  batch.sql.tasks.again.do({
     key: row.key,
     dueAt: batch.now + outcome.delayMs,
     attempt: request.attempt,
@@ -64,11 +65,11 @@ function again(
   batch.hintReady();
 }
 
-function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): void {
+function* endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): Procedure<void> {
   const outcome = outcomeOf(request, row);
   const single =
     row.item_from !== null && row.item_to !== null && row.item_to - row.item_from === 1;
-  if (batch.hasMarks()) batch.sql.sessions.clearMarks.run({ ...keyOf(row), item });
+  if (batch.hasMarks) batch.sql.sessions.clearMarks.do({ ...keyOf(row), item });
   if (outcome.kind === "again") {
     if (single) {
       again(batch, row, outcome, request);
@@ -78,28 +79,28 @@ function endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): vo
   } else {
     const status = outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed;
     const place = { ...keyOf(row), item };
-    const changed = batch.sql.journal.endItem.run({
+    const changed = yield* batch.sql.journal.endItem.run({
       ...place,
       status,
       value: outcome.value,
       attempt: request.attempt,
       now: batch.now,
     });
-    if (changed > 0 && countItem(batch, request, outcome, row)) return;
+    if (changed > 0 && (yield* countItem(batch, request, outcome, row))) return;
   }
-  if (single || !hasOpenItems(batch, row)) batch.sql.tasks.remove.run({ key: row.key });
+  if (single || !(yield* hasOpenItems(batch, row))) batch.sql.tasks.remove.do({ key: row.key });
   else batch.range = row;
 }
 
 /** Looked up, and not told by who stores it: an outcome that had to be stored again comes after the one that was to be the last. */
-function hasOpenItems(batch: Batch, row: Row): boolean {
+function* hasOpenItems(batch: Batch, row: Row): Procedure<boolean> {
   return (
-    batch.sql.journal.anyOpenItem.get({
+    (yield* batch.sql.journal.anyOpenItem.get({
       ...keyOf(row),
       from: row.item_from,
       to: row.item_to,
       alone: 0,
-    }) !== undefined
+    })) !== undefined
   );
 }
 
@@ -111,8 +112,8 @@ function setApart(
   outcome: Extract<TaskOutcome["outcome"], { kind: "again" }>,
   request: TaskOutcome,
 ): void {
-  batch.sql.journal.setItemApart.run({ ...keyOf(row), item, attempt: request.attempt });
-  batch.sql.tasks.insert.run({
+  batch.sql.journal.setItemApart.do({ ...keyOf(row), item, attempt: request.attempt });
+  batch.sql.tasks.insert.do({
     ...keyOf(row),
     path: `${row.path}.${item}`,
     itemFrom: item,
@@ -135,24 +136,28 @@ function setApart(
 }
 
 /** @returns true once the map has failed by it, and all its tasks are gone. */
-function countItem(
+function* countItem(
   batch: Batch,
   request: TaskOutcome,
   outcome: TaskOutcome["outcome"],
   row: Row,
-): boolean {
-  const fanout = fanoutOf(batch, row, row);
+): Procedure<boolean> {
+  const fanout = yield* fanoutOf(batch, row, row);
   if (fanout === undefined) return false;
   fanout.left -= 1;
   fanout.released += 1;
   if (outcome.kind === "failed") {
     if (!countFailure(fanout)) return false;
-    leaveOutcome(batch, keyOf(row), arrival("map", entryStatus.failed, outcome.value, request));
-    removeTasks(batch, keyOf(row)); // what runs is told, the rest never starts
+    yield* leaveOutcome(
+      batch,
+      keyOf(row),
+      arrival("map", entryStatus.failed, outcome.value, request),
+    );
+    yield* removeTasks(batch, keyOf(row)); // what runs is told, the rest never starts
     return true;
   }
   if (outcome.kind === "completed" && outcome.records !== undefined) {
-    batch.sql.journal.insertArrival.run({
+    batch.sql.journal.insertArrival.do({
       ...keyOf(row),
       ...arrival("records", entryStatus.completed, undefined, request),
       records: outcome.records,

@@ -1,8 +1,9 @@
-import { entryStatus } from "../../../core/status.ts";
-import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../../store.ts";
-import { standingBits } from "../../statements/executions.ts";
-import type { Values } from "../../statements/statement.ts";
-import { tagsColumn, type Batch, type Statements } from "../batch.ts";
+import { entryStatus } from "../../core/status.ts";
+import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../store.ts";
+import { standingBits } from "../statements/executions.ts";
+import type { Values } from "../statements/statement.ts";
+import { tagsColumn, type Batch, type RowOf, type Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { dispatch, insertExecution } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { fanoutOf } from "./fanout.ts";
@@ -13,7 +14,7 @@ import { continueRun, forgetRun } from "./next-run.ts";
 import { removeTasks } from "./removal.ts";
 import { notWaitedFor, tellMap, tellTasks } from "./told.ts";
 
-type Fence = NonNullable<ReturnType<Statements["executions"]["fence" | "fenceOfEnd"]["get"]>>;
+type Fence = RowOf<Statements["executions"]["fence" | "fenceOfEnd"]>;
 
 /** How its execution stands, unpacked. */
 interface Standing {
@@ -35,21 +36,21 @@ function standingOf({ standing }: Fence): Standing {
 }
 
 /** Stores one turn of an execution: all of it, or nothing if its holder does not hold it any more. */
-export function turn(batch: Batch, request: TurnRequest): TurnAnswer {
-  if (!batch.isLive(request.session)) return { kind: "refused", reason: "session" };
+export function* turn(batch: Batch, request: TurnRequest): Procedure<TurnAnswer> {
+  if (!(yield* batch.isLive(request.session))) return { kind: "refused", reason: "session" };
   const { fence, fenceOfEnd } = batch.sql.executions;
   const values = request as unknown as Values;
-  const ending = request.next.kind === "end" ? fenceOfEnd.get(values) : undefined;
-  const held = request.next.kind === "end" ? ending : fence.get(values);
+  const ending = request.next.kind === "end" ? yield* fenceOfEnd.get(values) : undefined;
+  const held = request.next.kind === "end" ? ending : yield* fence.get(values);
   if (held === undefined) return { kind: "refused", reason: "lost" };
   const standing = standingOf(held);
   if (standing.cancelling && !request.knowsCancel && endsOrBegins(request))
     return { kind: "refused", reason: "cancelled" };
-  const answer = store(batch, request, standing);
+  const answer = yield* store(batch, request, standing);
   if (request.next.kind === "end" && ending !== undefined) {
     const { execution: key, run } = request;
     const { id, parent, parent_run, parent_seq } = ending;
-    endExecution(batch, { key, run, id, parent, parent_run, parent_seq }, request.next.end);
+    yield* endExecution(batch, { key, run, id, parent, parent_run, parent_seq }, request.next.end);
   }
   return answer;
 }
@@ -69,32 +70,39 @@ function endsOrBegins(request: TurnRequest): boolean {
   );
 }
 
-function store(batch: Batch, request: TurnRequest, standing: Standing): TurnAnswer {
+function* store(batch: Batch, request: TurnRequest, standing: Standing): Procedure<TurnAnswer> {
   const seesCancel = standing.cancelling && !standing.cancelSeen && request.knowsCancel;
-  if (seesCancel) batch.sql.executions.seeCancel.run({ key: request.execution });
+  if (seesCancel) batch.sql.executions.seeCancel.do({ key: request.execution });
   writeJournal(batch, request, standing.cut);
-  for (const unwanted of request.withdrawn) withdraw(batch, request, unwanted);
-  for (const unwanted of request.told) tell(batch, request, unwanted);
+  for (const unwanted of request.withdrawn) yield* withdraw(batch, request, unwanted);
+  for (const unwanted of request.told) yield* tell(batch, request, unwanted);
   writeRecords(batch, request);
-  writeFanouts(batch, request);
+  yield* writeFanouts(batch, request);
   // Not with the batch: what maps that begin or are told come to at once is for this turn's holder to see (S3).
-  if (seesCancel) resumeChildMaps(batch, request);
+  if (seesCancel) yield* resumeChildMaps(batch, request);
   if (seesCancel || request.fanouts.length > 0 || request.told.length > 0)
-    writeFanoutProgress(batch);
+    yield* writeFanoutProgress(batch);
   const taken =
     request.tasks.length === 0
       ? none
-      : request.tasks.flatMap((task) => writeTask(batch, request, task) ?? []);
+      : (yield* batch.each(request.tasks, (task) => writeTask(batch, request, task))).flatMap(
+          (task) => task ?? [],
+        );
   const strangers =
     request.children.length === 0
       ? none
-      : request.children.flatMap((child) => (startChild(batch, request, child) ? [] : [child.seq]));
-  for (const dispatched of request.dispatches) startSeparate(batch, request, dispatched);
+      : (yield* batch.each(request.children, (child) => startChild(batch, request, child))).flatMap(
+          (started, index) => (started ? [] : (request.children[index]?.seq ?? [])),
+        );
+  if (request.dispatches.length > 0)
+    yield* batch.each(request.dispatches, (one) => startSeparate(batch, request, one));
   const sends =
-    request.sends.length === 0 ? none : request.sends.map((message) => send(batch, message));
+    request.sends.length === 0
+      ? none
+      : yield* batch.each(request.sends, (message) => send(batch, message));
   // Its holder has answers to deliver.
   const answered = strangers.length > 0 || sends.length > 0;
-  const released = settle(batch, request, standing, answered);
+  const released = yield* settle(batch, request, standing, answered);
   return {
     kind: "stored",
     released,
@@ -114,22 +122,24 @@ function writeJournal(batch: Batch, request: TurnRequest, cut: number): void {
   // Where the next run begins with this turn, nobody will read what this one has added.
   if (request.next.kind !== "continue") writeEntries(batch, request, cut);
   if (request.clearMarks)
-    sessions.clearMarks.run({
+    sessions.clearMarks.do({
       execution: request.execution,
       run: request.run,
       seq: -1,
       item: -1,
     });
-  for (const key of request.arrived) journal.removeArrival.run({ key });
+  for (const key of request.arrived) journal.removeArrival.do({ key });
   consume(batch, request);
 }
 
 function consume(batch: Batch, { execution, run, consumed }: TurnRequest): void {
-  for (const { signal, seq } of consumed) {
-    const changes = batch.sql.sessions.consume.run({ key: signal, execution, run, seq });
-    if (changes === 0)
-      throw new Error(`message ${signal} of execution ${execution} has been consumed already`); // I6
-  }
+  for (const { signal, seq } of consumed)
+    batch.sql.sessions.consume.must({ key: signal, execution, run, seq }, undefined, consumedOnce);
+}
+
+/** I6 */
+function consumedOnce({ key, execution }: Values): Error {
+  return new Error(`message ${String(key)} of execution ${String(execution)} is consumed already`);
 }
 
 function writeEntries(batch: Batch, request: TurnRequest, cut: number): void {
@@ -146,18 +156,21 @@ function writeEntries(batch: Batch, request: TurnRequest, cut: number): void {
   for (const entry of request.entries) {
     common.worker = entry.here ? session : null;
     common.withdrawn = entry.status === entryStatus.withdrawn ? lastDelivery(request) : null;
-    journal.insert.run(entry as unknown as Values, common);
+    journal.insert.do(entry as unknown as Values, common);
   }
   for (const change of request.changes) {
     common.worker = change.here ? session : null;
-    const changes = journal.change.run(change as unknown as Values, common);
-    if (changes === 0)
-      throw new Error(
-        `entry ${change.seq} of execution ${execution}, run ${run}, has been delivered already`,
-      ); // I1
-    if (isAttemptOver(change) && batch.hasMarks())
-      sessions.clearMarks.run({ execution, run, seq: change.seq, item: -1 });
+    journal.change.must(change as unknown as Values, common, deliveredOnce);
+    if (isAttemptOver(change) && batch.hasMarks)
+      sessions.clearMarks.do({ execution, run, seq: change.seq, item: -1 });
   }
+}
+
+/** I1 */
+function deliveredOnce({ seq }: Values, of: Values = {}): Error {
+  return new Error(
+    `entry ${String(seq)} of execution ${String(of["execution"])}, run ${String(of["run"])}, has been delivered already`,
+  );
 }
 
 function lastDelivery(request: TurnRequest): number {
@@ -177,18 +190,18 @@ function isAttemptOver(change: EntryChange): boolean {
 function writeRecords(batch: Batch, request: TurnRequest): void {
   const { execution } = request;
   for (const { name, value } of request.counters)
-    batch.sql.journal.setCounter.run({ execution, name, value });
+    batch.sql.journal.setCounter.do({ execution, name, value });
   for (const { name, value } of request.state)
-    batch.sql.journal.setState.run({ execution, name, value });
+    batch.sql.journal.setState.do({ execution, name, value });
   for (const letter of request.deadLetters)
     keepLetter(batch, { key: execution, run: request.run }, letter);
 }
 
-function writeFanouts(batch: Batch, request: TurnRequest): void {
+function* writeFanouts(batch: Batch, request: TurnRequest): Procedure<void> {
   const { execution, run } = request;
   for (const fanout of request.fanouts) {
     const { seq, inputs, tolerated, released, children = false } = fanout;
-    batch.sql.journal.insertFanout.run({
+    batch.sql.journal.insertFanout.do({
       execution,
       run,
       seq,
@@ -198,29 +211,29 @@ function writeFanouts(batch: Batch, request: TurnRequest): void {
       tolerated,
     });
     inputs.forEach((input, item) =>
-      batch.sql.journal.insertItem.run({ execution, run, seq, item, input }),
+      batch.sql.journal.insertItem.do({ execution, run, seq, item, input }),
     );
-    if (children) letChildrenBegin(batch, { execution, run, seq }, released);
+    if (children) yield* letChildrenBegin(batch, { execution, run, seq }, released);
   }
 }
 
-function letChildrenBegin(batch: Batch, entry: EntryKey, released: number): void {
-  const fanout = fanoutOf(batch, entry, undefined);
+function* letChildrenBegin(batch: Batch, entry: EntryKey, released: number): Procedure<void> {
+  const fanout = yield* fanoutOf(batch, entry, undefined);
   if (fanout !== undefined) fanout.released = released;
 }
 
-function writeTask(
+function* writeTask(
   batch: Batch,
   request: TurnRequest,
   task: NewTask,
-): { key: number; claim: number } | undefined {
+): Procedure<{ key: number; claim: number } | undefined> {
   const { here, name, queue, tags } = task;
   const placed = {
     execution: request.execution,
     run: request.run,
     rank: -task.priority,
     tags: tagsColumn(tags),
-    lane: batch.lane({ kind: "activity", name, version: undefined, queue, tags }),
+    lane: yield* batch.lane({ kind: "activity", name, version: undefined, queue, tags }),
     dueAt: batch.now + task.delayMs,
     worker: here ? request.session : null,
     claim: here ? 1 : 0,
@@ -228,24 +241,24 @@ function writeTask(
     startedAt: here ? batch.now : null,
     now: batch.now,
   };
-  const key = batch.sql.tasks.insert.insert(placed, task as unknown as Values);
+  const key = yield* batch.sql.tasks.insert.insert(placed, task as unknown as Values);
   if (here) return { key, claim: 1 };
   batch.hintReady();
   return undefined;
 }
 
 /** I11: a child's id is made of its parent, run and path, so that it is started once; a stranger under that id is left alone. */
-function startChild(
+function* startChild(
   batch: Batch,
   { execution, run }: TurnRequest,
   child: TurnRequest["children"][number],
-): boolean {
-  const taken = batch.sql.executions.byId.get({ id: child.id });
+): Procedure<boolean> {
+  const taken = yield* batch.sql.executions.byId.get({ id: child.id });
   if (taken !== undefined) {
     return taken.parent === execution && taken.parent_run === run && taken.parent_seq === child.seq;
   }
-  const root = batch.sql.executions.standing.get({ key: execution })?.root ?? execution;
-  insertExecution(
+  const root = (yield* batch.sql.executions.standing.get({ key: execution }))?.root ?? execution;
+  yield* insertExecution(
     batch,
     child,
     { parent: execution, parentRun: run, parentSeq: child.seq, root },
@@ -255,14 +268,14 @@ function startChild(
 }
 
 /** In the same commit as its entry: after a crash it is neither started again nor found to be there by itself. */
-function startSeparate(
+function* startSeparate(
   batch: Batch,
   { execution: key, run }: TurnRequest,
   { seq, ifExists, execution }: TurnRequest["dispatches"][number],
-): void {
-  const [answer] = dispatch(batch, { executions: [execution], ifExists, adopt: [] });
+): Procedure<void> {
+  const [answer] = yield* dispatch(batch, { executions: [execution], ifExists, adopt: [] });
   const refused = answer?.kind === "refused" ? answer : undefined;
-  leaveOutcome(
+  yield* leaveOutcome(
     batch,
     { execution: key, run, seq },
     {
@@ -279,47 +292,47 @@ function startSeparate(
   );
 }
 
-function withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
+function* withdraw(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): Procedure<void> {
   const entry = { execution: request.execution, run: request.run, seq };
-  batch.sql.journal.withdraw.run({ ...entry, now: batch.now, delivery: lastDelivery(request) });
-  if (kind === "child") cancelChild(batch, entry);
+  batch.sql.journal.withdraw.do({ ...entry, now: batch.now, delivery: lastDelivery(request) });
+  if (kind === "child") yield* cancelChild(batch, entry);
   else if (kind === "call" || kind === "map") {
-    removeTasks(batch, entry);
-    batch.sql.journal.removeArrivalsOf.run(entry);
-    if (kind === "map") cancelChildren(batch, entry, notWaitedFor);
+    yield* removeTasks(batch, entry);
+    batch.sql.journal.removeArrivalsOf.do(entry);
+    if (kind === "map") yield* cancelChildren(batch, entry, notWaitedFor);
   }
 }
 
 /** Work that has begun is told to stop, and its outcome is waited for; work that has not is removed. */
-function tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): void {
+function* tell(batch: Batch, request: TurnRequest, { seq, kind }: Unwanted): Procedure<void> {
   const entry = { execution: request.execution, run: request.run, seq };
-  if (kind === "child") cancelChild(batch, entry);
-  else if (kind === "map") tellMap(batch, entry);
-  else tellTasks(batch, entry, kind);
+  if (kind === "child") yield* cancelChild(batch, entry);
+  else if (kind === "map") yield* tellMap(batch, entry);
+  else yield* tellTasks(batch, entry, kind);
 }
 
-function cancelChild(
+function* cancelChild(
   batch: Batch,
   entry: { readonly execution: number; readonly run: number; readonly seq: number },
-): void {
-  const child = batch.sql.executions.childOf.get({
+): Procedure<void> {
+  const child = yield* batch.sql.executions.childOf.get({
     parent: entry.execution,
     run: entry.run,
     seq: entry.seq,
   });
-  if (child !== undefined) cancelExecution(batch, child.key, notWaitedFor);
+  if (child !== undefined) yield* cancelExecution(batch, child.key, notWaitedFor);
 }
 
 /** @returns whether the execution is not held any more. */
-function settle(
+function* settle(
   batch: Batch,
   request: TurnRequest,
   standing: Standing,
   answered: boolean,
-): boolean {
+): Procedure<boolean> {
   const { executions } = batch.sql;
   const { next, execution: key } = request;
-  if (standing.blocked && next.kind !== "block") executions.unblock.run({ key });
+  if (standing.blocked && next.kind !== "block") executions.unblock.do({ key });
   switch (next.kind) {
     case "hold":
       return false;
@@ -327,22 +340,22 @@ function settle(
       if (answered) return false;
       const deadline =
         standing.hasDeadline && !standing.cancelling && !request.knowsCancel
-          ? executions.standing.get({ key })?.deadline
+          ? (yield* executions.standing.get({ key }))?.deadline
           : undefined;
       const dueAt = Math.min(next.dueAt ?? Infinity, deadline ?? Infinity);
       return (
-        executions.park.run({
+        (yield* executions.park.run({
           key,
           dueAt: dueAt === Infinity ? null : dueAt,
           wakeSeq: request.wakeSeq,
-        }) > 0
+        })) > 0
       );
     }
     case "end":
       return true;
     case "again":
-      if (next.newRun) forgetRun(batch, key, request.run, "base");
-      executions.again.run({
+      if (next.newRun) yield* forgetRun(batch, key, request.run, "base");
+      executions.again.do({
         key,
         dueAt: batch.now + next.delayMs,
         failures: next.failures,
@@ -353,9 +366,9 @@ function settle(
       batch.hintReady();
       return true;
     case "continue":
-      return continueRun(batch, request, next);
+      return yield* continueRun(batch, request, next);
     case "block":
-      executions.block.run({ key, reason: next.reason });
+      executions.block.do({ key, reason: next.reason });
       if (next.deadLetter !== undefined)
         keepLetter(batch, { key, run: request.run }, next.deadLetter);
       return true;

@@ -1,6 +1,7 @@
 /** The next run of an execution, and what the earlier ones left behind. */
-import type { Next, TurnRequest } from "../../store.ts";
+import type { Next, TurnRequest } from "../store.ts";
 import type { Batch } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { removeWork } from "./removal.ts";
 
 /** Journal entries that are removed together with the end of their run; what is more than that is left to maintenance. */
@@ -16,48 +17,54 @@ type HandedOn =
   | "none";
 
 /** Removes what the last run left behind beside its journal, before another run begins from the top: work, arrivals, counters, state. */
-export function forgetRun(batch: Batch, execution: number, run: number, handedOn: HandedOn): void {
+export function* forgetRun(
+  batch: Batch,
+  execution: number,
+  run: number,
+  handedOn: HandedOn,
+): Procedure<void> {
   const { journal, sessions } = batch.sql;
-  removeWork(batch, execution);
+  yield* removeWork(batch, execution);
   if (handedOn === "base") {
-    journal.removeNewCounters.run({ execution });
-    journal.removeNewStates.run({ execution });
-    journal.resetCounters.run({ execution });
-    journal.resetStates.run({ execution });
+    journal.removeNewCounters.do({ execution });
+    journal.removeNewStates.do({ execution });
+    journal.resetCounters.do({ execution });
+    journal.resetStates.do({ execution });
   } else {
-    journal.removeCounters.run({ execution });
-    journal.removeStates.run({ execution });
+    journal.removeCounters.do({ execution });
+    journal.removeStates.do({ execution });
   }
-  sessions.removeMarks.run({ execution });
-  journal.leaveRun.run({ execution, run });
+  sessions.removeMarks.do({ execution });
+  journal.leaveRun.do({ execution, run });
 }
 
 /**
  * Begins the next run by continueAsNew: counters, state and unread messages stay, and are what a retry from the top goes back to.
  * @returns whether the execution is not held any more
  */
-export function continueRun(
+export function* continueRun(
   batch: Batch,
   { execution, run }: TurnRequest,
   next: Extract<Next, { kind: "continue" }>,
-): boolean {
+): Procedure<boolean> {
   const { journal, sessions, executions } = batch.sql;
-  removeWork(batch, execution);
-  sessions.removeMarks.run({ execution });
-  sessions.removeConsumed.run({ execution });
+  yield* removeWork(batch, execution);
+  sessions.removeMarks.do({ execution });
+  sessions.removeConsumed.do({ execution });
   if (next.handsOn) {
-    journal.keepCounters.run({ execution });
-    journal.keepStates.run({ execution });
+    journal.keepCounters.do({ execution });
+    journal.keepStates.do({ execution });
   }
-  journal.removeRun.run({ execution, run, limit: trimmedAtOnce });
-  if (journal.anyOfRun.get({ execution, run })?.any === 1) journal.leaveRun.run({ execution, run });
+  journal.removeRun.do({ execution, run, limit: trimmedAtOnce });
+  if ((yield* journal.anyOfRun.get({ execution, run }))?.any === 1)
+    journal.leaveRun.do({ execution, run });
   const { name, version, queue, tags } = next;
-  executions.continueRun.run({
+  executions.continueRun.do({
     key: execution,
     run: run + 1,
     input: next.input,
     version,
-    lane: batch.lane({ kind: "workflow", name, version, queue, tags }),
+    lane: yield* batch.lane({ kind: "workflow", name, version, queue, tags }),
     released: next.hold ? 0 : 1,
     now: batch.now,
   });
@@ -66,14 +73,18 @@ export function continueRun(
 }
 
 /** Removes some of what runs that are over have left behind. @returns whether there is more */
-export function trimRuns(batch: Batch): boolean {
+export function* trimRuns(batch: Batch): Procedure<boolean> {
   const { journal } = batch.sql;
-  const left = journal.leftRun.get({});
+  const left = yield* journal.leftRun.get({});
   if (left === undefined) return false;
   const { execution, run } = left;
-  const entries = journal.removeRun.run({ execution, run, limit: trimmedByMaintenance });
-  const items = journal.removeItemsOfRun.run({ execution, run, limit: trimmedByMaintenance });
+  const entries = yield* journal.removeRun.run({ execution, run, limit: trimmedByMaintenance });
+  const items = yield* journal.removeItemsOfRun.run({
+    execution,
+    run,
+    limit: trimmedByMaintenance,
+  });
   if (entries < trimmedByMaintenance && items < trimmedByMaintenance)
-    journal.removeLeftRun.run({ execution, run });
+    journal.removeLeftRun.do({ execution, run });
   return true;
 }

@@ -1,5 +1,6 @@
-import type { DispatchAnswer, Dispatched, DispatchRequest, NewExecution } from "../../store.ts";
-import { tagsColumn, type Batch } from "../batch.ts";
+import type { DispatchAnswer, Dispatched, DispatchRequest, NewExecution } from "../store.ts";
+import { tagsColumn, type Batch, type RowOf, type Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { forgetRun } from "./next-run.ts";
 
 /** Where a new execution stands in a tree. */
@@ -13,15 +14,13 @@ export interface Lineage {
 }
 
 /** Starts executions; if one of them may not be started, none is. */
-export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer {
+export function* dispatch(batch: Batch, request: DispatchRequest): Procedure<DispatchAnswer> {
   if (request.executions.every((execution) => execution.ownId === true)) {
-    return request.executions.map((execution, index) =>
+    return yield* batch.each(request.executions, (execution, index) =>
       create(batch, execution, request.adopt[index]),
     );
   }
-  const standing = request.executions.map((execution) =>
-    batch.sql.executions.byId.get({ id: execution.id }),
-  );
+  const standing = yield* batch.each(request.executions, ({ id }) => existing(batch, id));
   const answers = standing.map((row, index): Dispatched | undefined => {
     const execution = request.executions[index];
     if (row === undefined || execution === undefined) return undefined;
@@ -43,18 +42,30 @@ export function dispatch(batch: Batch, request: DispatchRequest): DispatchAnswer
   if (answers.some((answer) => answer?.kind === "refused")) {
     return answers.map((answer) => answer ?? { kind: "joined" });
   }
-  return request.executions.map((execution, index): Dispatched => {
+  return yield* batch.each(request.executions, function* (execution, index) {
     const answer = answers[index];
     if (answer !== undefined) return answer;
     const row = standing[index];
-    if (row === undefined) return create(batch, execution, request.adopt[index]);
-    return restart(batch, row, execution, adopterOf(batch, execution, request.adopt[index]));
+    const session = request.adopt[index];
+    if (row === undefined) return yield* create(batch, execution, session);
+    return yield* restart(batch, row, execution, yield* adopterOf(batch, execution, session));
   });
 }
 
-function create(batch: Batch, execution: NewExecution, session: number | undefined): Dispatched {
-  const adopter = adopterOf(batch, execution, session);
-  const key = insertExecution(batch, execution, undefined, adopter);
+function* existing(
+  batch: Batch,
+  id: string,
+): Procedure<RowOf<Statements["executions"]["byId"]> | undefined> {
+  return yield* batch.sql.executions.byId.get({ id });
+}
+
+function* create(
+  batch: Batch,
+  execution: NewExecution,
+  session: number | undefined,
+): Procedure<Dispatched> {
+  const adopter = yield* adopterOf(batch, execution, session);
+  const key = yield* insertExecution(batch, execution, undefined, adopter);
   return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
 }
 
@@ -69,38 +80,41 @@ function sameIdTwice(executions: readonly NewExecution[]): string | undefined {
 }
 
 /** Inserts an execution. `adopter`: the session that takes it at once. @returns its key. */
-export function insertExecution(
+export function* insertExecution(
   batch: Batch,
   execution: NewExecution,
   lineage: Lineage | undefined,
   adopter: number | undefined,
-): number {
+): Procedure<number> {
   if (adopter === undefined) batch.hintReady();
   const { insert, insertItem } = batch.sql.executions;
   const statement = lineage?.parentItem === undefined ? insert : insertItem;
-  return statement.insert(columnsOf(batch, execution, adopter), lineage ?? noLineage);
+  return yield* statement.insert(yield* columnsOf(batch, execution, adopter), lineage ?? noLineage);
 }
 
 const noLineage = {};
 
-function restart(
+function* restart(
   batch: Batch,
   { key, run }: { readonly key: number; readonly run: number },
   execution: NewExecution,
   adopter: number | undefined,
-): Dispatched {
-  forgetRun(batch, key, run, "none");
-  batch.sql.sessions.removeLetters.run({ execution: key });
-  const row = batch.sql.executions.restart.get({ ...columnsOf(batch, execution, adopter), key });
+): Procedure<Dispatched> {
+  yield* forgetRun(batch, key, run, "none");
+  batch.sql.sessions.removeLetters.do({ execution: key });
+  const row = yield* batch.sql.executions.restart.get({
+    ...(yield* columnsOf(batch, execution, adopter)),
+    key,
+  });
   if (adopter === undefined) batch.hintReady();
   return { kind: "restarted", key, claim: row?.claim ?? 0, now: batch.now };
 }
 
-function columnsOf(
+function* columnsOf(
   batch: Batch,
   execution: NewExecution,
   adopter: number | undefined,
-): Record<string, unknown> {
+): Procedure<Record<string, unknown>> {
   const { now } = batch;
   const notBefore = now + execution.delayMs;
   return {
@@ -114,7 +128,7 @@ function columnsOf(
     queue: execution.queue,
     rank: -execution.priority,
     tags: tagsColumn(execution.tags),
-    lane: batch.lane({
+    lane: yield* batch.lane({
       kind: execution.kind,
       name: execution.name,
       version: execution.version,
@@ -132,12 +146,12 @@ function columnsOf(
   };
 }
 
-function adopterOf(
+function* adopterOf(
   batch: Batch,
   execution: NewExecution,
   session: number | undefined,
-): number | undefined {
-  return session !== undefined && execution.delayMs === 0 && batch.isLive(session)
+): Procedure<number | undefined> {
+  return session !== undefined && execution.delayMs === 0 && (yield* batch.isLive(session))
     ? session
     : undefined;
 }

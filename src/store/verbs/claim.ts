@@ -4,8 +4,10 @@ import type {
   ClaimedTask,
   ClaimRequest,
   Lane,
-} from "../../store.ts";
-import { tagsOf, type Batch, type Statements } from "../batch.ts";
+  Store,
+} from "../store.ts";
+import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 
 interface Head {
   readonly kind: Lane["kind"];
@@ -21,14 +23,14 @@ interface Candidate {
   /** Of an execution: its row, as it was before it is taken. */
   readonly row: WaitingRow | undefined;
 }
-type WaitingRow = ReturnType<Statements["executions"]["unbegun"]["all"]>[number];
+type WaitingRow = RowOf<Statements["executions"]["unbegun"]>;
 
 /** From this many marks on, a turn, attempt or item is suspected of killing its process. */
 const suspectMarks = 2;
 
 /** Takes what is due and may be taken: higher ranks first, then what has been due longest. What needs a slot and what needs none do not wait for each other. */
-export function claim(batch: Batch, request: ClaimRequest): ClaimAnswer {
-  if (!batch.isLive(request.session)) {
+export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnswer> {
+  if (!(yield* batch.isLive(request.session))) {
     return {
       kind: "refused",
       executions: [],
@@ -38,17 +40,17 @@ export function claim(batch: Batch, request: ClaimRequest): ClaimAnswer {
       now: batch.now,
     };
   }
-  const heads = acceptedHeads(batch, request.accepts);
+  const heads = yield* acceptedHeads(batch, request.accepts);
   const due = heads.filter((head) => head.dueAt <= batch.now);
   const taken: Taken = { executions: [], tasks: [], more: false, suspects: request.suspects };
-  take(
+  yield* take(
     batch,
     request.session,
     due.filter((head) => needsSlot(head)),
     request.limit,
     taken,
   );
-  take(
+  yield* take(
     batch,
     request.session,
     due.filter((head) => !needsSlot(head)),
@@ -58,7 +60,7 @@ export function claim(batch: Batch, request: ClaimRequest): ClaimAnswer {
   const { executions, tasks, more } = taken;
   // What was taken has hidden what stands behind it in its lane.
   const left =
-    executions.length + tasks.length === 0 ? heads : acceptedHeads(batch, request.accepts);
+    executions.length + tasks.length === 0 ? heads : yield* acceptedHeads(batch, request.accepts);
   return {
     kind: "claimed",
     executions,
@@ -74,26 +76,34 @@ function needsSlot(head: Head): boolean {
 }
 
 /** The first of every lane and rank that may be taken, whether it is due or not. */
-export function acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Head[] {
+function* acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Procedure<Head[]> {
+  const { executions, tasks } = batch.sql;
   const heads: Head[] = [];
-  const collect = (
-    of: Head["of"],
-    rows: readonly { lane: number; rank: number; due_at: number }[],
-  ): void => {
-    for (const row of rows) {
-      const lane = batch.laneOf(row.lane);
-      if (lane !== undefined && accepts(lane))
-        heads.push({ of, kind: lane.kind, lane: row.lane, rank: row.rank, dueAt: row.due_at });
-    }
-  };
-  collect("unbegun", batch.sql.executions.unbegunLanes.all({}));
-  collect("begun", batch.sql.executions.begunLanes.all({}));
-  collect("task", batch.sql.tasks.readyLanes.all({}));
+  const rows = [
+    ...(yield* executions.unbegunLanes.all({})).map((row) => ({ of: "unbegun", ...row }) as const),
+    ...(yield* executions.begunLanes.all({})).map((row) => ({ of: "begun", ...row }) as const),
+    ...(yield* tasks.readyLanes.all({})).map((row) => ({ of: "task", ...row }) as const),
+  ];
+  for (const { of, lane: key, rank, due_at: dueAt } of rows) {
+    const lane = yield* batch.laneOf(key);
+    if (lane !== undefined && accepts(lane))
+      heads.push({ of, kind: lane.kind, lane: key, rank, dueAt });
+  }
   return heads;
 }
 
+/** Whether something is due, and when the next thing becomes due. */
+export function* peek(
+  batch: Batch,
+  accepts: ClaimRequest["accepts"],
+): Procedure<Awaited<ReturnType<Store["peek"]>>> {
+  const { now } = batch;
+  const heads = yield* acceptedHeads(batch, accepts);
+  return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
+}
+
 /** When the next thing becomes due. */
-export function nextOf(heads: readonly Head[], now: number): number | undefined {
+function nextOf(heads: readonly Head[], now: number): number | undefined {
   let next = Infinity;
   for (const { dueAt } of heads) if (dueAt > now && dueAt < next) next = dueAt;
   return next === Infinity ? undefined : next;
@@ -108,21 +118,21 @@ interface Taken {
   suspects: boolean;
 }
 
-function take(
+function* take(
   batch: Batch,
   session: number,
   heads: readonly Head[],
   limit: number,
   taken: Taken,
-): void {
-  const marked = batch.hasMarks();
+): Procedure<void> {
+  const marked = batch.hasMarks;
   // Suspects that are passed over must not hide what stands behind them.
   const passedOver = marked
-    ? (batch.sql.sessions.countSuspects.get({ suspect: suspectMarks })?.count ?? 0)
+    ? ((yield* batch.sql.sessions.countSuspects.get({ suspect: suspectMarks }))?.count ?? 0)
     : 0;
-  const candidates = candidatesOf(batch, heads, limit + passedOver + 1);
+  const candidates = yield* candidatesOf(batch, heads, limit + passedOver + 1);
   if (!marked && candidates.every(({ head }) => head.of !== "task")) {
-    takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
+    yield* takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
     taken.more ||= candidates.length > limit;
     return;
   }
@@ -132,68 +142,73 @@ function take(
       taken.more = true;
       return;
     }
-    if (candidate.head.of === "task") room -= takeTask(batch, session, candidate.key, room, taken);
-    else room -= takeExecution(batch, session, candidate, marked, taken);
+    if (candidate.head.of === "task")
+      room -= yield* takeTask(batch, session, candidate.key, room, taken);
+    else room -= yield* takeExecution(batch, session, candidate, marked, taken);
   }
 }
 
 /** The first `limit` of all lanes, best rank first. */
-function candidatesOf(batch: Batch, heads: readonly Head[], limit: number): Candidate[] {
+function* candidatesOf(
+  batch: Batch,
+  heads: readonly Head[],
+  limit: number,
+): Procedure<Candidate[]> {
   const [only] = heads;
-  if (only !== undefined && heads.length === 1) return waitingIn(batch, only, limit);
+  if (only !== undefined && heads.length === 1) return yield* waitingIn(batch, only, limit);
   const candidates: Candidate[] = [];
   const ranks = [...new Set(heads.map((head) => head.rank))].toSorted((a, b) => a - b);
   for (const rank of ranks) {
     if (candidates.length >= limit) break;
-    const ofRank = heads
-      .filter((head) => head.rank === rank)
-      .flatMap((head) => waitingIn(batch, head, limit - candidates.length));
-    candidates.push(...ofRank.toSorted((a, b) => a.dueAt - b.dueAt));
+    const ofRank = heads.filter((head) => head.rank === rank);
+    const room = limit - candidates.length;
+    const waiting = yield* batch.each(ofRank, (head) => waitingIn(batch, head, room));
+    candidates.push(...waiting.flat().toSorted((a, b) => a.dueAt - b.dueAt));
   }
   return candidates.slice(0, limit);
 }
 
-function waitingIn(batch: Batch, head: Head, limit: number): Candidate[] {
+function* waitingIn(batch: Batch, head: Head, limit: number): Procedure<Candidate[]> {
   const { of, lane, rank } = head;
   const place = { lane, rank, now: batch.now, limit };
   if (of === "task") {
-    const tasks = batch.sql.tasks.ready.all(place);
+    const tasks = yield* batch.sql.tasks.ready.all(place);
     return tasks.map(({ key, due_at: dueAt }) => ({ head, key, dueAt, row: undefined }));
   }
   const { begun, unbegun } = batch.sql.executions;
-  const rows = of === "begun" ? begun.all(place) : unbegun.all(place);
+  const rows = of === "begun" ? yield* begun.all(place) : yield* unbegun.all(place);
   return rows.map((row) => ({ head, key: row.key, dueAt: row.due_at ?? 0, row }));
 }
 
 /** @returns how many places it takes. */
-function takeExecution(
+function* takeExecution(
   batch: Batch,
   session: number,
   candidate: Candidate,
   marked: boolean,
   taken: Taken,
-): number {
-  const marks = marked ? marksOf(batch, candidate.key) : 0;
+): Procedure<number> {
+  const marks = marked ? yield* marksOf(batch, candidate.key) : 0;
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
     taken.suspects = false;
   }
-  return takeExecutions(batch, session, [candidate], taken, marks);
+  return yield* takeExecutions(batch, session, [candidate], taken, marks);
 }
 
 /** In one statement: of one for each, half the time goes into asking. @returns how many it took. */
-function takeExecutions(
+function* takeExecutions(
   batch: Batch,
   session: number,
   candidates: readonly Candidate[],
   taken: Taken,
   marks = 0,
-): number {
+): Procedure<number> {
   if (candidates.length === 0) return 0;
   const keys = JSON.stringify(candidates.map(({ key }) => key));
-  const count = batch.sql.executions.take.run({ keys, session, now: batch.now });
+  const count = yield* batch.sql.executions.take.run({ keys, session, now: batch.now });
   for (const { head, row } of candidates) {
-    const lane = batch.laneOf(head.lane);
+    const lane = yield* batch.laneOf(head.lane);
     if (row !== undefined && lane !== undefined)
       taken.executions.push(takenExecution(row, lane, head, marks));
   }
@@ -239,14 +254,14 @@ function priorityOf(rank: number): number {
 }
 
 /** Marks of a turn and of the attempts that its holder had begun itself. */
-function marksOf(batch: Batch, execution: number): number {
-  const row = batch.sql.executions.standing.get({ key: execution });
+function* marksOf(batch: Batch, execution: number): Procedure<number> {
+  const row = yield* batch.sql.executions.standing.get({ key: execution });
   return row === undefined
     ? 0
-    : (batch.sql.sessions.turnMarks.get({ execution, run: row.run })?.count ?? 0);
+    : ((yield* batch.sql.sessions.turnMarks.get({ execution, run: row.run }))?.count ?? 0);
 }
 
-type Row = NonNullable<ReturnType<Statements["executions"]["byKey"]["get"]>>;
+type Row = RowOf<Statements["executions"]["byKey"]>;
 
 /** An execution's row as the port gives it. */
 export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "blocked" | "marks"> {
@@ -279,26 +294,32 @@ export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "bl
 }
 
 /** Takes a task, or the first items of a range: a suspect among them is taken by itself. @returns how many places it takes. */
-function takeTask(batch: Batch, session: number, key: number, room: number, taken: Taken): number {
+function* takeTask(
+  batch: Batch,
+  session: number,
+  key: number,
+  room: number,
+  taken: Taken,
+): Procedure<number> {
   const { tasks, executions, journal } = batch.sql;
-  const waiting = tasks.byKey.get({ key });
+  const waiting = yield* tasks.byKey.get({ key });
   if (waiting === undefined || waiting.worker !== null) return 0;
-  const execution = executions.standing.get({ key: waiting.execution });
-  const entry = journal.one.get({
+  const execution = yield* executions.standing.get({ key: waiting.execution });
+  const entry = yield* journal.one.get({
     execution: waiting.execution,
     run: waiting.run,
     seq: waiting.seq,
   });
-  const items = entry === undefined ? [] : itemsOf(batch, waiting, entry, room + 1);
+  const items = entry === undefined ? [] : yield* itemsOf(batch, waiting, entry, room + 1);
   const first = items[0];
   if (execution === undefined || entry === undefined || first === undefined) {
-    tasks.remove.run({ key });
+    tasks.remove.do({ key });
     return 0;
   }
   // I10: its workflow decides first what of this is still wanted; nothing is begun behind a cancel.
   if (execution.state === "cancelling" && execution.cancel_seen === 0) return 0;
-  const { marks, count } = batch.hasMarks()
-    ? unsuspicious(batch, waiting, items, room)
+  const { marks, count } = batch.hasMarks
+    ? yield* unsuspicious(batch, waiting, items, room)
     : { marks: 0, count: Math.min(room, items.length) };
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
@@ -307,8 +328,8 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
   const rest = items[count];
   const row =
     rest?.item === undefined
-      ? tasks.take.get({ key, session, now: batch.now })
-      : splitRange(batch, session, waiting, rest.item);
+      ? yield* tasks.take.get({ key, session, now: batch.now })
+      : yield* splitRange(batch, session, waiting, rest.item);
   if (row === undefined) return 0;
   if (rest !== undefined) taken.more = true;
   taken.tasks.push({
@@ -336,16 +357,16 @@ function takeTask(batch: Batch, session: number, key: number, room: number, take
 }
 
 /** How many of the items may be taken together, and the most sessions that died while one of these was running. */
-function unsuspicious(
+function* unsuspicious(
   batch: Batch,
   task: TaskRow,
   items: ClaimedTask["items"],
   room: number,
-): { readonly marks: number; readonly count: number } {
+): Procedure<{ readonly marks: number; readonly count: number }> {
   const { execution, run, seq, item_from, item_to } = task;
   const range =
     item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
-  const rows = batch.sql.sessions.itemMarks.all({ execution, run, seq, ...range });
+  const rows = yield* batch.sql.sessions.itemMarks.all({ execution, run, seq, ...range });
   const byItem = new Map(rows.map((row) => [row.item, row.count]));
   const marks = items.map(({ item }) => byItem.get(item ?? -1) ?? 0);
   const suspect = marks.findIndex((count) => count >= suspectMarks);
@@ -353,10 +374,15 @@ function unsuspicious(
   return { marks: Math.max(...marks.slice(0, count)), count };
 }
 
-type EntryRow = NonNullable<ReturnType<Statements["journal"]["one"]["get"]>>;
-type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
+type EntryRow = RowOf<Statements["journal"]["one"]>;
+type TaskRow = RowOf<Statements["tasks"]["byKey"]>;
 
-function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow, limit: number): ClaimedTask["items"] {
+function* itemsOf(
+  batch: Batch,
+  row: TaskRow,
+  entry: EntryRow,
+  limit: number,
+): Procedure<ClaimedTask["items"]> {
   if (row.item_from === null || row.item_to === null)
     return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
   const place = {
@@ -367,7 +393,7 @@ function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow, limit: number): Cl
     to: row.item_to,
   };
   // The task that an item is given for its retry has a path of its own.
-  return batch.sql.journal.openItems.all({
+  return yield* batch.sql.journal.openItems.all({
     ...place,
     alone: row.path === entry.path ? 0 : 1,
     limit,
@@ -375,14 +401,14 @@ function itemsOf(batch: Batch, row: TaskRow, entry: EntryRow, limit: number): Cl
 }
 
 /** The items of a range before `end` become a task of their own. */
-function splitRange(
+function* splitRange(
   batch: Batch,
   session: number,
   waiting: TaskRow,
   end: number,
-): TaskRow | undefined {
-  batch.sql.tasks.shorten.run({ key: waiting.key, from: end });
-  const key = batch.sql.tasks.insert.insert({
+): Procedure<TaskRow | undefined> {
+  batch.sql.tasks.shorten.do({ key: waiting.key, from: end });
+  const key = yield* batch.sql.tasks.insert.insert({
     execution: waiting.execution,
     run: waiting.run,
     seq: waiting.seq,
@@ -404,5 +430,5 @@ function splitRange(
     heartbeat: waiting.heartbeat,
     now: waiting.scheduled_at,
   });
-  return batch.sql.tasks.byKey.get({ key });
+  return yield* batch.sql.tasks.byKey.get({ key });
 }

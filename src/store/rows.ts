@@ -7,11 +7,9 @@ import type {
   SessionRow,
   StepRow,
   TaskRow,
-} from "../store.ts";
-import { tagsOf, type Statements } from "./batch.ts";
+} from "./store.ts";
+import { tagsOf, type RowOf, type Statements } from "./batch.ts";
 import { claimedExecution } from "./verbs/claim.ts";
-
-type RowOf<P> = P extends { get(values: never): infer R | undefined } ? NonNullable<R> : never;
 
 /** A journal row as the port gives it. */
 export function entryRow(row: RowOf<Statements["journal"]["one"]>): EntryRow {

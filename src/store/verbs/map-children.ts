@@ -2,24 +2,20 @@
  * The items of a map over a workflow: each is a child execution, whose id is made of its parent, run, cut, path and item, so that none is
  * started twice (I11).
  */
-import {
-  isOverWorkflow,
-  itemChildId,
-  mapOptionsOf,
-  type MapEntry,
-} from "../../../core/map-items.ts";
-import type { Payload } from "../../../core/payload.ts";
-import { entryStatus, type EntryStatus } from "../../../core/status.ts";
-import type { StoredOptions } from "../../../core/step-options.ts";
-import type { NewExecution } from "../../store.ts";
-import type { Batch, Statements } from "../batch.ts";
+import { isOverWorkflow, itemChildId, mapOptionsOf, type MapEntry } from "../../core/map-items.ts";
+import type { Payload } from "../../core/payload.ts";
+import { entryStatus, type EntryStatus } from "../../core/status.ts";
+import type { StoredOptions } from "../../core/step-options.ts";
+import type { NewExecution } from "../store.ts";
+import type { Batch, RowOf, Statements } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { insertExecution, type Lineage } from "./dispatch.ts";
 import { itemPlacement } from "./item-placement.ts";
 import { keyOf, waitingEntry, type EntryKey } from "./outcome.ts";
 import { goesOn } from "./reopening.ts";
 
-type Mapper = NonNullable<ReturnType<Statements["executions"]["mapper"]["get"]>>;
-type Row = NonNullable<ReturnType<Statements["executions"]["byId"]["get"]>>;
+type Mapper = RowOf<Statements["executions"]["mapper"]>;
+type Row = RowOf<Statements["executions"]["byId"]>;
 
 /** A map that may start children. */
 export interface ChildMap {
@@ -43,10 +39,10 @@ export type Beginning =
   | { readonly kind: "taken"; readonly id: string };
 
 /** Undefined for a map that is not waited for any more, and for one behind a cancel that its workflow has not seen: it decides first (I10). */
-export function childMapOf(batch: Batch, place: EntryKey): ChildMap | undefined {
+export function* childMapOf(batch: Batch, place: EntryKey): Procedure<ChildMap | undefined> {
   const key = keyOf(place);
-  const mapper = batch.sql.executions.mapper.get({ key: place.execution });
-  const row = waitingEntry(batch, key);
+  const mapper = yield* batch.sql.executions.mapper.get({ key: place.execution });
+  const row = yield* waitingEntry(batch, key);
   if (mapper === undefined || row === undefined) return undefined;
   if (mapper.ended_at !== null || mapper.run !== place.run || !isOverWorkflow(row))
     return undefined;
@@ -73,20 +69,26 @@ function commonOf(name: string, stored: StoredOptions, mapper: Mapper): ChildMap
 }
 
 /** Begins the child of an item: starts it, or lets it go on where it has ended before. */
-export function beginChild(batch: Batch, map: ChildMap, item: number, input: Payload): Beginning {
+export function* beginChild(
+  batch: Batch,
+  map: ChildMap,
+  item: number,
+  input: Payload,
+): Procedure<Beginning> {
   const { entry, mapper } = map;
   const id = itemChildId({ id: mapper.id, run: mapper.run, cut: 0 }, entry, item);
-  const row = batch.sql.executions.byId.get({ id });
+  const row = yield* batch.sql.executions.byId.get({ id });
   if (row === undefined) {
-    insertExecution(batch, { ...map.common, id, input }, lineageOf(map, item), undefined);
+    yield* insertExecution(batch, { ...map.common, id, input }, lineageOf(map, item), undefined);
     return begun;
   }
   if (!isChild(row, entry, item)) return { kind: "taken", id };
   if (row.ended_at === null) return { kind: "begun", counted: true };
   if (row.state === "completed")
     return { kind: "ended", status: entryStatus.completed, value: row.result };
-  if (!goesOn(batch, row)) return { kind: "ended", status: entryStatus.failed, value: row.result };
-  batch.sql.journal.countItem.run({ ...keyOf(entry), item });
+  if (!(yield* goesOn(batch, row)))
+    return { kind: "ended", status: entryStatus.failed, value: row.result };
+  batch.sql.journal.countItem.do({ ...keyOf(entry), item });
   return begun;
 }
 

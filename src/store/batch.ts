@@ -1,14 +1,16 @@
-import type { Database } from "better-sqlite3";
 import type { Compilable, RawBuilder } from "kysely";
-import { executionStatements } from "../statements/executions.ts";
-import { journalStatements } from "../statements/journal.ts";
-import { sessionStatements } from "../statements/sessions.ts";
-import { taskStatements } from "../statements/tasks.ts";
-import type { EndedExecution, Failures, Hints, Lane } from "../store.ts";
-import { Prepared } from "./prepared.ts";
+import { executionStatements } from "./statements/executions.ts";
+import { journalStatements } from "./statements/journal.ts";
+import { sessionStatements } from "./statements/sessions.ts";
+import { taskStatements } from "./statements/tasks.ts";
+import type { Answer, PreparedStatement, Procedure } from "./procedure.ts";
+import type { EndedExecution, Failures, Hints, Lane } from "./store.ts";
 
 type Rows<Q> = Q extends Compilable<infer O> ? O : Q extends RawBuilder<infer O> ? O : never;
-type PreparedOf<T> = { readonly [K in keyof T]: Prepared<Rows<T[K]>> };
+type PreparedOf<T> = { readonly [K in keyof T]: PreparedStatement<Rows<T[K]>> };
+
+/** The row of a statement. */
+export type RowOf<P> = P extends PreparedStatement<infer O> ? O : never;
 
 /** Every statement, prepared on one connection. */
 export interface Statements {
@@ -16,15 +18,19 @@ export interface Statements {
   readonly journal: PreparedOf<typeof journalStatements>;
   readonly tasks: PreparedOf<typeof taskStatements>;
   readonly sessions: PreparedOf<typeof sessionStatements>;
+  /** Runs procedures side by side, where the database gains by it. */
+  readonly together?: <T>(procedures: readonly Procedure<T>[]) => Answer<T[]>;
 }
 
-/** Prepares the statements on a connection. @throws SqliteError if the tables are not there. */
-export function prepareStatements(database: Database): Statements {
+/** Makes every statement that can be prepared on a connection. */
+export function prepareStatements(
+  prepare: (query: Compilable<unknown> | RawBuilder<unknown>) => PreparedStatement<unknown>,
+): Statements {
   const prepareAll = <T extends object>(queries: T): PreparedOf<T> =>
     Object.fromEntries(
       Object.entries(queries).map(([name, query]) => [
         name,
-        new Prepared(database, query as Compilable<unknown>),
+        prepare(query as Compilable<unknown> | RawBuilder<unknown>),
       ]),
     ) as PreparedOf<T>;
   return {
@@ -70,7 +76,7 @@ function isSameLane(a: Omit<Lane, "key">, b: Omit<Lane, "key">): boolean {
   );
 }
 
-type TaskRow = NonNullable<ReturnType<Statements["tasks"]["byKey"]["get"]>>;
+type TaskRow = RowOf<Statements["tasks"]["byKey"]>;
 
 /** What the tasks of one fan-out have in common. */
 export interface TaskColumns {
@@ -119,7 +125,7 @@ export class Batch {
   readonly #stopped: number[] = [];
   #ready = false;
   #lastLane: { readonly lane: Omit<Lane, "key">; readonly key: number } | undefined;
-  #anyMark: boolean | undefined;
+  #anyMark = false;
 
   constructor(sql: Statements, now: number, lanes: LaneCache, failures: Failures) {
     this.sql = sql;
@@ -128,11 +134,25 @@ export class Batch {
     this.failures = failures;
   }
 
+  /** What every transition may have to know. Comes before the first. */
+  *begin(): Procedure<void> {
+    this.#anyMark = (yield* this.sql.sessions.anyMark.get({})) !== undefined;
+  }
+
+  /** Does something for each of many, in their order or side by side: what is done for one is nothing to the others. */
+  *each<T, R>(of: readonly T[], act: (one: T, index: number) => Procedure<R>): Procedure<R[]> {
+    const { together } = this.sql;
+    if (together !== undefined && of.length > 1) return yield* together(of.map(act));
+    const results: R[] = [];
+    for (const [index, one] of of.entries()) results.push(yield* act(one, index));
+    return results;
+  }
+
   /** By S1. */
-  isLive(session: number): boolean {
+  *isLive(session: number): Procedure<boolean> {
     const known = this.#live.get(session);
     if (known !== undefined) return known;
-    const live = this.sql.sessions.live.get({ session }) !== undefined;
+    const live = (yield* this.sql.sessions.live.get({ session })) !== undefined;
     this.#live.set(session, live);
     return live;
   }
@@ -142,29 +162,26 @@ export class Batch {
   }
 
   /** The key of a lane, interned at its first use. What is dispatched together mostly goes to one. */
-  lane(lane: Omit<Lane, "key">): number {
+  *lane(lane: Omit<Lane, "key">): Procedure<number> {
     const last = this.#lastLane;
     if (last !== undefined && isSameLane(last.lane, lane)) return last.key;
-    const key = this.#laneByText(lane);
+    const text = laneText(lane);
+    const key = this.lanes.byText.get(text) ?? (yield* this.#storedLane(lane, text));
     this.#lastLane = { lane, key };
     return key;
   }
 
-  #laneByText(lane: Omit<Lane, "key">): number {
-    const text = laneText(lane);
-    const known = this.lanes.byText.get(text);
-    if (known !== undefined) return known;
-    const stored = this.sql.sessions.lane.get({ text });
-    const key =
-      stored?.key ??
-      this.sql.sessions.insertLane.insert({
-        ...lane,
-        tags: tagsColumn(lane.tags),
-        text,
-      });
-    if (stored === undefined) this.newLanes.push({ ...lane, key });
-    this.lanes.byText.set(text, key);
-    return key;
+  *#storedLane(lane: Omit<Lane, "key">, text: string): Procedure<number> {
+    const { lane: byText, insertLane } = this.sql.sessions;
+    let row = yield* byText.get({ text });
+    if (row === undefined) {
+      insertLane.do({ ...lane, tags: tagsColumn(lane.tags), text });
+      row = yield* byText.get({ text });
+      if (row === undefined) throw new Error(`lane ${text} cannot be stored`);
+      this.newLanes.push({ ...lane, key: row.key });
+    }
+    this.lanes.byText.set(text, row.key);
+    return row.key;
   }
 
   /** Lanes made in this batch. Until it is committed, others do not know them, and their keys may yet be those of other lanes. */
@@ -177,20 +194,31 @@ export class Batch {
   }
 
   /** The lane of a key; lanes that other processes have made are read when they are first met. */
-  laneOf(key: number): Lane | undefined {
+  *laneOf(key: number): Procedure<Lane | undefined> {
     const { lanes, newLanes } = this;
     const known = lanes.byKey.get(key) ?? newLanes.find((lane) => lane.key === key);
-    if (known !== undefined) return known;
-    for (const row of this.sql.sessions.lanesAfter.all({ after: lanes.readUpTo })) {
+    return known ?? (yield* this.#readLane(key));
+  }
+
+  *#readLane(key: number): Procedure<Lane | undefined> {
+    const { lanes, newLanes } = this;
+    for (const row of yield* this.sql.sessions.lanesAfter.all({ after: lanes.readUpTo })) {
       if (newLanes.some((lane) => lane.key === row.key)) break;
       lanes.add(laneOfRow(row));
       lanes.readUpTo = row.key;
     }
-    return lanes.byKey.get(key);
+    const known = lanes.byKey.get(key);
+    if (known !== undefined) return known;
+    // Stored by somebody whose commit came after that of a later key.
+    const row = yield* this.sql.sessions.laneByKey.get({ key });
+    if (row === undefined) return undefined;
+    const lane = laneOfRow(row);
+    lanes.add(lane);
+    return lane;
   }
 
-  hasMarks(): boolean {
-    this.#anyMark ??= this.sql.sessions.anyMark.get({}) !== undefined;
+  /** Whether a session has died with work that has not been settled since. */
+  get hasMarks(): boolean {
     return this.#anyMark;
   }
 
@@ -202,13 +230,13 @@ export class Batch {
     readonly item: number;
     readonly session: number;
   }): void {
-    this.sql.sessions.mark.run(mark);
+    this.sql.sessions.mark.do(mark);
     this.#anyMark = true;
   }
 
   /** S3: leaves the mark that the execution has something to do. */
   wake(key: number, held: boolean): void {
-    if (this.sql.executions.wake.run({ key, now: this.now }) === 0) return;
+    this.sql.executions.wake.do({ key, now: this.now });
     if (held) this.#woken.add(key);
     else this.#ready = true;
   }

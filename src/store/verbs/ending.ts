@@ -1,6 +1,7 @@
-import { entryStatus, isFinal } from "../../../core/status.ts";
-import type { CancelAnswer, CancelRequest, End, NewDeadLetter } from "../../store.ts";
+import { entryStatus, isFinal } from "../../core/status.ts";
+import type { CancelAnswer, CancelRequest, End, NewDeadLetter, Store } from "../store.ts";
 import type { Batch } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { endChildItem } from "./fanout.ts";
 import { handOver, underWay, waitingEntry, type EntryKey } from "./outcome.ts";
 import { removeWork } from "./removal.ts";
@@ -16,10 +17,10 @@ export interface Ending {
 }
 
 /** Ends an execution with all its work, and leaves its outcome with its parent, if that still waits for it. */
-export function endExecution(batch: Batch, row: Ending, end: End): void {
-  removeWork(batch, row.key);
-  if (batch.hasMarks()) batch.sql.sessions.removeMarks.run({ execution: row.key });
-  batch.sql.executions.end.run({
+export function* endExecution(batch: Batch, row: Ending, end: End): Procedure<void> {
+  yield* removeWork(batch, row.key);
+  if (batch.hasMarks) batch.sql.sessions.removeMarks.do({ execution: row.key });
+  batch.sql.executions.end.do({
     key: row.key,
     state: end.state,
     result: end.result,
@@ -30,11 +31,11 @@ export function endExecution(batch: Batch, row: Ending, end: End): void {
   if (end.deadLetter !== undefined) keepLetter(batch, row, end.deadLetter);
   if (row.parent === null || row.parent_run === null || row.parent_seq === null) return;
   const entry = { execution: row.parent, run: row.parent_run, seq: row.parent_seq };
-  const parent = underWay(batch, entry);
-  const waiting = parent === undefined ? undefined : waitingEntry(batch, entry);
+  const parent = yield* underWay(batch, entry);
+  const waiting = parent === undefined ? undefined : yield* waitingEntry(batch, entry);
   if (parent === undefined || waiting === undefined) return;
   if (waiting.kind === "map") {
-    endChildItem(batch, entry, row.key, end);
+    yield* endChildItem(batch, entry, row.key, end);
     return;
   }
   handOver(batch, entry, parent, {
@@ -51,7 +52,7 @@ export function keepLetter(
   row: { readonly key: number; readonly run: number },
   letter: NewDeadLetter,
 ): void {
-  batch.sql.sessions.keepLetter.run({
+  batch.sql.sessions.keepLetter.do({
     ...letter,
     execution: row.key,
     run: row.run,
@@ -60,24 +61,28 @@ export function keepLetter(
 }
 
 /** Asks an execution to end, or ends it where none of its code has to run. */
-export function cancel(batch: Batch, request: CancelRequest): CancelAnswer {
-  const row = batch.sql.executions.byId.get({ id: request.executionId });
+export function* cancel(batch: Batch, request: CancelRequest): Procedure<CancelAnswer> {
+  const row = yield* batch.sql.executions.byId.get({ id: request.executionId });
   if (row === undefined) return "not-found";
   if (isFinal(row.state)) return "finished";
-  if (request.force) forceEnd(batch, row.key, request.reason);
-  else cancelExecution(batch, row.key, request.reason);
+  if (request.force) yield* forceEnd(batch, row.key, request.reason);
+  else yield* cancelExecution(batch, row.key, request.reason);
   return "cancelled";
 }
 
 /** I10: once asked, `cancelling` stays, and the first reason with it. */
-export function cancelExecution(batch: Batch, key: number, reason: string | undefined): void {
-  const row = batch.sql.executions.standing.get({ key });
+export function* cancelExecution(
+  batch: Batch,
+  key: number,
+  reason: string | undefined,
+): Procedure<void> {
+  const row = yield* batch.sql.executions.standing.get({ key });
   if (row === undefined || isFinal(row.state) || row.state === "cancelling") return;
   if (row.worker === null && (row.state === "pending" || row.kind === "activity")) {
-    endAtOnce(batch, row, reason);
+    yield* endAtOnce(batch, row, reason);
     return;
   }
-  batch.sql.executions.requestCancel.run({
+  batch.sql.executions.requestCancel.do({
     key,
     reason: JSON.stringify({ reason: reason ?? null }),
     now: batch.now,
@@ -87,25 +92,25 @@ export function cancelExecution(batch: Batch, key: number, reason: string | unde
 }
 
 /** Cancels the children of a map that have not ended. */
-export function cancelChildren(batch: Batch, entry: EntryKey, reason: string): void {
-  for (const { key } of batch.sql.executions.childrenOfEntry.all(entry))
-    cancelExecution(batch, key, reason);
+export function* cancelChildren(batch: Batch, entry: EntryKey, reason: string): Procedure<void> {
+  for (const { key } of yield* batch.sql.executions.childrenOfEntry.all(entry))
+    yield* cancelExecution(batch, key, reason);
 }
 
 /** Ends an execution and its children without running any more of their code. From above, so that no parent is woken by a child's end. */
-function forceEnd(batch: Batch, key: number, reason: string | undefined): void {
-  const row = batch.sql.executions.standing.get({ key });
+function* forceEnd(batch: Batch, key: number, reason: string | undefined): Procedure<void> {
+  const row = yield* batch.sql.executions.standing.get({ key });
   if (row === undefined || isFinal(row.state)) return;
   if (row.worker !== null) batch.hintWoken(key);
-  endAtOnce(batch, row, reason);
-  for (const child of batch.sql.executions.childrenOf.all({ parent: key }))
-    forceEnd(batch, child.key, reason);
+  yield* endAtOnce(batch, row, reason);
+  for (const child of yield* batch.sql.executions.childrenOf.all({ parent: key }))
+    yield* forceEnd(batch, child.key, reason);
 }
 
 /** Ends what was asked to, and has nothing left to run. */
-export function endCancelled(batch: Batch, key: number): void {
-  const row = batch.sql.executions.byKey.get({ key });
-  if (row !== undefined) endAtOnce(batch, row, reasonIn(row.cancel_reason));
+export function* endCancelled(batch: Batch, key: number): Procedure<void> {
+  const row = yield* batch.sql.executions.byKey.get({ key });
+  if (row !== undefined) yield* endAtOnce(batch, row, reasonIn(row.cancel_reason));
 }
 
 function reasonIn(column: string | null): string | undefined {
@@ -113,8 +118,8 @@ function reasonIn(column: string | null): string | undefined {
   return reason ?? undefined;
 }
 
-function endAtOnce(batch: Batch, row: Ending, reason: string | undefined): void {
-  endExecution(batch, row, {
+function* endAtOnce(batch: Batch, row: Ending, reason: string | undefined): Procedure<void> {
+  yield* endExecution(batch, row, {
     state: "cancelled",
     result: batch.failures.cancelled(reason, row.id),
     failedBy: undefined,
@@ -123,15 +128,15 @@ function endAtOnce(batch: Batch, row: Ending, reason: string | undefined): void 
 }
 
 /** Ends what has passed its deadline, where nothing of its code has to run. */
-export function expire(
+export function* expire(
   batch: Batch,
   request: { readonly limit: number },
-): { readonly ended: number } {
-  const due = batch.sql.executions.expired.all({ now: batch.now, limit: request.limit });
+): Procedure<{ readonly ended: number }> {
+  const due = yield* batch.sql.executions.expired.all({ now: batch.now, limit: request.limit });
   for (const { key } of due) {
-    const row = batch.sql.executions.standing.get({ key });
+    const row = yield* batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
-    endExecution(batch, row, {
+    yield* endExecution(batch, row, {
       state: "timed_out",
       result: batch.failures.timedOut(row.id),
       failedBy: undefined,
@@ -139,4 +144,17 @@ export function expire(
     });
   }
   return { ended: due.length };
+}
+
+/** Whether there is something to expire, and how long until there is next. */
+export function* deadlines({
+  sql,
+  now,
+}: Batch): Procedure<Awaited<ReturnType<Store["deadlines"]>>> {
+  const { expired, nextDeadline } = sql.executions;
+  const next = (yield* nextDeadline.get({ now }))?.deadline ?? undefined;
+  return {
+    passed: (yield* expired.get({ now, limit: 1 })) !== undefined,
+    nextInMs: next === undefined ? undefined : next - now,
+  };
 }
