@@ -28,7 +28,7 @@ const ready = build
     "due_at",
     "cancel_reason",
     "heartbeat",
-    sql<0 | 1>`blocked is not null`.as("blocked"),
+    sql<0 | 1>`case when blocked is not null then 1 else 0 end`.as("blocked"),
   ])
   .where("worker", "is", null)
   .where("due_at", "is not", null)
@@ -54,11 +54,14 @@ export const standingBits = {
   cut: 16,
 } as const;
 const standing = sql<number>`
-  (state = 'cancelling') * ${standingBits.cancelling}
+  case when state = 'cancelling' then ${standingBits.cancelling} else 0 end
   + cancel_seen * ${standingBits.cancelSeen}
-  + (blocked is not null) * ${standingBits.blocked}
-  + (deadline is not null) * ${standingBits.deadline}
+  + case when blocked is not null then ${standingBits.blocked} else 0 end
+  + case when deadline is not null then ${standingBits.deadline} else 0 end
   + cut * ${standingBits.cut}`;
+
+/** Now, or when it is to begin. */
+const soonest = sql<number>`case when not_before > ${given<number>("now")} then not_before else ${given<number>("now")} end`;
 
 const newRow = {
   id: given<string>("id"),
@@ -99,10 +102,10 @@ export const executionStatements = {
   depth: sql<{ count: number }>`
     select (
       select count(*) from stent_executions
-      where worker is null and due_at is not null and started_at is null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})
+      where worker is null and due_at is not null and started_at is null and state = 'pending' and (${given("any")} = 1 or queue is not distinct from ${given("queue")})
     ) + (
       select count(*) from stent_executions
-      where worker is null and due_at is not null and started_at is not null and state = 'pending' and (${given("any")} = 1 or queue is ${given("queue")})
+      where worker is null and due_at is not null and started_at is not null and state = 'pending' and (${given("any")} = 1 or queue is not distinct from ${given("queue")})
     ) as count`,
 
   byId: build.selectFrom("stent_executions").selectAll().where("id", "=", given<string>("id")),
@@ -157,7 +160,7 @@ export const executionStatements = {
   wake: build
     .updateTable("stent_executions")
     .set({
-      due_at: sql<number>`min(coalesce(due_at, 9e15), max(not_before, ${given<number>("now")}))`,
+      due_at: sql<number>`case when due_at <= not_before or due_at <= ${given<number>("now")} then due_at else ${soonest} end`,
       wake_seq: sql<number>`wake_seq + 1`,
     })
     .where("key", "=", given<number>("key"))
@@ -182,7 +185,11 @@ export const executionStatements = {
       state: sql<"running">`case state when 'pending' then 'running' else state end`,
       started_at: sql<number>`coalesce(started_at, ${given<number>("now")})`,
     })
-    .where("key", "in", sql<number>`(select value from json_each(${given("keys")}))`)
+    .where(
+      "key",
+      "in",
+      sql<number>`(select cast(value as bigint) from json_each(${given("keys")}))`,
+    )
     .where("worker", "is", null),
 
   /** S3: changes nothing if something has arrived meanwhile. */
@@ -257,10 +264,10 @@ export const executionStatements = {
     .updateTable("stent_executions")
     .set({
       worker: null,
-      due_at: sql<number>`max(not_before, ${given<number>("now")})`,
+      due_at: soonest,
       wake_seq: sql<number>`wake_seq + 1`,
       // A job that is held has begun an attempt.
-      attempt: sql<number>`attempt + (kind = 'activity')`,
+      attempt: sql<number>`attempt + case when kind = 'activity' then 1 else 0 end`,
     })
     .where("key", "=", given<number>("key")),
 

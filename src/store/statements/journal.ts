@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { sql, type RawBuilder } from "kysely";
 import type { Payload } from "../../core/payload.ts";
 import { silentKinds } from "../../core/journal.ts";
 import { build, given } from "./statement.ts";
@@ -13,6 +13,29 @@ const openOnes = build
   .where("o.execution", "=", given<number>("execution"))
   .where("o.run", "=", given<number>("run"))
   .where(sql<boolean>`o.status = 0`);
+
+/** How counters and state begin and end with the runs of their execution: `base` is what its current run began with. */
+function kept<N extends string>(one: N, name: "stent_counters" | "stent_state") {
+  const table = sql.table(name);
+  const of = sql`execution = ${given("execution")}`;
+  const statements = {
+    keep: sql<never>`update ${table} set base = value where ${of}`,
+    reset: sql<never>`update ${table} set value = base where ${of}`,
+    removeNew: sql<never>`delete from ${table} where ${of} and base is null`,
+    removeAll: sql<never>`delete from ${table} where ${of}`,
+    removeOne: sql<never>`delete from ${table} where ${of} and name = ${given("name")}`,
+  };
+  return {
+    [`keep${one}s`]: statements.keep,
+    [`reset${one}s`]: statements.reset,
+    [`removeNew${one}s`]: statements.removeNew,
+    [`remove${one}s`]: statements.removeAll,
+    [`remove${one}`]: statements.removeOne,
+  } as Record<
+    `keep${N}s` | `reset${N}s` | `removeNew${N}s` | `remove${N}s` | `remove${N}`,
+    RawBuilder<never>
+  >;
+}
 
 /** Statements over journals, the items of maps and what has arrived. */
 export const journalStatements = {
@@ -230,9 +253,9 @@ export const journalStatements = {
     .where("seq", "=", given<number>("seq")),
   /** Whether anything of an execution is queued, under way or on its way. */
   anyWork: sql<{ any: number }>`
-    select exists (select 1 from stent_tasks where execution = ${given("execution")})
+    select case when exists (select 1 from stent_tasks where execution = ${given("execution")})
       or exists (select 1 from stent_arrivals where execution = ${given("execution")})
-      or exists (select 1 from stent_fanouts where execution = ${given("execution")}) as "any"`,
+      or exists (select 1 from stent_fanouts where execution = ${given("execution")}) then 1 else 0 end as "any"`,
   removeAll: build.deleteFrom("stent_journal").where("execution", "=", given<number>("execution")),
 
   /** The first entries of a run that is over. */
@@ -254,8 +277,8 @@ export const journalStatements = {
       select seq, item from stent_items where execution = ${given("execution")} and run = ${given("run")}
       order by seq, item limit ${given("limit")})`,
   anyOfRun: sql<{ any: number }>`
-    select exists (select 1 from stent_journal where execution = ${given("execution")} and run = ${given("run")})
-      or exists (select 1 from stent_items where execution = ${given("execution")} and run = ${given("run")}) as "any"`,
+    select case when exists (select 1 from stent_journal where execution = ${given("execution")} and run = ${given("run")})
+      or exists (select 1 from stent_items where execution = ${given("execution")} and run = ${given("run")}) then 1 else 0 end as "any"`,
   leaveRun: build
     .insertInto("stent_left_runs")
     .values({ execution: given("execution"), run: given("run") }),
@@ -373,7 +396,7 @@ export const journalStatements = {
     where execution = ${given("execution")} and run = ${given("run")} and seq = ${given("seq")} and status = 0 and not exists (
       select 1 from stent_tasks t
       where t.execution = stent_items.execution and t.run = stent_items.run and t.seq = stent_items.seq
-      and t.item_from <= item and t.item_to > item and (t.path <> ${given("path")}) = alone)`,
+      and t.item_from <= item and t.item_to > item and case when t.path <> ${given("path")} then 1 else 0 end = alone)`,
   items: build
     .selectFrom("stent_items")
     .select(["item", "status", "value"])
@@ -490,7 +513,7 @@ export const journalStatements = {
 
   setCounter: build
     .insertInto("stent_counters")
-    .values({ execution: given("execution"), name: given("name"), value: given("value") })
+    .values({ execution: given("execution"), name: given("name"), value: given("amount") })
     .onConflict((conflict) =>
       conflict.columns(["execution", "name"]).doUpdateSet({ value: sql<number>`excluded.value` }),
     ),
@@ -499,25 +522,8 @@ export const journalStatements = {
     .select(["name", "value"])
     .where("execution", "=", given<number>("execution"))
     .orderBy("name"),
-  keepCounters: build
-    .updateTable("stent_counters")
-    .set({ base: sql<number>`value` })
-    .where("execution", "=", given<number>("execution")),
-  resetCounters: build
-    .updateTable("stent_counters")
-    .set({ value: sql<number>`base` })
-    .where("execution", "=", given<number>("execution")),
-  removeNewCounters: build
-    .deleteFrom("stent_counters")
-    .where("execution", "=", given<number>("execution"))
-    .where("base", "is", null),
-  removeCounters: build
-    .deleteFrom("stent_counters")
-    .where("execution", "=", given<number>("execution")),
-  removeCounter: build
-    .deleteFrom("stent_counters")
-    .where("execution", "=", given<number>("execution"))
-    .where("name", "=", given<string>("name")),
+  ...kept("Counter", "stent_counters"),
+
   setState: build
     .insertInto("stent_state")
     .values({ execution: given("execution"), name: given("name"), value: given("value") })
@@ -529,21 +535,5 @@ export const journalStatements = {
     .select(["name", "value"])
     .where("execution", "=", given<number>("execution"))
     .orderBy("name"),
-  keepStates: build
-    .updateTable("stent_state")
-    .set({ base: sql<string>`value` })
-    .where("execution", "=", given<number>("execution")),
-  resetStates: build
-    .updateTable("stent_state")
-    .set({ value: sql<string>`base` })
-    .where("execution", "=", given<number>("execution")),
-  removeNewStates: build
-    .deleteFrom("stent_state")
-    .where("execution", "=", given<number>("execution"))
-    .where("base", "is", null),
-  removeStates: build.deleteFrom("stent_state").where("execution", "=", given<number>("execution")),
-  removeState: build
-    .deleteFrom("stent_state")
-    .where("execution", "=", given<number>("execution"))
-    .where("name", "=", given<string>("name")),
+  ...kept("State", "stent_state"),
 };

@@ -14,7 +14,7 @@ export function laneHeads(
     with recursive heads(lane, rank, due_at) as (
       select * from (
         select lane, rank, due_at from ${rows}
-        where ${waiting} order by lane, rank, due_at limit 1)
+        where ${waiting} order by lane, rank, due_at limit 1) first
       union all
       select t.lane, t.rank, t.due_at from heads h join ${rows} t on t.key = coalesce(
         (select n.key from ${rows} n

@@ -86,7 +86,7 @@ export const sessionStatements = {
       select count(*) as count from stent_marks m
       where m.execution = ${given("execution")} and m.run = ${given("run")} and m.item = -1 and (m.seq = -1 or exists (
         select 1 from stent_journal j where j.execution = m.execution and j.run = m.run and j.seq = m.seq and j.status = 0))
-      group by m.seq)`,
+      group by m.seq) of_each`,
   /** How many sessions died while an item of a range was running; or a call, whose item is -1. */
   itemMarks: sql<{ item: number; count: number }>`
     select item, count(*) as count from stent_marks
@@ -96,7 +96,7 @@ export const sessionStatements = {
   /** How many suspects there are, at the most. */
   countSuspects: sql<{ count: number }>`
     select count(*) as count from (
-      select 1 from stent_marks group by execution, run, seq, item having count(*) >= ${given("suspect")})`,
+      select 1 from stent_marks group by execution, run, seq, item having count(*) >= ${given("suspect")}) suspects`,
   anyMark: build.selectFrom("stent_marks").select("session").limit(1),
   clearMarks: build
     .deleteFrom("stent_marks")

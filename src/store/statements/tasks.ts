@@ -30,7 +30,7 @@ export const taskStatements = {
     .selectFrom("stent_tasks")
     .selectAll()
     .where(
-      sql<boolean>`(${given("running")} is null or (worker is not null) = ${given("running")})`,
+      sql<boolean>`(${given("running")} is null or case when worker is not null then 1 else 0 end = ${given("running")})`,
     )
     .where(sql<boolean>`(${given("queue")} is null or queue = ${given("queue")})`)
     .where(sql<boolean>`(${given("unqueued")} = 0 or queue is null)`)
@@ -47,7 +47,7 @@ export const taskStatements = {
   /** Items and calls that wait or run. */
   depth: sql<{ count: number }>`
     select coalesce(sum(coalesce(item_to - item_from, 1)), 0) as count from stent_tasks
-    where ${given("any")} = 1 or queue is ${given("queue")}`,
+    where ${given("any")} = 1 or queue is not distinct from ${given("queue")}`,
   byKey: build.selectFrom("stent_tasks").selectAll().where("key", "=", given<number>("key")),
   ofEntry: build
     .selectFrom("stent_tasks")

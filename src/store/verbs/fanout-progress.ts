@@ -42,7 +42,7 @@ function* write(batch: Batch, fanout: FanoutProgress): Procedure<void> {
   const { left, failed, next, forgone } = fanout;
   if (fanout.failedBy !== undefined) yield* failByChild(batch, fanout, fanout.failedBy);
   else if (left === 0) yield* finish(batch, fanout);
-  else yield* batch.sql.journal.changeFanout.run({ ...keyOf(fanout), left, failed, next, forgone });
+  else batch.sql.journal.changeFanout.do({ ...keyOf(fanout), left, failed, next, forgone });
 }
 
 function* finish(batch: Batch, fanout: FanoutProgress): Procedure<void> {

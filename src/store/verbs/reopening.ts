@@ -160,7 +160,7 @@ function* reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): Procedure<void> {
   yield* forgetOutcome(batch, row);
   sessions.removeMarks.do({ execution: row.key });
   sessions.removeLettersOfRun.do({ execution: row.key, run: row.run });
-  for (const entry of cut.removed) yield* takeBack(batch, row, entry);
+  for (const entry of cut.removed) takeBack(batch, row, entry);
   for (const entry of cut.redelivered) {
     const { status, value, attempt, failures, startedAt, endedAt, dueAt } = entry;
     journal.undeliver.do({
@@ -201,18 +201,18 @@ function* reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): Procedure<void> {
 }
 
 /** Removes an entry, and undoes what it left in counters and state. */
-function* takeBack(batch: Batch, row: Row, entry: EntryRow): Procedure<void> {
+function takeBack(batch: Batch, row: Row, entry: EntryRow): void {
   const { journal, sessions } = batch.sql;
   const place = placeOf(row, entry);
   if (entry.kind === "counters.add" && entry.name !== undefined) {
     const before = entry.input === undefined ? undefined : Number(entry.input);
     if (before === undefined) journal.removeCounter.do({ execution: row.key, name: entry.name });
-    else yield* journal.setCounter.run({ execution: row.key, name: entry.name, value: before });
+    else journal.setCounter.do({ execution: row.key, name: entry.name, amount: before });
   } else if (entry.kind === "state.set" && entry.name !== undefined) {
     if (entry.input === undefined) journal.removeState.do({ execution: row.key, name: entry.name });
-    else yield* journal.setState.run({ execution: row.key, name: entry.name, value: entry.input });
-  } else if (entry.kind === "signal") yield* sessions.returnMessage.run(place);
-  else if (entry.kind === "map") yield* journal.removeItems.run(place);
+    else journal.setState.do({ execution: row.key, name: entry.name, value: entry.input });
+  } else if (entry.kind === "signal") sessions.returnMessage.do(place);
+  else if (entry.kind === "map") journal.removeItems.do(place);
   if (entry.kind === "map" || entry.kind === "child") batch.sql.executions.letGoChildren.do(place);
   journal.removeEntry.do(place);
 }

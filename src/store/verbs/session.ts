@@ -46,7 +46,7 @@ export function* reap(
     if (died) yield* markExecution(batch, row, session);
     // Of a job that was asked to end nothing has to run any more.
     if (row.state === "cancelling" && row.kind === "activity") yield* endCancelled(batch, row.key);
-    else yield* batch.sql.executions.release.run({ key: row.key, now: batch.now });
+    else batch.sql.executions.release.do({ key: row.key, now: batch.now });
   }
   const tasks = yield* batch.sql.tasks.heldBy.all({ session });
   for (const row of tasks) {

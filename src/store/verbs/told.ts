@@ -31,7 +31,7 @@ function* tellChildren(batch: Batch, entry: EntryKey): Procedure<void> {
   const unbegun = yield* journal.forgoUnbegun.run({ ...entry, next: fanout.next, now: batch.now });
   const left = fanout.left - unbegun;
   if (left === 0) yield* endForgone(batch, entry);
-  else yield* journal.tellFanout.run({ ...entry, left, forgone: fanout.forgone + fanout.left });
+  else journal.tellFanout.do({ ...entry, left, forgone: fanout.forgone + fanout.left });
   yield* cancelChildren(batch, entry, notWaitedFor);
 }
 

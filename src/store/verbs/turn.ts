@@ -190,7 +190,7 @@ function isAttemptOver(change: EntryChange): boolean {
 function writeRecords(batch: Batch, request: TurnRequest): void {
   const { execution } = request;
   for (const { name, value } of request.counters)
-    batch.sql.journal.setCounter.do({ execution, name, value });
+    batch.sql.journal.setCounter.do({ execution, name, amount: value });
   for (const { name, value } of request.state)
     batch.sql.journal.setState.do({ execution, name, value });
   for (const letter of request.deadLetters)
