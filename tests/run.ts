@@ -2,8 +2,8 @@
  * Runs the tests: `npm test`, `npm test -- core/duration store/`, `npm test -- --test-name-pattern retry`.
  *
  * Node's own runner does the work, a process a file. What is added is the list of files (`node --test`
- * expands no globs before Node 21) and a failure where node reports success: when no test ran, and
- * when a file holds no test.
+ * expands no globs before Node 21), one PostgreSQL for all files that need it, and a failure where node
+ * reports success: when no test ran, and when a file holds no test.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -11,6 +11,8 @@ import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
+import { needsPostgres } from "./support/needs-postgres.ts";
+import { PostgresServer } from "./support/postgres-server.ts";
 
 // On Node 20 a limit counts for a whole file, whose process is then ended; a single test has none.
 const fileLimitMs = 300_000;
@@ -25,6 +27,7 @@ const { values, positionals: fragments } = parseArgs({
 });
 
 const files = testFiles(fragments);
+const server = await sharedServer();
 const tally = { ran: 0, failed: 0, summary: [] as string[], withoutTests: [] as string[] };
 const results = run({
   files,
@@ -46,6 +49,7 @@ results.on("test:diagnostic", ({ message, file }) => {
 });
 
 for await (const text of results.compose(new spec())) process.stdout.write(String(text));
+await server?.[Symbol.asyncDispose]();
 
 const faults = [
   ...tally.withoutTests.map((file) => `no test in ${file}`),
@@ -55,6 +59,14 @@ const faults = [
 if (tally.failed > 0) process.stdout.write(`\n${tally.summary.join("\n")}\n`);
 if (faults.length > 0) process.stdout.write(`\n${faults.join("\n")}\n`);
 process.exitCode = tally.failed > 0 || faults.length > 0 ? 1 : 0;
+
+/** Files find it in TEST_POSTGRES_URL, which may name one already. It goes with this process, however that ends. */
+async function sharedServer(): Promise<PostgresServer | undefined> {
+  if (process.env["TEST_POSTGRES_URL"] || !needsPostgres(files)) return undefined;
+  const started = await PostgresServer.create();
+  process.env["TEST_POSTGRES_URL"] = started.url;
+  return started;
+}
 
 function testFiles(wanted: readonly string[]): string[] {
   return readdirSync(join(root, "tests"), { recursive: true, encoding: "utf8" })
