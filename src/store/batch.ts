@@ -118,9 +118,10 @@ export class Batch {
   readonly failures: Failures;
   readonly #live = new Map<number, boolean>();
   readonly fanouts = new Map<string, FanoutProgress>();
-  /** The task of the outcome before this one, as long as it holds more items: their outcomes come one after the other. */
-  range: TaskRow | undefined;
+  #range: TaskRow | undefined;
   readonly #woken = new Set<number>();
+  readonly #awake = new Set<number>();
+  readonly #failed = new Set<string>();
   readonly #ended: EndedExecution[] = [];
   readonly #stopped: number[] = [];
   #ready = false;
@@ -134,9 +135,15 @@ export class Batch {
     this.failures = failures;
   }
 
-  /** What every transition may have to know. Comes before the first. */
+  /** Looks for what every transition may have to know. Comes before the first. */
   *begin(): Procedure<void> {
-    this.#anyMark = (yield* this.sql.sessions.anyMark.get({})) !== undefined;
+    this.know((yield* this.sql.sessions.anyMark.get({})) !== undefined, new Map());
+  }
+
+  /** The same, where it was looked for in another way. */
+  know(anyMark: boolean, live: ReadonlyMap<number, boolean>): void {
+    this.#anyMark = anyMark;
+    for (const [session, lives] of live) this.#live.set(session, lives);
   }
 
   /** Does something for each of many, in their order or side by side: what is done for one is nothing to the others. */
@@ -146,6 +153,15 @@ export class Batch {
     const results: R[] = [];
     for (const [index, one] of of.entries()) results.push(yield* act(one, index));
     return results;
+  }
+
+  /** The task of the outcome before this one, as long as it holds more items: where outcomes are stored one by one, theirs follow each other. */
+  get range(): TaskRow | undefined {
+    return this.#range;
+  }
+
+  set range(row: TaskRow | undefined) {
+    this.#range = this.sql.together === undefined ? row : undefined;
   }
 
   /** By S1. */
@@ -236,9 +252,26 @@ export class Batch {
 
   /** S3: leaves the mark that the execution has something to do. */
   wake(key: number, held: boolean): void {
-    this.sql.executions.wake.do({ key, now: this.now });
     if (held) this.#woken.add(key);
     else this.#ready = true;
+    if (this.#awake.has(key)) return;
+    if (this.sql.together !== undefined) this.#awake.add(key);
+    this.sql.executions.wake.do({ key, now: this.now });
+  }
+
+  /** A fan-out has failed, which what runs beside it may not see yet. */
+  noteFailed(fanout: string): void {
+    if (this.sql.together !== undefined) this.#failed.add(fanout);
+  }
+
+  hasFailed(fanout: string): boolean {
+    return this.#failed.has(fanout);
+  }
+
+  /** Everything that ran side by side has ended; what follows sees all of it. */
+  endWave(): void {
+    this.#awake.clear();
+    this.#failed.clear();
   }
 
   /** What was counted of its fan-outs is of no interest any more. */

@@ -145,6 +145,13 @@ export const executionStatements = {
     ])
     .where("key", "=", given<number>("key")),
 
+  /** What a claim has to know of an execution, where nobody is changing it just now: a claim waits for nobody. */
+  unchanging: build
+    .selectFrom("stent_executions")
+    .select(["id", "state", "cancel_seen"])
+    .where("key", "=", given<number>("key")),
+  runOf: build.selectFrom("stent_executions").select("run").where("key", "=", given<number>("key")),
+
   /** The workflow has been told of the cancel. */
   seeCancel: build
     .updateTable("stent_executions")

@@ -27,7 +27,7 @@ function looksAtFanouts({ kind, request }: Transition): boolean {
   );
 }
 
-/** Writes one transition within the batch's transaction. */
+/** Writes one transition within the batch's transaction, after all those before it. */
 export function* apply(
   batch: Batch,
   transition: Transition,
@@ -36,6 +36,14 @@ export function* apply(
     batch.range = undefined;
     if (batch.fanouts.size > 0 && looksAtFanouts(transition)) yield* writeFanoutProgress(batch);
   }
+  return yield* carryOut(batch, transition);
+}
+
+/** The same beside others that touch nothing that it touches. */
+export function* carryOut(
+  batch: Batch,
+  transition: Transition,
+): Procedure<Transitions[keyof Transitions]["answer"]> {
   switch (transition.kind) {
     case "dispatch":
       return yield* dispatch(batch, transition.request);

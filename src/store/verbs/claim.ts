@@ -28,6 +28,9 @@ type WaitingRow = RowOf<Statements["executions"]["unbegun"]>;
 /** From this many marks on, a turn, attempt or item is suspected of killing its process. */
 const suspectMarks = 2;
 
+/** When what others were changing is looked at again. */
+const passedOverMs = 10;
+
 /** Takes what is due and may be taken: higher ranks first, then what has been due longest. What needs a slot and what needs none do not wait for each other. */
 export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnswer> {
   if (!(yield* batch.isLive(request.session))) {
@@ -42,7 +45,8 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
   }
   const heads = yield* acceptedHeads(batch, request.accepts);
   const due = heads.filter((head) => head.dueAt <= batch.now);
-  const taken: Taken = { executions: [], tasks: [], more: false, suspects: request.suspects };
+  const { suspects } = request;
+  const taken: Taken = { executions: [], tasks: [], more: false, suspects, passedOver: false };
   yield* take(
     batch,
     request.session,
@@ -66,7 +70,7 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
     executions,
     tasks,
     more,
-    nextDueAt: nextOf(left, batch.now),
+    nextDueAt: taken.passedOver ? batch.now + passedOverMs : nextOf(left, batch.now),
     now: batch.now,
   };
 }
@@ -79,15 +83,20 @@ function needsSlot(head: Head): boolean {
 function* acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Procedure<Head[]> {
   const { executions, tasks } = batch.sql;
   const heads: Head[] = [];
-  const rows = [
-    ...(yield* executions.unbegunLanes.all({})).map((row) => ({ of: "unbegun", ...row }) as const),
-    ...(yield* executions.begunLanes.all({})).map((row) => ({ of: "begun", ...row }) as const),
-    ...(yield* tasks.readyLanes.all({})).map((row) => ({ of: "task", ...row }) as const),
-  ];
-  for (const { of, lane: key, rank, due_at: dueAt } of rows) {
-    const lane = yield* batch.laneOf(key);
-    if (lane !== undefined && accepts(lane))
-      heads.push({ of, kind: lane.kind, lane: key, rank, dueAt });
+  const sources = [
+    ["unbegun", executions.unbegunLanes],
+    ["begun", executions.begunLanes],
+    ["task", tasks.readyLanes],
+  ] as const;
+  const found = yield* batch.each(sources, function* ([, statement]) {
+    return yield* statement.all({});
+  });
+  for (const [index, [of]] of sources.entries()) {
+    for (const { lane: key, rank, due_at: dueAt } of found[index] ?? []) {
+      const lane = yield* batch.laneOf(key);
+      if (lane !== undefined && accepts(lane))
+        heads.push({ of, kind: lane.kind, lane: key, rank, dueAt });
+    }
   }
   return heads;
 }
@@ -116,6 +125,8 @@ interface Taken {
   more: boolean;
   /** A suspect may still be taken. */
   suspects: boolean;
+  /** Something is due that others are changing just now. */
+  passedOver: boolean;
 }
 
 function* take(
@@ -130,7 +141,7 @@ function* take(
   const passedOver = marked
     ? ((yield* batch.sql.sessions.countSuspects.get({ suspect: suspectMarks }))?.count ?? 0)
     : 0;
-  const candidates = yield* candidatesOf(batch, heads, limit + passedOver + 1);
+  const candidates = yield* candidatesOf(batch, heads, limit + passedOver + 1, taken);
   if (!marked && candidates.every(({ head }) => head.of !== "task")) {
     yield* takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
     taken.more ||= candidates.length > limit;
@@ -153,9 +164,8 @@ function* candidatesOf(
   batch: Batch,
   heads: readonly Head[],
   limit: number,
+  taken: Taken,
 ): Procedure<Candidate[]> {
-  const [only] = heads;
-  if (only !== undefined && heads.length === 1) return yield* waitingIn(batch, only, limit);
   const candidates: Candidate[] = [];
   const ranks = [...new Set(heads.map((head) => head.rank))].toSorted((a, b) => a - b);
   for (const rank of ranks) {
@@ -163,6 +173,8 @@ function* candidatesOf(
     const ofRank = heads.filter((head) => head.rank === rank);
     const room = limit - candidates.length;
     const waiting = yield* batch.each(ofRank, (head) => waitingIn(batch, head, room));
+    // The first of each was seen to wait.
+    if (waiting.some((found) => found.length === 0)) taken.passedOver = true;
     candidates.push(...waiting.flat().toSorted((a, b) => a.dueAt - b.dueAt));
   }
   return candidates.slice(0, limit);
@@ -255,7 +267,7 @@ function priorityOf(rank: number): number {
 
 /** Marks of a turn and of the attempts that its holder had begun itself. */
 function* marksOf(batch: Batch, execution: number): Procedure<number> {
-  const row = yield* batch.sql.executions.standing.get({ key: execution });
+  const row = yield* batch.sql.executions.runOf.get({ key: execution });
   return row === undefined
     ? 0
     : ((yield* batch.sql.sessions.turnMarks.get({ execution, run: row.run }))?.count ?? 0);
@@ -304,7 +316,11 @@ function* takeTask(
   const { tasks, executions, journal } = batch.sql;
   const waiting = yield* tasks.byKey.get({ key });
   if (waiting === undefined || waiting.worker !== null) return 0;
-  const execution = yield* executions.standing.get({ key: waiting.execution });
+  const execution = yield* executions.unchanging.get({ key: waiting.execution });
+  if (execution === undefined && (yield* executions.runOf.get({ key: waiting.execution }))) {
+    taken.passedOver = true;
+    return 0;
+  }
   const entry = yield* journal.one.get({
     execution: waiting.execution,
     run: waiting.run,

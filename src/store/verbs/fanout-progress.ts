@@ -8,9 +8,10 @@ import { countFailure, fanoutOf } from "./fanout.ts";
 import { beginChild, childMapOf, type Beginning } from "./map-children.ts";
 import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
-/** Writing may count on: what it begins or ends is written as well. */
-export function* writeFanoutProgress(batch: Batch): Procedure<void> {
+/** Writing may count on: what it begins or ends is written as well. `of`: only those of this execution. */
+export function* writeFanoutProgress(batch: Batch, of?: number): Procedure<void> {
   for (const [id, fanout] of batch.fanouts) {
+    if (of !== undefined && fanout.execution !== of) continue;
     batch.fanouts.delete(id);
     yield* write(batch, fanout);
   }

@@ -23,7 +23,9 @@ export function* fanoutOf(
   const known = batch.fanouts.get(id);
   if (known !== undefined) return known;
   const stored = yield* batch.sql.journal.fanout.get(keyOf(entry));
-  if (stored === undefined) return undefined;
+  if (stored === undefined || batch.hasFailed(id)) return undefined;
+  const meanwhile = batch.fanouts.get(id); // others may have asked beside it
+  if (meanwhile !== undefined) return meanwhile;
   const progress: FanoutProgress = { ...stored, released: 0, failedBy: undefined, row };
   batch.fanouts.set(id, progress);
   return progress;
@@ -60,5 +62,5 @@ export function* endChildItem(
   if (changed === 0) return;
   fanout.left -= 1;
   if (!alone) fanout.released += 1;
-  if (!completed && countFailure(fanout)) fanout.failedBy = item;
+  if (!completed && countFailure(fanout)) fanout.failedBy ??= item;
 }

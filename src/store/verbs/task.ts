@@ -2,7 +2,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { TaskOutcome } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
-import { countFailure, fanoutOf } from "./fanout.ts";
+import { countFailure, fanoutId, fanoutOf } from "./fanout.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 
@@ -148,6 +148,7 @@ function* countItem(
   fanout.released += 1;
   if (outcome.kind === "failed") {
     if (!countFailure(fanout)) return false;
+    batch.noteFailed(fanoutId(fanout));
     yield* leaveOutcome(
       batch,
       keyOf(row),

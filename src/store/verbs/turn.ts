@@ -81,7 +81,7 @@ function* store(batch: Batch, request: TurnRequest, standing: Standing): Procedu
   // Not with the batch: what maps that begin or are told come to at once is for this turn's holder to see (S3).
   if (seesCancel) yield* resumeChildMaps(batch, request);
   if (seesCancel || request.fanouts.length > 0 || request.told.length > 0)
-    yield* writeFanoutProgress(batch);
+    yield* writeFanoutProgress(batch, request.execution);
   const taken =
     request.tasks.length === 0
       ? none
