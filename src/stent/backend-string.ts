@@ -1,12 +1,12 @@
-import { NotSupportedError } from "../core/errors.ts";
 import type { Backend } from "../store/backend.ts";
+import { postgres } from "../store/postgres.ts";
 import { sqlite } from "../store/sqlite.ts";
 
-const known = `"sqlite:orders.db", "sqlite::memory:", "sqlite:///relative.db", "sqlite:////absolute.db", or the path of a file`;
+const known = `"sqlite:orders.db", "sqlite::memory:", "sqlite:///relative.db", "sqlite:////absolute.db", the path of a file, or "postgresql://user:password@host:5432/database"`;
 
 /**
- * The backend that a text names: a path, or "sqlite:" and a path, which is taken letter by letter. Messages show the scheme only: what
- * follows may hold a password. @throws TypeError, NotSupportedError
+ * The backend that a text names: a path, or "sqlite:" and a path, which is taken letter by letter, or the URL of a PostgreSQL database. Messages show the scheme only: what
+ * follows may hold a password. @throws TypeError
  */
 export function backendOf(text: string): Backend {
   const scheme = /^([a-z][a-z\d+.-]+):/i.exec(text)?.[1]; // one letter is a drive of Windows
@@ -17,9 +17,7 @@ export function backendOf(text: string): Backend {
       return sqlite(pathOf(withoutAuthority(rest)));
     case "postgres":
     case "postgresql":
-      throw new NotSupportedError(
-        `PostgreSQL is not supported by this version of Stent; use SQLite: ${known}`,
-      );
+      return postgres(text);
     default:
       throw new TypeError(
         `"${scheme}:" is no backend of Stent; use ${known}. A file of such a name is "./${scheme}:…"`,

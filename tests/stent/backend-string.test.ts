@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { NotSupportedError, sqlite, Stent } from "stentjs";
+import { sqlite, Stent } from "stentjs";
 import { backendOf } from "../../src/stent/backend-string.ts";
 import { rejection } from "../support/serving.ts";
 
@@ -47,14 +47,15 @@ for (const [text, message] of [
   });
 }
 
-test("PostgreSQL is not supported yet, and its password is shown to nobody", () => {
-  for (const text of ["postgres://ada:secret@host/db", "postgresql://ada:secret@host/db"]) {
-    assert.throws(
-      () => backendOf(text),
-      (error: Error) => error instanceof NotSupportedError && !error.message.includes("secret"),
-    );
-  }
-});
+for (const [text, name] of [
+  ["postgres://ada:secret@host/orders", "postgresql://host:5432/orders"],
+  ["postgresql://ada:secret@host:6543/orders?sslmode=disable", "postgresql://host:6543/orders"],
+  ["PostgreSQL://host/orders", "postgresql://host:5432/orders"],
+] as const) {
+  test(`${JSON.stringify(text)} names ${name}, and its password is shown to nobody`, () => {
+    assert.equal(backendOf(text).name, name);
+  });
+}
 
 test("another scheme's password is shown to nobody", () => {
   assert.throws(

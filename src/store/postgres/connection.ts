@@ -1,0 +1,192 @@
+import type pg from "pg";
+import { DatabaseError } from "../../core/errors.ts";
+import { databaseError, postgresCode } from "./errors.ts";
+import { migrate, verify } from "./migrate.ts";
+import { checkServer } from "./server-check.ts";
+import { answerLimitMs, settingStatement, startupOptions } from "./session-settings.ts";
+import type { PostgresSettings } from "./settings.ts";
+import { quoted } from "./identifier.ts";
+import { typeParsers } from "./type-parsers.ts";
+
+const connectLimitMs = 10_000;
+/** Idle connections ask whether the other side is still there after this long, lest a firewall forgets them. */
+const keepAliveMs = 10_000;
+const idleLimitMs = 60_000;
+
+type Driver = typeof pg;
+
+/** What a connection is for: the server's administrator sees it in pg_stat_activity as application_name. */
+export interface ClientOptions {
+  readonly purpose: string;
+  /** Statements are sent without waiting for the answers to those before. */
+  readonly pipeline?: boolean;
+}
+
+/** Ways to one PostgreSQL database: a pool for reading, and clients of one's own. Every session has the same settings. */
+export class PostgresConnections {
+  /** What messages call the database: no user, no password. */
+  readonly name: string;
+  readonly schema: string;
+  /** For reading: any statement may go over any connection. */
+  readonly pool: pg.Pool;
+  readonly #makeClient: (options: ClientOptions) => Promise<pg.Client>;
+
+  constructor(driver: Driver, settings: PostgresSettings, way: SettingsWay) {
+    this.name = settings.name;
+    this.schema = settings.schema;
+    this.pool = openPool(driver, settings, way);
+    this.#makeClient = (options) => connect(driver, settings, { ...options, way });
+  }
+
+  /** A connection that belongs to the caller, who ends it. An error between statements is told by its event "end" only. @throws DatabaseError */
+  async connectClient(options: ClientOptions): Promise<pg.Client> {
+    try {
+      return await this.#makeClient(options);
+    } catch (error) {
+      throw databaseError(error, this.name);
+    }
+  }
+
+  /** Waits for what is being read. */
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+/** What opening needs to know. */
+export interface OpenPostgresOptions {
+  /** Create or upgrade the tables; false: only check them. */
+  readonly migrate: boolean;
+  /** Told what may cost data, and works all the same. */
+  readonly warn: (message: string) => void;
+}
+
+/** Connects, looks at the server, and creates or checks the tables. @throws DatabaseError, SchemaMismatchError, NotSupportedError */
+export async function openPostgres(
+  settings: PostgresSettings,
+  options: OpenPostgresOptions,
+): Promise<PostgresConnections> {
+  const driver = await loadDriver();
+  try {
+    const { client, way } = await firstClient(driver, settings);
+    try {
+      await checkServer(client, settings.name, options.warn);
+      await (options.migrate ? migrate : verify)(client, settings);
+    } finally {
+      await client.end();
+    }
+    return new PostgresConnections(driver, settings, way);
+  } catch (error) {
+    throw databaseError(error, settings.name);
+  }
+}
+
+async function loadDriver(): Promise<Driver> {
+  try {
+    const driver = await import("pg");
+    return driver.default;
+  } catch (error) {
+    throw new DatabaseError(
+      "DRIVER_MISSING",
+      "PostgreSQL needs the package pg, which is not installed here; run: npm install pg",
+      { cause: error },
+    );
+  }
+}
+
+/** How a session gets its settings: with the start of the connection, or by a statement after it, since poolers refuse or ignore the former. */
+type SettingsWay = "startup" | "statement";
+
+async function firstClient(
+  driver: Driver,
+  settings: PostgresSettings,
+): Promise<{ readonly client: pg.Client; readonly way: SettingsWay }> {
+  const migrating = { purpose: "migrate", answerLimitMs: 0 };
+  try {
+    const client = await connect(driver, settings, { ...migrating, way: "startup" });
+    if (await hasSettings(client, settings.schema)) return { client, way: "startup" };
+    await client.end();
+  } catch (error) {
+    if (!isRefusedParameter(error)) throw error;
+  }
+  const way = "statement";
+  return { client: await connect(driver, settings, { ...migrating, way }), way };
+}
+
+function isRefusedParameter(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    postgresCode(error)?.startsWith("08") === true &&
+    error.message.includes("startup parameter")
+  );
+}
+
+async function hasSettings(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query<{ path: string }>(
+    "select current_setting('search_path') as path",
+  );
+  return rows[0]?.path === quoted(schema);
+}
+
+interface ConnectOptions extends ClientOptions {
+  readonly way: SettingsWay;
+  /** 0 for no limit. */
+  readonly answerLimitMs?: number;
+}
+
+async function connect(
+  driver: Driver,
+  settings: PostgresSettings,
+  options: ConnectOptions,
+): Promise<pg.Client> {
+  const client = new driver.Client(clientConfig(settings, options));
+  ignoreErrorEvents(client);
+  try {
+    await client.connect();
+    if (options.way === "statement") await client.query(settingStatement(settings.schema));
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined); // the first error is the one to tell
+    throw error;
+  }
+}
+
+function openPool(driver: Driver, settings: PostgresSettings, way: SettingsWay): pg.Pool {
+  const pool = new driver.Pool({
+    ...clientConfig(settings, { purpose: "read", way }),
+    max: settings.poolSize,
+    idleTimeoutMillis: idleLimitMs,
+    ...(way === "statement" && {
+      // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, which its types do not say
+      onConnect: (client: pg.ClientBase) => client.query(settingStatement(settings.schema)),
+    }),
+  });
+  pool.on("error", ignore);
+  pool.on("connect", ignoreErrorEvents);
+  return pool;
+}
+
+function clientConfig(settings: PostgresSettings, options: ConnectOptions): pg.ClientConfig {
+  return {
+    connectionString: settings.url,
+    application_name: `stent ${options.purpose}`,
+    types: typeParsers,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
+    connectionTimeoutMillis: connectLimitMs,
+    query_timeout: options.answerLimitMs ?? answerLimitMs,
+    pipeline: options.pipeline ?? false,
+    ...(options.way === "startup" && {
+      options: startupOptions(settings.schema, settings.options),
+    }),
+  };
+}
+
+/** An event "error" that nobody listens to ends the process; the next statement on that connection says the same. */
+function ignoreErrorEvents(client: pg.ClientBase): void {
+  client.on("error", ignore);
+}
+
+function ignore(): void {
+  // see above
+}
