@@ -22,22 +22,28 @@ export interface Statements {
   readonly together?: <T>(procedures: readonly Procedure<T>[]) => Answer<T[]>;
 }
 
+export type StatementGroup = Exclude<keyof Statements, "together">;
+
 /** Makes every statement that can be prepared on a connection. */
 export function prepareStatements(
-  prepare: (query: Compilable<unknown> | RawBuilder<unknown>) => PreparedStatement<unknown>,
+  prepare: (
+    query: Compilable<unknown> | RawBuilder<unknown>,
+    group: StatementGroup,
+    name: string,
+  ) => PreparedStatement<unknown>,
 ): Statements {
-  const prepareAll = <T extends object>(queries: T): PreparedOf<T> =>
+  const prepareAll = <T extends object>(group: StatementGroup, queries: T): PreparedOf<T> =>
     Object.fromEntries(
       Object.entries(queries).map(([name, query]) => [
         name,
-        prepare(query as Compilable<unknown> | RawBuilder<unknown>),
+        prepare(query as Compilable<unknown> | RawBuilder<unknown>, group, name),
       ]),
     ) as PreparedOf<T>;
   return {
-    executions: prepareAll(executionStatements),
-    journal: prepareAll(journalStatements),
-    tasks: prepareAll(taskStatements),
-    sessions: prepareAll(sessionStatements),
+    executions: prepareAll("executions", executionStatements),
+    journal: prepareAll("journal", journalStatements),
+    tasks: prepareAll("tasks", taskStatements),
+    sessions: prepareAll("sessions", sessionStatements),
   };
 }
 

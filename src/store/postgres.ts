@@ -1,18 +1,21 @@
-import { NotSupportedError } from "../core/errors.ts";
-import type { Backend, StoreBackend } from "./backend.ts";
+import type { Backend, OpenOptions, StoreBackend } from "./backend.ts";
 import { postgresSettings, type PostgresOptions } from "./postgres/settings.ts";
+import type { Store } from "./store.ts";
 
 /** A PostgreSQL database by its URL. Needs the package pg. @throws TypeError, RangeError for what is no such URL or option; messages hold nothing of the URL. */
 export function postgres(url: string, options?: PostgresOptions): Backend {
-  const { name } = postgresSettings(url, options);
+  const settings = postgresSettings(url, options);
   const backend: StoreBackend = {
-    name,
-    open: () =>
-      Promise.reject(
-        new NotSupportedError(
-          "PostgreSQL is not supported by this version of Stent; use SQLite: sqlite:orders.db",
-        ),
-      ),
+    name: settings.name,
+    // The driver is loaded when it is needed: a process that only defines functions needs none.
+    async open(options: OpenOptions): Promise<Store> {
+      const [{ openPostgres }, { PostgresStore }] = await Promise.all([
+        import("./postgres/connection.ts"),
+        import("./postgres/store.ts"),
+      ]);
+      const connections = await openPostgres(settings, { ...options, warn: () => undefined });
+      return new PostgresStore(connections, options);
+    },
   };
   return Object.freeze(backend);
 }

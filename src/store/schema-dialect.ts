@@ -27,6 +27,8 @@ export interface SchemaDialect {
   readonly payload: RawBuilder<unknown>;
   readonly integer: RawBuilder<unknown>;
   readonly real: RawBuilder<unknown>;
+  /** A commit's answer may be lost on its way: each process keeps the number of its last one in a row. */
+  readonly answersMayBeLost: boolean;
 }
 
 /** SQLite: rowid keys that are never used twice (a stale holder must not meet another's row), WITHOUT ROWID tables; a payload column without affinity keeps text as text and bytes as bytes. */
@@ -39,6 +41,7 @@ export const sqliteSchema: SchemaDialect = {
   payload: sql`blob`,
   integer: sql`integer`,
   real: sql`real`,
+  answersMayBeLost: false,
 };
 
 /**
@@ -60,4 +63,5 @@ export const postgresSchema: SchemaDialect = {
   payload: sql`text collate "C"`,
   integer: sql`bigint`,
   real: sql`double precision`,
+  answersMayBeLost: true,
 };

@@ -266,6 +266,14 @@ export function engineTables(dialect: SchemaDialect): Migration {
       await sql`create index stent_dead_letters_execution on stent_dead_letters (execution)`.execute(
         db,
       );
+
+      if (dialect.answersMayBeLost) {
+        await hot(db.schema.createTable("stent_writers"))
+          .addColumn("id", text, (c) => c.primaryKey())
+          .addColumn("batch", integer, (c) => c.notNull())
+          .addColumn("at", "timestamptz", (c) => c.notNull())
+          .execute();
+      }
     },
   };
 }

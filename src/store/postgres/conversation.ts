@@ -16,7 +16,7 @@ type Mode = "do" | "must" | "run" | "insert" | "get" | "all";
 /** Sends a query; the answer comes when its turn has come. */
 export type Send = (query: Query) => Promise<pg.QueryArrayResult>;
 
-/** Thrown for an error that one of the procedures brought about, with its place among them. */
+/** Thrown for an error that a procedure brought about, with the place that it was given. */
 export class ProcedureError extends Error {
   readonly place: number;
   constructor(place: number, cause: unknown) {
@@ -29,13 +29,14 @@ export class ProcedureError extends Error {
 class Strand {
   readonly procedure: Procedure<unknown>;
   readonly place: number;
-  readonly whole: Together | undefined;
+  readonly whole: Together;
+  /** Its place in what it is part of. */
   readonly index: number;
   /** The group of its last statement since the flush of that number: what it asks next runs in that one or in a later one. */
   group = 0;
   since = 0;
 
-  constructor(procedure: Procedure<unknown>, place: number, whole?: Together, index = place) {
+  constructor(procedure: Procedure<unknown>, place: number, whole: Together, index: number) {
     this.procedure = procedure;
     this.place = place;
     this.whole = whole;
@@ -120,13 +121,15 @@ class Group {
   }
 }
 
+/** Whose procedure is running: they run one at a time, from one question to the next. */
+let speaking: { readonly talk: Conversation; readonly strand: Strand } | undefined;
+
 /** A conversation with one connection, on which a transaction is open. */
 export class Conversation {
   readonly #send: Send;
   #groups: Group[] = [];
   /** The last group of each statement. */
   #last = new Map<PostgresStatement, number>();
-  #current: Strand | undefined;
   #trips = 0;
 
   constructor(send: Send) {
@@ -138,11 +141,16 @@ export class Conversation {
     return this.#trips;
   }
 
-  /** Runs procedures side by side. What they told without asking may still be to be sent. @throws ProcedureError, or what the driver throws */
-  async run<T>(procedures: readonly Procedure<T>[]): Promise<T[]> {
+  /**
+   * Runs procedures side by side. What they told without asking may still be to be sent. `places`: what errors call each.
+   * @throws ProcedureError, or what the driver throws
+   */
+  async run<T>(procedures: readonly Procedure<T>[], places: readonly number[]): Promise<T[]> {
     const results = new Together(procedures);
     const from = this.#groups.length;
-    let ready = procedures.map((procedure, place) => new Strand(procedure, place, results, place));
+    let ready = procedures.map(
+      (procedure, index) => new Strand(procedure, places[index] ?? index, results, index),
+    );
     // What comes after others have run comes after what they told.
     for (const strand of ready) this.#follow(strand, from);
     for (;;) {
@@ -169,8 +177,8 @@ export class Conversation {
         }
       } else if (question !== undefined) waiting.push(strand);
       else {
-        const whole = strand.whole?.strand;
-        if (whole !== undefined && strand.whole?.left === 0) ready.push(whole);
+        const { strand: waiter, left } = strand.whole;
+        if (waiter !== undefined && left === 0) ready.push(waiter);
       }
     }
     return waiting;
@@ -178,12 +186,11 @@ export class Conversation {
 
   /** @returns what it asks; undefined at its end */
   #step(strand: Strand): Question | undefined {
-    this.#current = strand;
+    speaking = { talk: this, strand };
     try {
       const step = strand.procedure.next();
       if (step.done !== true) return step.value;
       const { whole } = strand;
-      if (whole === undefined) return undefined;
       whole.results[strand.index] = step.value;
       whole.left -= 1;
       if (whole.strand !== undefined)
@@ -192,18 +199,17 @@ export class Conversation {
     } catch (error) {
       throw new ProcedureError(strand.place, error);
     } finally {
-      this.#current = undefined;
+      speaking = undefined;
     }
   }
 
   ask(
+    strand: Strand,
     statement: PostgresStatement,
     mode: Mode,
     bound: Bound,
-    complain?: () => Error,
+    complain: (() => Error) | undefined,
   ): Answer<unknown> {
-    const strand = this.#current;
-    if (strand === undefined) throw new Error("a question outside of every procedure");
     const asked = new Asked(mode, bound, strand, complain);
     this.#follow(strand, this.#place(statement, asked, this.#groupOf(strand)));
     return asked;
@@ -232,13 +238,10 @@ export class Conversation {
     return at;
   }
 
-  together<T>(procedures: readonly Procedure<T>[]): Answer<T[]> {
-    return new Together(procedures) as Answer<unknown> as Answer<T[]>;
-  }
-
-  /** True while what has been told may turn out to be impossible. */
-  get mustBeSeen(): boolean {
-    return this.#groups.some((group) => group.asked.some(({ mode }) => mode === "must"));
+  /** Sends what has been told, if some of it may turn out to be impossible. */
+  async settle(): Promise<void> {
+    if (this.#groups.some((group) => group.asked.some(({ mode }) => mode === "must")))
+      await this.flush();
   }
 
   /** Sends everything, and takes in the answers. `last` is sent behind it, in the same go. */
@@ -327,14 +330,17 @@ function count(one: Asked, changed: number): void {
     throw new ProcedureError(one.strand.place, one.complain());
 }
 
-/** A statement as procedures see it, in whatever conversation is going on. */
+/** To be had by `yield*`: what procedures that run side by side return. */
+export function together<T>(procedures: readonly Procedure<T>[]): Answer<T[]> {
+  return new Together(procedures) as Answer<unknown> as Answer<T[]>;
+}
+
+/** A statement as procedures see it, in whichever conversation theirs is. */
 export class Asking<O> implements PreparedStatement<O> {
   readonly #statement: PostgresStatement;
-  readonly #talk: () => Conversation;
 
-  constructor(statement: PostgresStatement, talk: () => Conversation) {
+  constructor(statement: PostgresStatement) {
     this.#statement = statement;
-    this.#talk = talk;
   }
 
   do(values: Values, common?: Values): void {
@@ -363,12 +369,9 @@ export class Asking<O> implements PreparedStatement<O> {
   }
 
   #ask(mode: Mode, values: Values, common?: Values, complain?: () => Error): Answer<unknown> {
-    const { bind } = this.#statement;
-    return this.#talk().ask(
-      this.#statement,
-      mode,
-      bind.call(this.#statement, values, common),
-      complain,
-    );
+    if (speaking === undefined) throw new Error("a question outside of every procedure");
+    const { talk, strand } = speaking;
+    const bound = this.#statement.bind(values, common);
+    return talk.ask(strand, this.#statement, mode, bound, complain);
   }
 }

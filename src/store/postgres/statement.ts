@@ -16,17 +16,25 @@ export type Query = Pick<pg.QueryArrayConfig, "name" | "text" | "values"> & {
 
 let statements = 0;
 
+/** What is to be known of a statement beside its query. */
+export interface StatementKind {
+  /** Appended to a select, such as "for no key update". */
+  readonly lock?: string | undefined;
+  /** It will not be run again: no connection prepares it. */
+  readonly once?: boolean;
+}
+
 /** A statement for one kind of connection, prepared by each connection when it first runs it. */
 export class PostgresStatement {
   readonly text: StatementText;
-  readonly #id: number;
+  readonly #id: number | undefined;
   readonly #texts = new Map<string, string>();
   readonly #bind: ((value: unknown) => string | number | null)[];
   #toRow: ((columns: readonly unknown[], from: number) => unknown) | undefined;
 
-  constructor(query: Compilable<unknown> | RawBuilder<unknown>, lock?: string) {
-    this.text = statementText(compile(query), lock);
-    this.#id = statements += 1;
+  constructor(query: Compilable<unknown> | RawBuilder<unknown>, kind: StatementKind = {}) {
+    this.text = statementText(compile(query), kind.lock);
+    this.#id = kind.once === true ? undefined : (statements += 1);
     this.#bind = this.text.types.map((type) => bindAs[type]);
   }
 
@@ -61,7 +69,8 @@ export class PostgresStatement {
       text = make();
       this.#texts.set(variant, text);
     }
-    return { name: `stent_${this.#id}_${variant}`, text, values, rowMode: "array" };
+    const name = this.#id === undefined ? undefined : `stent_${this.#id}_${variant}`;
+    return { name, text, values, rowMode: "array" } as Query;
   }
 
   /** A row of a result, whose first columns before `from` are none of its own. */

@@ -55,7 +55,7 @@ export class SqliteStore extends Reader implements Store {
     this.name = `sqlite:${path}`;
     this.#database = database;
     this.#prepare = (query) => new Prepared(database, query);
-    this.#sql = prepareStatements(this.#prepare);
+    this.#sql = prepareStatements((query) => this.#prepare(query));
     this.#clock = options.clock;
     this.#failures = options.failures;
     this.#begin = database.prepare("begin immediate");

@@ -1,0 +1,184 @@
+import { randomUUID } from "node:crypto";
+import type pg from "pg";
+import { ClosedError } from "../../core/errors.ts";
+import type { Hints, Settled, Transition } from "../store.ts";
+import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
+import type { PostgresConnections } from "./connection.ts";
+import { isConstraint, isLost, isRefusedData, isTransient } from "./errors.ts";
+
+/** How long a commit tries to reach the database, and to get its locks. */
+const patienceMs = 30_000;
+
+/**
+ * Locks are waited for shortly, since a whole batch waits: what holds one is then asked for by itself. Plans are made once for tables of
+ * any size, so only by index: a plan that was made when a table was empty reads all of it.
+ */
+const settings = `set lock_timeout = '200ms'; set enable_seqscan = off; set enable_hashjoin = off;
+  set enable_mergejoin = off; set plan_cache_mode = force_generic_plan`;
+
+/** A batch that meets a lock is tried again whole as often as this, and then in halves. */
+const triesOfABatch = 2;
+
+/** What another transaction has stored meanwhile is met by a constraint, and seen at the next try. */
+const triesOfOne = 5;
+
+/**
+ * The one connection on which this process commits: opened when it is needed, and anew when it was lost.
+ *
+ *   C1  A commit whose answer was lost is not repeated before it is known that nothing of it is stored: its number stands in a row of this
+ *       process, which is locked until the transaction is over.
+ *   C2  A transition is refused by itself only if it is impossible by itself. What lasts no longer than another's transaction is waited for.
+ */
+export class CommitConnection {
+  readonly #connections: PostgresConnections;
+  readonly #writing: Omit<Writing, "send" | "id" | "committing">;
+  readonly #writer = randomUUID();
+  #batch = 0;
+  #client: pg.Client | undefined;
+  #closed = false;
+
+  constructor(
+    connections: PostgresConnections,
+    writing: Omit<Writing, "send" | "id" | "committing">,
+  ) {
+    this.#connections = connections;
+    this.#writing = writing;
+  }
+
+  /** Stores all of these but for those that are impossible. Rejects only if nothing is stored. */
+  async write(transitions: readonly Transition[]): Promise<Committed> {
+    const giveUpAt = performance.now() + patienceMs;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#once(transitions);
+      } catch (error) {
+        if (error instanceof TransitionError) return this.#without(transitions, error);
+        if (isConstraint(error) || isRefusedData(error)) {
+          const [only] = transitions;
+          if (transitions.length > 1) return this.#inHalves(transitions);
+          if (only === undefined || tries >= triesOfOne || isRefusedData(error))
+            return refused(error);
+        } else if (isTransient(error) && tries >= triesOfABatch && transitions.length > 1) {
+          return this.#inHalves(transitions);
+        } else if (!isTransient(error) && !isLost(error)) throw error;
+        if (performance.now() > giveUpAt) throw error;
+        await pause(tries);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  async #without(transitions: readonly Transition[], error: TransitionError): Promise<Committed> {
+    if (transitions.length === 1) return refused(error.cause);
+    if (error.place < 0) return this.#inHalves(transitions);
+    const rest = await this.write(transitions.filter((_, place) => place !== error.place));
+    const settled = rest.settled.toSpliced(error.place, 0, { error: error.cause });
+    return { settled, hints: rest.hints };
+  }
+
+  async #inHalves(transitions: readonly Transition[]): Promise<Committed> {
+    const half = Math.ceil(transitions.length / 2);
+    const first = await this.write(transitions.slice(0, half));
+    try {
+      const second = await this.write(transitions.slice(half));
+      return {
+        settled: [...first.settled, ...second.settled],
+        hints: together(first.hints, second.hints),
+      };
+    } catch (error) {
+      // The first half is stored, so this one has to be answered by itself.
+      const settled = transitions.slice(half).map((): Settled => ({ error }));
+      return { settled: [...first.settled, ...settled], hints: first.hints };
+    }
+  }
+
+  async #once(transitions: readonly Transition[]): Promise<Committed> {
+    const client = await this.#connected();
+    this.#batch += 1;
+    const id = { writer: this.#writer, batch: this.#batch };
+    let committing: Committed | undefined;
+    try {
+      return await writeBatch(
+        {
+          ...this.#writing,
+          id,
+          send: (query) => client.query(query),
+          committing: (committed) => {
+            committing = committed;
+          },
+        },
+        transitions,
+      );
+    } catch (error) {
+      if (await rolledBack(client)) throw error;
+      this.#client = undefined;
+      void client.end().catch(() => undefined);
+      if (committing !== undefined && (await this.#isStored(id.batch))) return committing;
+      throw error;
+    }
+  }
+
+  async #connected(): Promise<pg.Client> {
+    if (this.#closed) throw new ClosedError();
+    if (this.#client !== undefined) return this.#client;
+    const client = await this.#connections.connectClient({ purpose: "commit", pipeline: true });
+    client.once("end", () => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    await client.query(settings);
+    this.#client = client;
+    return client;
+  }
+
+  /** By C1. Asks until it is known. */
+  async #isStored(batch: number): Promise<boolean> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const client = await this.#connected();
+        const { rows } = await client.query<{ batch: number }>(
+          "select batch from stent_writers where id = $1 for update",
+          [this.#writer],
+        );
+        return rows[0]?.batch === batch;
+      } catch (error) {
+        if (this.#closed || !(isTransient(error) || isLost(error))) throw error;
+        await pause(tries);
+      }
+    }
+  }
+}
+
+/** @returns false if the connection does not do any more */
+async function rolledBack(client: pg.Client): Promise<boolean> {
+  try {
+    await client.query("rollback");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function refused(error: unknown): Committed {
+  return { settled: [{ error }], hints: { woken: [], ended: [], ready: false, stopped: [] } };
+}
+
+function together(a: Hints, b: Hints): Hints {
+  return {
+    woken: [...a.woken, ...b.woken],
+    ended: [...a.ended, ...b.ended],
+    ready: a.ready || b.ready,
+    stopped: [...a.stopped, ...b.stopped],
+  };
+}
+
+/** Longer from one to the next, up to a second, and never the same for two processes. */
+export function pause(tries: number): Promise<void> {
+  const ms = Math.min(1_000, 5 * 2 ** tries) * (0.5 + Math.random());
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
