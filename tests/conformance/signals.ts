@@ -214,7 +214,7 @@ export function signalConformance(backend: ConformanceBackend): void {
           },
         );
         const again = await one.claimOne(session);
-        assert.equal(again.wakeSeq, 2);
+        assert.ok(again.wakeSeq > held.wakeSeq);
         assert.equal((await one.arrivals(held.id)).length, 1);
       },
     );

@@ -48,10 +48,10 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .execute();
       // Due and not held: the only queue of executions, in two parts, since one of them needs no slot. They match WHERE and ORDER BY of the
       // claim column for column.
-      await sql`create index stent_executions_unbegun on stent_executions (lane, rank, due_at) where worker is null and due_at is not null and started_at is null`.execute(
+      await sql`create index stent_executions_unbegun on stent_executions (lane, rank, due_at${dialect.inOrderOfKeys}) where worker is null and due_at is not null and started_at is null`.execute(
         db,
       );
-      await sql`create index stent_executions_begun on stent_executions (lane, rank, due_at) where worker is null and due_at is not null and started_at is not null`.execute(
+      await sql`create index stent_executions_begun on stent_executions (lane, rank, due_at${dialect.inOrderOfKeys}) where worker is null and due_at is not null and started_at is not null`.execute(
         db,
       );
       await sql`create index stent_executions_held on stent_executions (worker) where worker is not null`.execute(
@@ -151,7 +151,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("heartbeat", payload)
         .addColumn("cancelled", integer, (c) => c.notNull().defaultTo(0))
         .execute();
-      await sql`create index stent_tasks_ready on stent_tasks (lane, rank, due_at) where worker is null`.execute(
+      await sql`create index stent_tasks_ready on stent_tasks (lane, rank, due_at${dialect.inOrderOfKeys}) where worker is null`.execute(
         db,
       );
       await sql`create index stent_tasks_held on stent_tasks (worker) where worker is not null`.execute(

@@ -118,6 +118,7 @@ export function waves(transitions: readonly Transition[], found: Found): number[
     }
     const touch = touched(transition, found, parents, keys);
     if (touch === undefined) {
+      result.push(...claims.splice(0).map((claim) => [claim]));
       floor = result.length + 1;
       result.push([place]);
       continue;

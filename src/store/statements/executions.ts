@@ -36,6 +36,7 @@ const ready = build
   .where("rank", "=", given<number>("rank"))
   .where("due_at", "<=", given<number>("now"))
   .orderBy("due_at")
+  .orderBy("key")
   .limit(given<number>("limit"));
 
 const heldRun = build

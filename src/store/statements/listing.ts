@@ -34,7 +34,8 @@ function matching(query: Omit<ExecutionQuery, "limit">) {
         .where("e.id", "<", `${query.idPrefix}${lastCharacter}`),
     )
     .$if(query.kind !== undefined, (q) => q.where("e.kind", "=", query.kind ?? "workflow"))
-    .$if(query.states !== undefined, (q) => q.where("e.state", "in", query.states ?? []))
+    .$if(query.states?.length === 0, (q) => q.where(sql<boolean>`1 = 0`))
+    .$if((query.states?.length ?? 0) > 0, (q) => q.where("e.state", "in", query.states ?? []))
     .$if(query.name !== undefined, (q) => q.where("e.name", "=", query.name ?? ""))
     .$if(query.queue !== undefined, (q) =>
       query.queue === "default"

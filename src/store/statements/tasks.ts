@@ -64,6 +64,7 @@ export const taskStatements = {
     .where("rank", "=", given<number>("rank"))
     .where("due_at", "<=", given<number>("now"))
     .orderBy("due_at")
+    .orderBy("key")
     .limit(given<number>("limit")),
   take: build
     .updateTable("stent_tasks")
