@@ -164,6 +164,8 @@ export type { NotificationBackend } from "./notify/notifier.ts";
 export type { Logger, MetricsRecorder } from "./observe/events.ts";
 export type { Clock } from "./runtime/clock.ts";
 export type { Backend } from "./store/backend.ts";
+export { postgres } from "./store/postgres.ts";
+export type { PostgresOptions } from "./store/postgres/settings.ts";
 export { sqlite } from "./store/sqlite.ts";
 export { context, type ActivityContext } from "./worker/context.ts";
 export { WorkerLifecycle, type WorkerState } from "./worker/lifecycle.ts";

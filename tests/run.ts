@@ -62,7 +62,8 @@ process.exitCode = tally.failed > 0 || faults.length > 0 ? 1 : 0;
 
 /** Files find it in TEST_POSTGRES_URL, which may name one already. It goes with this process, however that ends. */
 async function sharedServer(): Promise<PostgresServer | undefined> {
-  if (process.env["TEST_POSTGRES_URL"] || !needsPostgres(files)) return undefined;
+  const needed = process.env["TEST_BACKEND"] === "postgres" || needsPostgres(files);
+  if (process.env["TEST_POSTGRES_URL"] || !needed) return undefined;
   const started = await PostgresServer.create();
   process.env["TEST_POSTGRES_URL"] = started.url;
   return started;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { Stent, type ServeOptions, type StentOptions } from "stentjs";
+import { postgres, Stent, type Backend, type ServeOptions, type StentOptions } from "stentjs";
 import { MemoryLogger } from "./memory-logger.ts";
 
 /** What of node:test's context is needed here. */
@@ -20,6 +20,9 @@ export interface Served {
  * worker takes up from the journal is in use too: the behaviours have to pass that way as well.
  */
 const replaying = process.env["STENT_REPLAY"] === "1";
+
+/** With TEST_BACKEND=postgres everything that would be in a file or in memory is in a schema of a PostgreSQL database. */
+const onPostgres = process.env["TEST_BACKEND"] === "postgres";
 
 /** What a worker under test is given beside what the test asks for: it looks often, so that nothing waits long for a lost hint. */
 function serveOptions(serve: boolean | ServeOptions): false | ServeOptions {
@@ -46,12 +49,37 @@ export async function stentOn(
   { serve = true, stent: options = {} }: Served = {},
 ): Promise<Stent> {
   const opened = await Stent.bootstrap(
-    { backend, logger: new MemoryLogger(), dev: replaying, ...options },
+    {
+      backend: await backendFor(t, backend),
+      logger: new MemoryLogger(),
+      dev: replaying,
+      ...options,
+    },
     { serve: serveOptions(serve) },
   );
   t.after(() => opened.close());
   return opened;
 }
+
+/** The backend that stands for that file, or for a database in memory. */
+async function backendFor(t: Ending, backend: string): Promise<string | Backend> {
+  if (!onPostgres) return backend;
+  const { freshSchema } = (await import(postgresSupport)) as typeof import("./postgres.ts");
+  const path = backend.replace(/^sqlite:/, "");
+  if (path === ":memory:") {
+    const { url, schema } = await freshSchema(t);
+    return postgres(url, { schema });
+  }
+  const known = schemas.get(path) ?? (await freshSchema(t));
+  schemas.set(path, known);
+  return postgres(known.url, { schema: known.schema });
+}
+
+/** Not named outright, since every test that serves would count as one that needs a server. */
+const postgresSupport = join(import.meta.dirname, "postgres.ts");
+
+/** By the path of the file for which they stand. */
+const schemas = new Map<string, { readonly url: string; readonly schema: string }>();
 
 /** A Stent in memory that serves. */
 export function serving(t: Ending, served: Served = {}): Promise<Stent> {
