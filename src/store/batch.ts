@@ -152,6 +152,11 @@ export class Batch {
     for (const [session, lives] of live) this.#live.set(session, lives);
   }
 
+  /** Whether `each` does so for all of them at the same time. */
+  get sideBySide(): boolean {
+    return this.sql.together !== undefined;
+  }
+
   /** Does something for each of many, in their order or side by side: what is done for one is nothing to the others. */
   *each<T, R>(of: readonly T[], act: (one: T, index: number) => Procedure<R>): Procedure<R[]> {
     const { together } = this.sql;
@@ -167,7 +172,7 @@ export class Batch {
   }
 
   set range(row: TaskRow | undefined) {
-    this.#range = this.sql.together === undefined ? row : undefined;
+    this.#range = this.sideBySide ? undefined : row;
   }
 
   /** By S1. */
@@ -261,13 +266,13 @@ export class Batch {
     if (held) this.#woken.add(key);
     else this.#ready = true;
     if (this.#awake.has(key)) return;
-    if (this.sql.together !== undefined) this.#awake.add(key);
+    if (this.sideBySide) this.#awake.add(key);
     this.sql.executions.wake.do({ key, now: this.now });
   }
 
   /** A fan-out has failed, which what runs beside it may not see yet. */
   noteFailed(fanout: string): void {
-    if (this.sql.together !== undefined) this.#failed.add(fanout);
+    if (this.sideBySide) this.#failed.add(fanout);
   }
 
   hasFailed(fanout: string): boolean {

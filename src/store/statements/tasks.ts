@@ -58,7 +58,7 @@ export const taskStatements = {
   readyLanes: laneHeads("stent_tasks", sql`worker is null`),
   ready: build
     .selectFrom("stent_tasks")
-    .select(["key", "due_at"])
+    .selectAll()
     .where("worker", "is", null)
     .where("lane", "=", given<number>("lane"))
     .where("rank", "=", given<number>("rank"))
@@ -75,8 +75,7 @@ export const taskStatements = {
       started_at: given<number>("now"),
     })
     .where("key", "=", given<number>("key"))
-    .where("worker", "is", null)
-    .returningAll(),
+    .where("worker", "is", null),
   /** The first items of a waiting range are taken out of it. */
   shorten: build
     .updateTable("stent_tasks")

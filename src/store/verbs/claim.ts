@@ -1,13 +1,7 @@
-import type {
-  ClaimAnswer,
-  ClaimedExecution,
-  ClaimedTask,
-  ClaimRequest,
-  Lane,
-  Store,
-} from "../store.ts";
+import type { ClaimAnswer, ClaimedExecution, ClaimRequest, Lane, Store } from "../store.ts";
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
+import { suspectMarks, TaskDetails, takeTask, type Taken, type TaskRow } from "./claim-task.ts";
 
 interface Head {
   readonly kind: Lane["kind"];
@@ -22,11 +16,10 @@ interface Candidate {
   readonly dueAt: number;
   /** Of an execution: its row, as it was before it is taken. */
   readonly row: WaitingRow | undefined;
+  /** Of a task: its row. */
+  readonly task: TaskRow | undefined;
 }
 type WaitingRow = RowOf<Statements["executions"]["unbegun"]>;
-
-/** From this many marks on, a turn, attempt or item is suspected of killing its process. */
-const suspectMarks = 2;
 
 /** When what others were changing is looked at again. */
 const passedOverMs = 10;
@@ -118,17 +111,6 @@ function nextOf(heads: readonly Head[], now: number): number | undefined {
   return next === Infinity ? undefined : next;
 }
 
-/** What has been taken so far. */
-interface Taken {
-  readonly executions: ClaimedExecution[];
-  readonly tasks: ClaimedTask[];
-  more: boolean;
-  /** A suspect may still be taken. */
-  suspects: boolean;
-  /** Something is due that others are changing just now. */
-  passedOver: boolean;
-}
-
 function* take(
   batch: Batch,
   session: number,
@@ -147,15 +129,20 @@ function* take(
     taken.more ||= candidates.length > limit;
     return;
   }
+  const tasks = new TaskDetails(
+    batch,
+    candidates.flatMap(({ task }) => task ?? []),
+  );
   let room = limit;
   for (const candidate of candidates) {
     if (room <= 0) {
       taken.more = true;
       return;
     }
-    if (candidate.head.of === "task")
-      room -= yield* takeTask(batch, session, candidate.key, room, taken);
-    else room -= yield* takeExecution(batch, session, candidate, marked, taken);
+    if (candidate.task === undefined)
+      room -= yield* takeExecution(batch, session, candidate, marked, taken);
+    else
+      room -= yield* takeTask(batch, session, yield* tasks.of(candidate.task, room), room, taken);
   }
 }
 
@@ -185,11 +172,11 @@ function* waitingIn(batch: Batch, head: Head, limit: number): Procedure<Candidat
   const place = { lane, rank, now: batch.now, limit };
   if (of === "task") {
     const tasks = yield* batch.sql.tasks.ready.all(place);
-    return tasks.map(({ key, due_at: dueAt }) => ({ head, key, dueAt, row: undefined }));
+    return tasks.map((task) => ({ head, key: task.key, dueAt: task.due_at, row: undefined, task }));
   }
   const { begun, unbegun } = batch.sql.executions;
   const rows = of === "begun" ? yield* begun.all(place) : yield* unbegun.all(place);
-  return rows.map((row) => ({ head, key: row.key, dueAt: row.due_at ?? 0, row }));
+  return rows.map((row) => ({ head, key: row.key, dueAt: row.due_at ?? 0, row, task: undefined }));
 }
 
 /** @returns how many places it takes. */
@@ -218,13 +205,13 @@ function* takeExecutions(
 ): Procedure<number> {
   if (candidates.length === 0) return 0;
   const keys = JSON.stringify(candidates.map(({ key }) => key));
-  const count = yield* batch.sql.executions.take.run({ keys, session, now: batch.now });
+  batch.sql.executions.take.do({ keys, session, now: batch.now });
   for (const { head, row } of candidates) {
     const lane = yield* batch.laneOf(head.lane);
     if (row !== undefined && lane !== undefined)
       taken.executions.push(takenExecution(row, lane, head, marks));
   }
-  return count;
+  return candidates.length;
 }
 
 /** Nobody else writes between reading the row and taking it: it is one transaction. Written out beside `claimedExecution`: a spread a claim would cost more than the rest of it. */
@@ -303,148 +290,4 @@ export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "bl
     cancelReason: row.cancel_reason ?? undefined,
     heartbeat: row.heartbeat ?? undefined,
   };
-}
-
-/** Takes a task, or the first items of a range: a suspect among them is taken by itself. @returns how many places it takes. */
-function* takeTask(
-  batch: Batch,
-  session: number,
-  key: number,
-  room: number,
-  taken: Taken,
-): Procedure<number> {
-  const { tasks, executions, journal } = batch.sql;
-  const waiting = yield* tasks.byKey.get({ key });
-  if (waiting === undefined || waiting.worker !== null) return 0;
-  const execution = yield* executions.unchanging.get({ key: waiting.execution });
-  if (execution === undefined && (yield* executions.runOf.get({ key: waiting.execution }))) {
-    taken.passedOver = true;
-    return 0;
-  }
-  const entry = yield* journal.one.get({
-    execution: waiting.execution,
-    run: waiting.run,
-    seq: waiting.seq,
-  });
-  const items = entry === undefined ? [] : yield* itemsOf(batch, waiting, entry, room + 1);
-  const first = items[0];
-  if (execution === undefined || entry === undefined || first === undefined) {
-    tasks.remove.do({ key });
-    return 0;
-  }
-  // I10: its workflow decides first what of this is still wanted; nothing is begun behind a cancel.
-  if (execution.state === "cancelling" && execution.cancel_seen === 0) return 0;
-  const { marks, count } = batch.hasMarks
-    ? yield* unsuspicious(batch, waiting, items, room)
-    : { marks: 0, count: Math.min(room, items.length) };
-  if (marks >= suspectMarks) {
-    if (!taken.suspects) return 0;
-    taken.suspects = false;
-  }
-  const rest = items[count];
-  const row =
-    rest?.item === undefined
-      ? yield* tasks.take.get({ key, session, now: batch.now })
-      : yield* splitRange(batch, session, waiting, rest.item);
-  if (row === undefined) return 0;
-  if (rest !== undefined) taken.more = true;
-  taken.tasks.push({
-    key: row.key,
-    claim: row.claim,
-    execution: row.execution,
-    executionId: execution.id,
-    run: row.run,
-    cut: entry.cut,
-    seq: row.seq,
-    path: row.path,
-    name: row.name,
-    queue: row.queue ?? undefined,
-    attempt: row.attempt,
-    failures: row.failures,
-    scheduledAt: row.scheduled_at,
-    dueAt: row.due_at,
-    options: entry.options ?? undefined,
-    heartbeat: row.heartbeat ?? undefined,
-    marks,
-    apart: row.item_from !== null && row.path !== entry.path,
-    items: rest === undefined ? items : items.slice(0, count),
-  });
-  return Math.min(count, items.length);
-}
-
-/** How many of the items may be taken together, and the most sessions that died while one of these was running. */
-function* unsuspicious(
-  batch: Batch,
-  task: TaskRow,
-  items: ClaimedTask["items"],
-  room: number,
-): Procedure<{ readonly marks: number; readonly count: number }> {
-  const { execution, run, seq, item_from, item_to } = task;
-  const range =
-    item_from === null || item_to === null ? { from: -1, to: 0 } : { from: item_from, to: item_to };
-  const rows = yield* batch.sql.sessions.itemMarks.all({ execution, run, seq, ...range });
-  const byItem = new Map(rows.map((row) => [row.item, row.count]));
-  const marks = items.map(({ item }) => byItem.get(item ?? -1) ?? 0);
-  const suspect = marks.findIndex((count) => count >= suspectMarks);
-  const count = suspect === 0 ? 1 : Math.min(room, suspect === -1 ? items.length : suspect);
-  return { marks: Math.max(...marks.slice(0, count)), count };
-}
-
-type EntryRow = RowOf<Statements["journal"]["one"]>;
-type TaskRow = RowOf<Statements["tasks"]["byKey"]>;
-
-function* itemsOf(
-  batch: Batch,
-  row: TaskRow,
-  entry: EntryRow,
-  limit: number,
-): Procedure<ClaimedTask["items"]> {
-  if (row.item_from === null || row.item_to === null)
-    return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
-  const place = {
-    execution: row.execution,
-    run: row.run,
-    seq: row.seq,
-    from: row.item_from,
-    to: row.item_to,
-  };
-  // The task that an item is given for its retry has a path of its own.
-  return yield* batch.sql.journal.openItems.all({
-    ...place,
-    alone: row.path === entry.path ? 0 : 1,
-    limit,
-  });
-}
-
-/** The items of a range before `end` become a task of their own. */
-function* splitRange(
-  batch: Batch,
-  session: number,
-  waiting: TaskRow,
-  end: number,
-): Procedure<TaskRow | undefined> {
-  batch.sql.tasks.shorten.do({ key: waiting.key, from: end });
-  const key = yield* batch.sql.tasks.insert.insert({
-    execution: waiting.execution,
-    run: waiting.run,
-    seq: waiting.seq,
-    path: waiting.path,
-    itemFrom: waiting.item_from,
-    itemTo: end,
-    name: waiting.name,
-    lane: waiting.lane,
-    queue: waiting.queue,
-    rank: waiting.rank,
-    tags: waiting.tags,
-    dueAt: waiting.due_at,
-    worker: session,
-    claim: 1,
-    attempt: waiting.attempt + 1,
-    failures: waiting.failures,
-    startedAt: batch.now,
-    error: waiting.error,
-    heartbeat: waiting.heartbeat,
-    now: waiting.scheduled_at,
-  });
-  return yield* batch.sql.tasks.byKey.get({ key });
 }

@@ -65,7 +65,9 @@ function* create(
   session: number | undefined,
 ): Procedure<Dispatched> {
   const adopter = yield* adopterOf(batch, execution, session);
-  const key = yield* insertExecution(batch, execution, undefined, adopter);
+  if (adopter === undefined) batch.hintReady();
+  const columns = yield* columnsOf(batch, execution, adopter);
+  const key = yield* batch.sql.executions.insert.insert(columns);
   return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
 }
 
@@ -79,20 +81,17 @@ function sameIdTwice(executions: readonly NewExecution[]): string | undefined {
   return undefined;
 }
 
-/** Inserts an execution. `adopter`: the session that takes it at once. @returns its key. */
-export function* insertExecution(
+/** Starts a child, which waits for a worker. */
+export function* insertChild(
   batch: Batch,
   execution: NewExecution,
-  lineage: Lineage | undefined,
-  adopter: number | undefined,
-): Procedure<number> {
-  if (adopter === undefined) batch.hintReady();
+  lineage: Lineage,
+): Procedure<void> {
+  batch.hintReady();
   const { insert, insertItem } = batch.sql.executions;
-  const statement = lineage?.parentItem === undefined ? insert : insertItem;
-  return yield* statement.insert(yield* columnsOf(batch, execution, adopter), lineage ?? noLineage);
+  const statement = lineage.parentItem === undefined ? insert : insertItem;
+  statement.do({ ...(yield* columnsOf(batch, execution, undefined)), ...lineage });
 }
-
-const noLineage = {};
 
 function* restart(
   batch: Batch,

@@ -5,7 +5,7 @@ import type { Batch, FanoutProgress, TaskColumns } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { cancelChildren } from "./ending.ts";
 import { countFailure, fanoutOf } from "./fanout.ts";
-import { beginChild, childMapOf, type Beginning } from "./map-children.ts";
+import { beginChild, candidates, childMapOf, type Beginning } from "./map-children.ts";
 import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
 /** Writing may count on: what it begins or ends is written as well. `of`: only those of this execution. */
@@ -127,9 +127,10 @@ function* releaseChildren(batch: Batch, fanout: FanoutProgress): Procedure<void>
       limit: fanout.released,
     });
     if (items.length === 0) fanout.next = fanout.total;
-    for (const { item, input } of items) {
+    for (const candidate of yield* candidates(batch, map, items)) {
+      const { item } = candidate;
       fanout.next = item + 1;
-      yield* note(batch, fanout, item, yield* beginChild(batch, map, item, input));
+      yield* note(batch, fanout, item, yield* beginChild(batch, map, candidate));
       if (fanout.failedBy !== undefined) return;
     }
   }

@@ -9,7 +9,7 @@ import type { StoredOptions } from "../../core/step-options.ts";
 import type { NewExecution } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
-import { insertExecution, type Lineage } from "./dispatch.ts";
+import { insertChild, type Lineage } from "./dispatch.ts";
 import { itemPlacement } from "./item-placement.ts";
 import { keyOf, waitingEntry, type EntryKey } from "./outcome.ts";
 import { goesOn } from "./reopening.ts";
@@ -68,18 +68,36 @@ function commonOf(name: string, stored: StoredOptions, mapper: Mapper): ChildMap
   };
 }
 
+/** An item whose child is to begin. */
+export interface Candidate {
+  readonly item: number;
+  readonly input: Payload;
+  readonly id: string;
+  /** What has its id already. */
+  readonly row: Row | undefined;
+}
+
+/** The items with the ids of their children, and what has these already. */
+export function candidates(
+  batch: Batch,
+  { entry, mapper }: ChildMap,
+  items: readonly { readonly item: number; readonly input: Payload }[],
+): Procedure<Candidate[]> {
+  return batch.each(items, function* ({ item, input }) {
+    const id = itemChildId({ id: mapper.id, run: mapper.run, cut: 0 }, entry, item);
+    return { item, input, id, row: yield* batch.sql.executions.byId.get({ id }) };
+  });
+}
+
 /** Begins the child of an item: starts it, or lets it go on where it has ended before. */
 export function* beginChild(
   batch: Batch,
   map: ChildMap,
-  item: number,
-  input: Payload,
+  { item, input, id, row }: Candidate,
 ): Procedure<Beginning> {
-  const { entry, mapper } = map;
-  const id = itemChildId({ id: mapper.id, run: mapper.run, cut: 0 }, entry, item);
-  const row = yield* batch.sql.executions.byId.get({ id });
+  const { entry } = map;
   if (row === undefined) {
-    yield* insertExecution(batch, { ...map.common, id, input }, lineageOf(map, item), undefined);
+    yield* insertChild(batch, { ...map.common, id, input }, lineageOf(map, item));
     return begun;
   }
   if (!isChild(row, entry, item)) return { kind: "taken", id };

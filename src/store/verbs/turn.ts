@@ -4,7 +4,7 @@ import { standingBits } from "../statements/executions.ts";
 import type { Values } from "../statements/statement.ts";
 import { tagsColumn, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
-import { dispatch, insertExecution } from "./dispatch.ts";
+import { dispatch, insertChild } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { fanoutOf } from "./fanout.ts";
 import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
@@ -258,12 +258,12 @@ function* startChild(
     return taken.parent === execution && taken.parent_run === run && taken.parent_seq === child.seq;
   }
   const root = (yield* batch.sql.executions.standing.get({ key: execution }))?.root ?? execution;
-  yield* insertExecution(
-    batch,
-    child,
-    { parent: execution, parentRun: run, parentSeq: child.seq, root },
-    undefined,
-  );
+  yield* insertChild(batch, child, {
+    parent: execution,
+    parentRun: run,
+    parentSeq: child.seq,
+    root,
+  });
   return true;
 }
 
