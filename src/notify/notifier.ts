@@ -1,15 +1,24 @@
 /**
  * Hints that something has changed, so that nobody has to wait for the next poll. Best effort: losing every one of them costs latency,
- * never work. Topics are short texts such as "execution:<id>", "queue" and "workers".
+ * never work. Topics are short texts such as "execution:<id>", "queue" and "workers"; they carry names and ids, never payloads.
+ *
+ *   N1  `publish` neither waits for a network nor is rejected: whatever becomes of a hint, its publisher goes on.
+ *   N2  The topic "*" means that anything may have changed. A listener is told it where hints may have been missed: after every
+ *       (re)subscription, and where there were too many topics for one message.
+ *   N3  A backend that crosses processes tells the listeners of other processes; those of this one hear of their own work at once, by the
+ *       in-process notifier.
  */
-import { AsyncResource } from "node:async_hooks";
 import { ClosedError } from "../core/errors.ts";
+import { Listeners } from "./listeners.ts";
+
+/** The topic that stands for all others: look at everything once (N2). */
+export const everything = "*";
 
 /** Best-effort wake-ups. Losing every message costs latency, never work. */
 export interface NotificationBackend {
-  /** Tells every listener, those of other processes included where the backend reaches them. */
+  /** Tells every listener, those of other processes included where the backend reaches them. Settles soon, and is best never rejected. */
   publish(topics: readonly string[]): Promise<void>;
-  /** @returns a function that ends it. */
+  /** The listener is told the topic "*" where hints may have been missed. @returns a function that ends it. */
   subscribe(listener: (topics: readonly string[]) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
@@ -25,14 +34,13 @@ export interface InProcessNotifierOptions {
  * context in which they subscribed: what an activity publishes does not make its context that of the worker.
  */
 export class InProcessNotifier implements NotificationBackend {
-  readonly #listeners = new Set<(topics: readonly string[]) => unknown>();
-  readonly #onListenerError: (error: unknown) => void;
+  readonly #listeners: Listeners;
   #topics = new Set<string>();
   #delivery: NodeJS.Immediate | undefined;
   #closed = false;
 
   constructor(options: InProcessNotifierOptions = {}) {
-    this.#onListenerError = options.onListenerError ?? (() => undefined);
+    this.#listeners = new Listeners(options.onListenerError);
   }
 
   /** Resolves at once: the listeners are called later in this turn. Nothing happens after `close`. */
@@ -45,11 +53,8 @@ export class InProcessNotifier implements NotificationBackend {
   /** @throws ClosedError after `close`. */
   async subscribe(listener: (topics: readonly string[]) => void): Promise<() => Promise<void>> {
     if (this.#closed) throw new ClosedError("this notifier is closed; open another one");
-    const bound = AsyncResource.bind(listener, "StentSubscription");
-    this.#listeners.add(bound);
-    return async () => {
-      this.#listeners.delete(bound);
-    };
+    const subscription = this.#listeners.add(listener);
+    return async () => subscription.leave();
   }
 
   /** Ends every subscription; what is not delivered yet is dropped. Idempotent. */
@@ -63,24 +68,6 @@ export class InProcessNotifier implements NotificationBackend {
     const topics = [...this.#topics];
     this.#topics = new Set();
     this.#delivery = undefined;
-    for (const listener of this.#listeners) this.#call(listener, topics);
-  }
-
-  #call(listener: (topics: readonly string[]) => unknown, topics: readonly string[]): void {
-    try {
-      const given = listener(topics);
-      if (typeof given !== "object" || given === null) return;
-      void Promise.resolve(given).then(undefined, (error: unknown) => this.#report(error));
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  #report(error: unknown): void {
-    try {
-      this.#onListenerError(error);
-    } catch {
-      // There is nobody left to tell.
-    }
+    this.#listeners.tell(topics);
   }
 }
