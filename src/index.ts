@@ -161,6 +161,7 @@ export {
 } from "./core/effects/time.ts";
 
 export type { NotificationBackend } from "./notify/notifier.ts";
+export { redis, type RedisClient, type RedisOptions } from "./notify/redis.ts";
 export type { Logger, MetricsRecorder } from "./observe/events.ts";
 export type { Clock } from "./runtime/clock.ts";
 export type { Backend } from "./store/backend.ts";
