@@ -23,7 +23,7 @@ export interface Session {
 export interface KeptSessionOptions<S extends Session> {
   /** Opens one; the signal says that nobody waits for it any more. */
   readonly open: (signal: AbortSignal) => Promise<S>;
-  readonly onOpen: (session: S) => void;
+  readonly onOpen: () => void;
   readonly onFailure: (error: unknown) => void;
   readonly openLimitMs: number;
   readonly probeEveryMs: number;
@@ -37,20 +37,27 @@ export class KeptSession<S extends Session> {
   readonly #options: KeptSessionOptions<S>;
   readonly #closing = new AbortController();
   #keeping: Promise<void> | undefined;
-  #current: S | undefined;
+  /** Of the attempt under way, or the last one; rejected again once its connection has ended. */
+  #outcome: Promise<S> | undefined;
+  #isOpen = false;
 
   constructor(options: KeptSessionOptions<S>) {
     this.#options = options;
   }
 
-  /** The connection that is open now. */
-  get current(): S | undefined {
-    return this.#current;
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** Begins to open; returns at once. Nothing happens the second time, nor after `close`. */
   start(): void {
     if (!this.#closing.signal.aborted) this.#keeping ??= this.#keep();
+  }
+
+  /** The connection, once the attempt under way has succeeded. Rejected at once while there is a pause between attempts. */
+  opened(): Promise<S> {
+    this.start();
+    return this.#outcome ?? Promise.reject(new Error("closed"));
   }
 
   async close(): Promise<void> {
@@ -62,13 +69,18 @@ export class KeptSession<S extends Session> {
     const { signal } = this.#closing;
     const { clock, pauses, random } = this.#options;
     for (let failures = 0; !signal.aborted; failures += 1) {
-      const session = await this.#open();
-      if (session !== undefined && (await this.#use(session))) failures = 0; // by K2
+      const opening = this.#open();
+      this.#outcome = opening;
+      try {
+        if (await this.#use(await opening)) failures = 0; // by K2
+      } catch (error) {
+        this.#over(error);
+      }
       await delay(clock, pauseMs(pauses, failures, random()), signal);
     }
   }
 
-  async #open(): Promise<S | undefined> {
+  async #open(): Promise<S> {
     const { open, openLimitMs: limitMs, clock } = this.#options;
     const { signal } = this.#closing;
     const attempt = new AbortController();
@@ -81,8 +93,7 @@ export class KeptSession<S extends Session> {
         (late) => late.end(), // by K3
         () => undefined,
       );
-      this.#report(error);
-      return undefined;
+      throw error;
     }
   }
 
@@ -95,14 +106,13 @@ export class KeptSession<S extends Session> {
     if (signal.aborted) close();
     void session.ended.then((reason) => over.abort(reason));
     if (!signal.aborted) {
-      this.#current = session;
-      this.#options.onOpen(session);
+      this.#isOpen = true;
+      this.#options.onOpen();
     }
     const passed = await this.#watch(session, over);
-    this.#current = undefined;
     signal.removeEventListener("abort", close);
     session.end();
-    this.#report(over.signal.reason);
+    this.#over(over.signal.reason);
     return passed > 0;
   }
 
@@ -127,7 +137,10 @@ export class KeptSession<S extends Session> {
     }
   }
 
-  #report(error: unknown): void {
-    if (!this.#closing.signal.aborted) this.#options.onFailure(error);
+  #over(reason: unknown): void {
+    this.#isOpen = false;
+    this.#outcome = Promise.reject(reason);
+    this.#outcome.catch(() => undefined); // for those who ask
+    if (!this.#closing.signal.aborted) this.#options.onFailure(reason);
   }
 }

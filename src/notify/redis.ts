@@ -1,10 +1,11 @@
 import { show } from "../core/option.ts";
+import { CrossProcessNotifier } from "./cross-process-notifier.ts";
 import type { NotificationBackend } from "./notifier.ts";
 import type { OpenableNotifications, OpenNotificationsOptions } from "./openable.ts";
 import { parseRedisUrl } from "./redis/address.ts";
 import { clientAt } from "./redis/driver.ts";
-import { RedisNotifier } from "./redis/notifier.ts";
 import { isIoredis, nameOf, type RedisTarget } from "./redis/source.ts";
+import { RedisTransport } from "./redis/transport.ts";
 
 /** What of a Redis or Cluster of ioredis tells that it is one. */
 export interface RedisClient {
@@ -47,7 +48,9 @@ class RedisNotifications implements OpenableNotifications {
   open({ namespace, log }: OpenNotificationsOptions): NotificationBackend {
     const { channel } = this.#target;
     const scoped = namespace === undefined ? channel : `${channel}:${namespace}`;
-    return new RedisNotifier({ ...this.#target, channel: scoped }, { log });
+    return new CrossProcessNotifier(new RedisTransport({ ...this.#target, channel: scoped }), {
+      log,
+    });
   }
 
   publish(topics: readonly string[]): Promise<void> {

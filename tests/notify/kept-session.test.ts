@@ -10,14 +10,32 @@ describe("a kept session", () => {
     kept.start();
     await settled();
     assert.equal(opened.length, 1);
-    assert.equal(kept.current, opened[0]);
+    assert.equal(await kept.opened(), opened[0]);
     opened[0]?.fail(new Error("gone"));
     await settled();
-    assert.equal(kept.current, undefined);
+    assert.equal(kept.isOpen, false);
     await clock.advanceAsync(100);
     assert.equal(opened.length, 2);
     assert.deepEqual(failures, ["gone"]);
     await kept.close();
+  });
+
+  test("is waited for while an attempt is under way, and not between attempts", async () => {
+    const { kept, opened, clock, come } = keeping({ hangs: true });
+    const first = kept.opened();
+    await settled();
+    come();
+    assert.equal(await first, opened[0]);
+    opened[0]?.fail(new Error("gone"));
+    await settled();
+    await assert.rejects(kept.opened(), { message: "gone" });
+    await clock.advanceAsync(100);
+    const second = kept.opened();
+    come();
+    assert.equal(await second, opened[1]);
+    await kept.close();
+    await assert.rejects(kept.opened());
+    await assert.rejects(keptAndClosed(), { message: "closed" });
   });
 
   test("is tried again for ever, with pauses that grow", async () => {
@@ -83,7 +101,7 @@ describe("a kept session", () => {
     await settled();
     assert.equal(opened.length, 1);
     assert.equal(opened[0]?.isEnded, true);
-    assert.equal(kept.current, undefined);
+    assert.equal(kept.isOpen, false);
     await kept.close();
   });
 
@@ -110,7 +128,7 @@ describe("a kept session", () => {
       kept.start();
       await settled();
       assert.equal(clock.pending, 0);
-      assert.equal(kept.current, undefined);
+      assert.equal(kept.isOpen, false);
     }
 
     opening.come();
@@ -154,6 +172,12 @@ class FakeSession implements Session {
 
 class StartedClock extends ManualClock {
   readonly startAt = this.now();
+}
+
+async function keptAndClosed(): Promise<unknown> {
+  const { kept } = keeping();
+  await kept.close();
+  return kept.opened();
 }
 
 interface Manners {

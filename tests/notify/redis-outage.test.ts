@@ -37,7 +37,7 @@ describe("hints through a Redis of the test's own", needsRedisServer, () => {
       });
     }
 
-    test("are warned of once an outage and part, and told of again in the next", async (t) => {
+    test("are warned of once an outage", async (t) => {
       await using server = await RedisServer.create();
       const log = new MemoryLogger();
       const { backend, told } = await listening(t, scoped(redis(server.url), "n", log));

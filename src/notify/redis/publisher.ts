@@ -1,35 +1,29 @@
 import type { Redis } from "ioredis";
-import type { Clock } from "../../runtime/clock.ts";
 import { withinTime } from "../time-limit.ts";
+import { unreferencedClock } from "../unreferenced-clock.ts";
 import { openLimitMs } from "./connection.ts";
 
 /** How long Redis may take to answer that it has published something. */
 const publishLimitMs = 1_000;
 
-/** What a publisher needs. */
-export interface PublisherOptions {
-  readonly channel: string;
-  readonly connect: (signal: AbortSignal) => Promise<Redis>;
-  readonly clock: Clock;
-}
-
 /** Publishes over a connection that is made when it is needed, and made anew after it has failed. */
 export class Publisher {
-  readonly #options: PublisherOptions;
+  readonly #channel: string;
+  readonly #connectOnce: (signal: AbortSignal) => Promise<Redis>;
   #attempt: AbortController | undefined;
   #connection: Redis | undefined;
 
-  constructor(options: PublisherOptions) {
-    this.#options = options;
+  constructor(channel: string, connectOnce: (signal: AbortSignal) => Promise<Redis>) {
+    this.#channel = channel;
+    this.#connectOnce = connectOnce;
   }
 
   /** One message at a time. */
   async publish(text: string): Promise<void> {
-    const { channel, clock } = this.#options;
     try {
       const connection = this.#connection ?? (await this.#connect());
-      await withinTime(connection.publish(channel, text), {
-        clock,
+      await withinTime(connection.publish(this.#channel, text), {
+        clock: unreferencedClock,
         limitMs: publishLimitMs,
         what: "publishing",
       });
@@ -46,12 +40,11 @@ export class Publisher {
   }
 
   async #connect(): Promise<Redis> {
-    const { connect, clock } = this.#options;
     const attempt = new AbortController();
     this.#attempt = attempt;
     const { signal } = attempt;
-    const connection = await withinTime(connect(signal), {
-      clock,
+    const connection = await withinTime(this.#connectOnce(signal), {
+      clock: unreferencedClock,
       limitMs: openLimitMs,
       what: "connecting",
       signal,
