@@ -67,6 +67,23 @@ describe("hints through PostgreSQL", () => {
     assert.ok(told.length <= 3 + elapsedMs / 4, `${told.length} in ${elapsedMs} ms`);
   });
 
+  test("leave gaps, so that what commits work seldom meets their lock", async (t) => {
+    const channel = freshChannel();
+    const here = await listening(t, through(url, channel));
+    const there = opened(t, through(url, channel));
+    const awake = setInterval(() => undefined, 1_000); // hints alone keep no process alive
+    t.after(() => clearInterval(awake));
+    let tell: () => void = () => undefined;
+    await there.subscribe(() => tell());
+    const startedAt = performance.now();
+    for (let count = 0; count <= 20; count += 1) {
+      const told = new Promise<void>((resolve) => (tell = resolve));
+      await here.backend.publish(["a"]);
+      await told;
+    }
+    assert.ok(performance.now() - startedAt > 19 * 4);
+  });
+
   test('fill a payload as far as it goes, and what is too much becomes "*"', async (t) => {
     const channel = freshChannel();
     const { told } = await listening(t, through(url, channel));

@@ -171,6 +171,26 @@ describe("hints through Redis", needsRedis, () => {
     assert.match(clients.split("\n").find((line) => line.includes(name)) ?? "", / db=3 /);
   });
 
+  test("leave no connection at the server once they are closed", async (t) => {
+    const channel = freshChannel();
+    const at = new URL(url);
+    at.search = new URLSearchParams({
+      channel,
+      connectionName: channel,
+      lazyConnect: "",
+    }).toString();
+    const { backend } = await listening(t, redis(at.href));
+    const there = await listening(t, redis(url, { channel }));
+    await backend.publish(["a"]);
+    await until("told", () => there.told.length > 0);
+    await using client = plainClient(url);
+    const connections = async (): Promise<number> =>
+      String(await client.redis.client("LIST")).split(` name=${channel} `).length - 1;
+    assert.equal(await connections(), 2);
+    await backend.close();
+    await until("gone", async () => (await connections()) === 0);
+  });
+
   test("travel over RESP2 as well", async (t) => {
     const channel = freshChannel();
     const { told } = await listening(t, redis(`${url}?protocol=2`, { channel }));
