@@ -30,6 +30,7 @@ export class PostgresConnections {
   /** For reading: any statement may go over any connection. */
   readonly pool: pg.Pool;
   readonly #makeClient: (options: ClientOptions) => Promise<pg.Client>;
+  #closed: Promise<void> | undefined;
 
   constructor(driver: Driver, settings: PostgresSettings, way: SettingsWay) {
     this.name = settings.name;
@@ -47,9 +48,10 @@ export class PostgresConnections {
     }
   }
 
-  /** Waits for what is being read. */
-  async close(): Promise<void> {
-    await this.pool.end();
+  /** Waits for what is being read. Clients of `connectClient` are their owners' to end. */
+  close(): Promise<void> {
+    this.#closed ??= this.pool.end();
+    return this.#closed;
   }
 }
 

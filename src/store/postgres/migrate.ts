@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresAdapter, PostgresDialect } from "kysely";
 import type { ClientBase } from "pg";
 import { SchemaMismatchError } from "../../core/errors.ts";
 import {
@@ -75,7 +75,19 @@ async function createSchema(client: ClientBase, schema: string): Promise<void> {
 function kyselyOn(client: ClientBase): Kysely<unknown> {
   const connection = { query: client.query.bind(client), release: () => undefined };
   const pool = { connect: () => Promise.resolve(connection), end: () => Promise.resolve() };
-  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<unknown>({ dialect: new LockedDialect({ pool }) });
+}
+
+/** Our lock is held already; to let go of Kysely's own would fail after a failed migration, and hide why that has failed. */
+class LockedDialect extends PostgresDialect {
+  override createAdapter(): PostgresAdapter {
+    return new LockedAdapter();
+  }
+}
+
+class LockedAdapter extends PostgresAdapter {
+  override async acquireMigrationLock(): Promise<void> {}
+  override async releaseMigrationLock(): Promise<void> {}
 }
 
 const duplicates = new Set(["42P07", "42710"]); // of a table, and of a type by the name of one

@@ -4,7 +4,8 @@ import { DatabaseError, NotSupportedError } from "../../core/errors.ts";
 /** The oldest that is still maintained when this version of Stent came out. */
 const oldestVersion = 14;
 
-interface ServerFacts {
+/** What is looked at. */
+export interface ServerFacts {
   readonly version: number;
   readonly versionText: string;
   readonly encoding: string;
@@ -35,11 +36,16 @@ export async function checkServer(
 ): Promise<void> {
   const facts = (await client.query<ServerFacts>(factsQuery)).rows[0];
   if (facts === undefined) return;
-  refuse(facts, name);
-  for (const warning of warnings(facts, client)) warn(`PostgreSQL database ${name}: ${warning}`);
+  requireUsable(facts, name);
+  // A pooler makes the number up that clients cancel with.
+  const pooled = "processID" in client && client.processID !== facts.pid;
+  for (const warning of warnings({ ...facts, pooled })) {
+    warn(`PostgreSQL database ${name}: ${warning}`);
+  }
 }
 
-function refuse(facts: ServerFacts, name: string): void {
+/** @throws DatabaseError, NotSupportedError for a server on which Stent cannot work. */
+export function requireUsable(facts: ServerFacts, name: string): void {
   if (facts.version < oldestVersion * 10_000) {
     throw new NotSupportedError(
       `PostgreSQL database ${name} is of version ${facts.versionText}; Stent needs ${oldestVersion} or newer: upgrade the server`,
@@ -62,7 +68,8 @@ function refuse(facts: ServerFacts, name: string): void {
   }
 }
 
-function* warnings(facts: ServerFacts, client: Client): Generator<string> {
+/** What may cost data, and what to do about it. */
+function* warnings(facts: ServerFacts & { readonly pooled: boolean }): Generator<string> {
   if (facts.fsync === "off") {
     yield "fsync is off: if its host stops, the whole database may be lost. Switch it on in postgresql.conf";
   }
@@ -72,8 +79,7 @@ function* warnings(facts: ServerFacts, client: Client): Generator<string> {
   if (facts.synchronousCommit === "off") {
     yield "synchronous_commit is off: if it stops, work that was acknowledged is forgotten, and activities run again that had completed. Switch it on";
   }
-  // A pooler makes the number up that clients cancel with.
-  if ("processID" in client && client.processID !== facts.pid) {
+  if (facts.pooled) {
     yield "a pooler stands between. It has to keep one session for each connection (PgBouncer: pool_mode = session), or connect past it";
   }
 }
