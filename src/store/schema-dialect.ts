@@ -57,7 +57,9 @@ export const postgresSchema: SchemaDialect = {
       c.generatedByDefaultAsIdentity().primaryKey(),
     ) as never,
   clustered: (table) => table,
-  // Cleaned after 1,000 changes and 2 % (default: 20 %), at full speed: a queue of ten rows is a hundred thousand dead ones long otherwise.
+  // Room for the next version of a row on its page: 20,000 executions, claimed and parked 8 times, take 26 MB, without it 129. (An entry of
+  // the journal is changed once, and room would cost more than it saves.) Cleaned after 1,000 changes and 2 % (default: 20 %), at full
+  // speed: a queue of ten rows trails a hundred thousand dead ones otherwise.
   hot: (table) =>
     table.modifyEnd(
       sql`with (fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.05)`,

@@ -68,7 +68,8 @@ export function engineTables(dialect: SchemaDialect): Migration {
       );
 
       await clustered(
-        hot(db.schema.createTable("stent_journal"))
+        db.schema
+          .createTable("stent_journal")
           .addColumn("execution", integer, (c) => c.notNull())
           .addColumn("run", integer, (c) => c.notNull())
           .addColumn("seq", integer, (c) => c.notNull())
