@@ -8,19 +8,14 @@ export function migrations(dialect: SchemaDialect): Record<string, Migration> {
   return { "0001-engine": engineTables(dialect) };
 }
 
-/** The migrator over a connection on which the caller holds a lock and has begun a transaction; the schema is for databases that have several. */
-export function migratorOf(
-  // oxlint-disable-next-line typescript/no-explicit-any -- what Kysely's migrator takes
-  db: Kysely<any>,
-  dialect: SchemaDialect,
-  schema?: string,
-): Migrator {
+/** The migrator over a connection on which the caller holds a lock and has begun a transaction. */
+// oxlint-disable-next-line typescript/no-explicit-any -- what Kysely's migrator takes
+export function migratorOf(db: Kysely<any>, dialect: SchemaDialect): Migrator {
   return new Migrator({
     db,
     provider: { getMigrations: () => Promise.resolve(migrations(dialect)) },
     migrationTableName: "stent_migrations",
     migrationLockTableName: "stent_migrations_lock",
-    ...(schema !== undefined && { migrationTableSchema: schema }),
     disableTransactions: true,
   });
 }

@@ -1,11 +1,9 @@
-import { Kysely, PostgresAdapter, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect } from "kysely";
 import type { ClientBase } from "pg";
 import { SchemaMismatchError } from "../../core/errors.ts";
 import {
   compareSchema,
-  migrateToLatest,
   migrations,
-  migratorOf,
   requireCurrent,
   type SchemaState,
 } from "../migrations/migrations.ts";
@@ -30,10 +28,8 @@ export async function migrate(client: ClientBase, settings: PostgresSettings): P
       `stent migrate ${settings.schema}`,
     ]);
     // Another process may have been faster.
-    if ((await stateOf(client, settings)).pending.length > 0) {
-      await createSchema(client, settings.schema);
-      await migrateToLatest(migratorOf(kyselyOn(client), postgresSchema, settings.schema));
-    }
+    const { pending } = await stateOf(client, settings);
+    if (pending.length > 0) await apply(client, settings.schema, pending);
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => undefined); // of a connection that was lost; the error says so
@@ -65,6 +61,30 @@ async function appliedMigrations(client: ClientBase, schema: string): Promise<st
   return applied.rows.map((row) => row.name);
 }
 
+/**
+ * Kysely's own migrator reads the catalogue of the whole database, tables of others included: slow where there are many, and it fails
+ * where somebody drops one meanwhile. The table in which it notes what it has done is the same.
+ */
+async function apply(
+  client: ClientBase,
+  schema: string,
+  pending: readonly string[],
+): Promise<void> {
+  await createSchema(client, schema);
+  const db = kyselyOn(client);
+  await client.query(
+    "create table if not exists stent_migrations (name varchar(255) primary key, timestamp varchar(255) not null)",
+  );
+  const all = migrations(postgresSchema);
+  for (const name of pending) {
+    await all[name]?.up(db);
+    await client.query(
+      "insert into stent_migrations (name, timestamp) values ($1, to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'))",
+      [name],
+    );
+  }
+}
+
 /** `if not exists` would ask for the privilege to create one even where it is there. */
 async function createSchema(client: ClientBase, schema: string): Promise<void> {
   const found = await client.query("select 1 from pg_namespace where nspname = $1", [schema]);
@@ -75,19 +95,7 @@ async function createSchema(client: ClientBase, schema: string): Promise<void> {
 function kyselyOn(client: ClientBase): Kysely<unknown> {
   const connection = { query: client.query.bind(client), release: () => undefined };
   const pool = { connect: () => Promise.resolve(connection), end: () => Promise.resolve() };
-  return new Kysely<unknown>({ dialect: new LockedDialect({ pool }) });
-}
-
-/** Our lock is held already; to let go of Kysely's own would fail after a failed migration, and hide why that has failed. */
-class LockedDialect extends PostgresDialect {
-  override createAdapter(): PostgresAdapter {
-    return new LockedAdapter();
-  }
-}
-
-class LockedAdapter extends PostgresAdapter {
-  override async acquireMigrationLock(): Promise<void> {}
-  override async releaseMigrationLock(): Promise<void> {}
+  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
 }
 
 const duplicates = new Set(["42P07", "42710"]); // of a table, and of a type by the name of one

@@ -18,7 +18,7 @@ const hostile = {
   search_path: "'pg_temp'",
   bytea_output: "'escape'",
   standard_conforming_strings: "off",
-  statement_timeout: "1",
+  statement_timeout: "7000",
   jit: "on",
 };
 

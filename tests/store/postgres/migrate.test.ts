@@ -15,7 +15,7 @@ describe("opening", () => {
       "select count(*) from pg_tables where schemaname = $1 and tablename like 'stent\\_%'",
       [schema],
     );
-    assert.equal(rows[0]?.count, 16); // those of Stent, and two of the migrator
+    assert.equal(rows[0]?.count, 15); // those of Stent, and the list of its migrations
   });
 
   test("by ten at once makes them once", async (t) => {
@@ -34,6 +34,27 @@ describe("opening", () => {
     await opened(t);
     const { pool } = await opened(t);
     assert.deepEqual((await pool.query("select * from stent_executions")).rows, []);
+  });
+
+  test("looks at no table but its own: others come and go meanwhile", async (t) => {
+    const url = await freshDatabase(t);
+    const others = await Promise.all([postgresClient(t, url), postgresClient(t, url)]);
+    const columns = Array.from({ length: 30 }, (_, n) => `c${n} int`).join(", ");
+    const over = new AbortController();
+    const churn = Promise.all(
+      others.map(async (client, n) => {
+        while (!over.signal.aborted) {
+          await client.query(`create table other${n} (${columns})`);
+          await client.query(`drop table other${n}`);
+        }
+      }),
+    );
+    try {
+      for (let index = 0; index < 10; index += 1) await opened(t, { url, schema: `s${index}` });
+    } finally {
+      over.abort();
+      await churn;
+    }
   });
 
   test("takes any name of a schema", async (t) => {
