@@ -19,9 +19,16 @@ import { Composites, type CompositeHost, type ScopeEffect } from "./composites.t
 import { otherInput } from "./divergence.ts";
 import { carried, dueTime, entryKind, nameOf, ownEnd, waitsForHost } from "./effect-entry.ts";
 import { Forking } from "./forking.ts";
-import { Frame, handOnKind, type Caller, type Stage } from "./frame.ts";
+import { Frame, nextKind, type Caller, type Stage } from "./frame.ts";
 import { kept } from "./kept.ts";
-import { hasNoPath, Layers, layersNamed, layersRecord, needsPath, type HandOn } from "./layers.ts";
+import {
+  hasNoPath,
+  middlewareNamed,
+  middlewareRecord,
+  MiddlewareStack,
+  needsPath,
+  type NextEffect,
+} from "./middleware-stack.ts";
 import { Leaf, type LeafHost } from "./leaf.ts";
 import { Ledger } from "./ledger.ts";
 import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
@@ -71,7 +78,7 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   #forking: Forking | undefined;
   #undos: UndoStack | undefined;
   #composites: Composites | undefined;
-  #layers: Layers | undefined;
+  #middleware: MiddlewareStack | undefined;
   /** Delivery numbers of the error objects that were thrown into the workflow. */
   #thrown: WeakMap<object, number> | undefined;
   #begun = false;
@@ -296,14 +303,14 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   #start(): void {
     const { middleware = none } = this.#options;
     if (middleware.length > 0) {
-      this.#layers = this.#layersOf(middleware);
-      this.#turn.change(layersRecord(middleware));
+      this.#middleware = this.#stackOf(middleware);
+      this.#turn.change(middlewareRecord(middleware));
     }
     this.#begin();
   }
 
-  #layersOf(layers: readonly Middleware[]): Layers {
-    return new Layers(layers, this, (effect, caller) => this.#enter(effect, caller));
+  #stackOf(middleware: readonly Middleware[]): MiddlewareStack {
+    return new MiddlewareStack(middleware, this, (effect, caller) => this.#enter(effect, caller));
   }
 
   #begin(): void {
@@ -483,11 +490,13 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   }
 
   enter(effect: Effect<unknown>, caller: Caller): Node | Settlement {
-    const layers = this.#layers;
-    if (layers !== undefined) {
-      if (effect.kind === handOnKind) return layers.next(effect as HandOn, caller);
+    const middleware = this.#middleware;
+    if (middleware !== undefined) {
+      if (effect.kind === nextKind) return middleware.next(effect as NextEffect, caller);
       if (caller.handedOn !== true && !caller.aside)
-        return this.#tooMany(waitsForHost(effect as AnyEffect)) ?? layers.around(effect, caller);
+        return (
+          this.#tooMany(waitsForHost(effect as AnyEffect)) ?? middleware.around(effect, caller)
+        );
       if (caller.pathless === true && !hasNoPath(effect)) return needsPath(effect);
     }
     return this.#enter(effect, caller);
@@ -681,8 +690,8 @@ export class Driver implements Parent, Stage, LeafHost, CompositeHost, AnswerHos
   replay(recorded: Recorded): void {
     if (recorded.isEmpty) return;
     this.#recorded = recorded;
-    const layers = layersNamed(recorded.middleware, this.#options.middleware ?? none);
-    if (layers.length > 0) this.#layers = this.#layersOf(layers);
+    const middleware = middlewareNamed(recorded.middleware, this.#options.middleware ?? none);
+    if (middleware.length > 0) this.#middleware = this.#stackOf(middleware);
     this.#begin();
     for (const entry of recorded.deliveries) this.#redeliver(entry, recorded);
     recorded.expectNothingLeft();

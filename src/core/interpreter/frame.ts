@@ -17,7 +17,7 @@ export const maxClosingEffects = 1_000;
 export const maxClosingEffectsAfterError = 100;
 
 /** What a middleware yields to hand an effect on. Nobody else sees it. */
-export const handOnKind = "~next";
+export const nextKind = "~next";
 
 /** What yields an effect. `cancelled()` asks it why it is being closed. */
 export interface Caller extends Parent {
@@ -75,7 +75,7 @@ interface Passing {
 }
 
 /** What a generator is to the workflow: code of its own; one effect alone, which has the generator's path; a middleware around an effect of it, or around one that has no path. */
-type FrameKind = "own" | "alone" | "layer" | "pathless";
+type FrameKind = "own" | "alone" | "middleware" | "pathless";
 
 /** One running generator: the body of a workflow, a branch, or a middleware around one of their effects. Its yields are numbered from 1 below its path. */
 export class Frame implements Node, Caller, ForkOwner {
@@ -126,15 +126,15 @@ export class Frame implements Node, Caller, ForkOwner {
   }
 
   get aside(): boolean {
-    return this.#isLayer || this.#parent.aside;
+    return this.#isMiddleware || this.#parent.aside;
   }
 
   get pathless(): boolean {
     return this.#kind === "pathless";
   }
 
-  get #isLayer(): boolean {
-    return this.#kind === "layer" || this.#kind === "pathless";
+  get #isMiddleware(): boolean {
+    return this.#kind === "middleware" || this.#kind === "pathless";
   }
 
   get place(): string {
@@ -227,7 +227,12 @@ export class Frame implements Node, Caller, ForkOwner {
       this.#note(how.errors);
       return this.#unwind();
     }
-    if (how.kind === "error" && this.#closing !== undefined && !this.#unwinding && !this.#isLayer) {
+    if (
+      how.kind === "error" &&
+      this.#closing !== undefined &&
+      !this.#unwinding &&
+      !this.#isMiddleware
+    ) {
       // It failed before the close: branches whose siblings were still at their clean-up.
       this.#note([how.error]);
       return this.#unwind();
@@ -279,7 +284,7 @@ export class Frame implements Node, Caller, ForkOwner {
   }
 
   #isInterrupted({ kind }: Effect<unknown>): boolean {
-    return this.#isBehindItsEffect ? kind === handOnKind : !passive.has(kind);
+    return this.#isBehindItsEffect ? kind === nextKind : !passive.has(kind);
   }
 
   /** A middleware that has the outcome of what it has handed on: what it does with it is not interrupted, or it would be lost. */
@@ -322,7 +327,7 @@ export class Frame implements Node, Caller, ForkOwner {
   #ended(how: Settlement): Settlement {
     if (this.#closing === undefined) return how;
     // A middleware hands on what it was given.
-    if ((how.kind === "value" || this.#isLayer) && !this.#unwinding) return how;
+    if ((how.kind === "value" || this.#isMiddleware) && !this.#unwinding) return how;
     this.#note(how.kind === "error" ? [how.error] : undefined);
     return this.#errors === undefined ? closed : { kind: "closed", errors: this.#errors };
   }

@@ -294,14 +294,14 @@ function* handingOn(
 
 /** Tells in progress what goes through it. */
 function telling(name: string): Middleware {
-  const layer: Middleware = function* (effect, next) {
+  const middleware: Middleware = function* (effect, next) {
     if (effect.kind === "progress") return yield* next(effect);
     yield* progress(`${name} ${describeEffect(effect)}`);
     const value = yield* next(effect);
     yield* progress(`${name} ${describeEffect(effect)} gave ${String(value)}`);
     return value;
   };
-  return Object.defineProperty(layer, "name", { value: name });
+  return Object.defineProperty(middleware, "name", { value: name });
 }
 
 const passing: Middleware = function* passing(effect, next) {

@@ -1,26 +1,26 @@
 /**
  * Middleware: generator functions around every effect that a workflow yields, the first outermost.
  *
- *   M1  An effect has the path that it would have without them. What a layer yields of its own stands below <path>~<name>, and goes past
- *       all layers; around an effect that has no path a layer yields only such.
- *   M2  A layer is closed as the workflow's own code is, and through it the effect that it has handed on; but what it does with the
+ *   M1  An effect has the path that it would have without them. What a middleware yields of its own stands below <path>~<name>, and goes
+ *       past all of them; around an effect that has no path it yields only such.
+ *   M2  A middleware is closed as the workflow's own code is, and through it the effect that it has handed on; but what it does with the
  *       outcome of that is not interrupted, or the outcome would be lost.
- *   M3  A run has the layers that it began with, which its journal names.
+ *   M3  A run has the middleware that it began with, which its journal names.
  */
 import { isEffect, makeEffect, type Effect, type Flow } from "../effects/effect.ts";
 import { NonDeterminismError } from "../errors.ts";
 import type { Middleware } from "../middleware.ts";
 import { isGenerator } from "./composites.ts";
-import { Frame, handOnKind, type Caller, type Stage } from "./frame.ts";
+import { Frame, nextKind, type Caller, type Stage } from "./frame.ts";
 import type { Closing, ForkOwner, Node, Settlement } from "./node.ts";
 import { failed } from "./refusals.ts";
 import type { Change } from "./turn.ts";
 import { describe, silence } from "./yielded.ts";
 
-/** A layer hands an effect on. */
-export interface HandOn extends Effect<unknown> {
-  readonly kind: typeof handOnKind;
-  readonly passage: Passage;
+/** A middleware hands an effect on: `yield* next(effect)`. */
+export interface NextEffect extends Effect<unknown> {
+  readonly kind: typeof nextKind;
+  readonly invocation: Invocation;
   readonly level: number;
   readonly effect: unknown;
 }
@@ -42,14 +42,14 @@ export function hasNoPath({ kind }: { readonly kind: string }): boolean {
 /** Makes the node of an effect itself, or answers it. */
 type Enter = (effect: Effect<unknown>, caller: Caller) => Node | Settlement;
 
-/** The layers of one run. */
-export class Layers {
+/** The middleware of one run. */
+export class MiddlewareStack {
   readonly #stage: Stage;
   readonly #enter: Enter;
-  readonly #layers: readonly Middleware[];
+  readonly #middleware: readonly Middleware[];
 
-  constructor(layers: readonly Middleware[], stage: Stage, enter: Enter) {
-    this.#layers = layers;
+  constructor(middleware: readonly Middleware[], stage: Stage, enter: Enter) {
+    this.#middleware = middleware;
     this.#stage = stage;
     this.#enter = enter;
   }
@@ -57,49 +57,49 @@ export class Layers {
   /** An effect of the workflow: through all of them. */
   around(effect: Effect<unknown>, caller: Caller): Node | Settlement {
     const path = hasNoPath(effect) ? undefined : caller.nextPath();
-    return this.#layer(0, effect, caller, new Passage(caller, path, effect, caller.aside));
+    return this.#invoke(0, effect, caller, new Invocation(caller, path, effect, caller.aside));
   }
 
-  /** What a layer has handed on. */
-  next({ passage, level, effect }: HandOn, caller: Caller): Node | Settlement {
+  /** What a middleware has handed on: through those below it. */
+  next({ invocation, level, effect }: NextEffect, caller: Caller): Node | Settlement {
     if (!isEffect(effect)) return failed(noneHandedOn(effect));
-    if (passage.path === undefined && !hasNoPath(effect)) return needsPath(effect);
-    return new Inner(passage, effect, caller, (inner) =>
-      level < this.#layers.length
-        ? this.#layer(
-            level,
-            effect,
-            inner,
-            new Passage(passage.origin, inner.path, effect, inner.aside),
-          )
-        : this.#enter(effect, inner),
+    if (invocation.path === undefined && !hasNoPath(effect)) return needsPath(effect);
+    return new HandedOn(invocation, effect, caller, (handedOn) =>
+      this.#invoke(
+        level,
+        effect,
+        handedOn,
+        new Invocation(invocation.origin, handedOn.path, effect, handedOn.aside),
+      ),
     );
   }
 
-  #layer(
+  #invoke(
     level: number,
     effect: Effect<unknown>,
     parent: Caller,
-    passage: Passage,
+    invocation: Invocation,
   ): Node | Settlement {
-    const layer = this.#layers[level];
-    if (layer === undefined) return this.#enter(effect, parent);
-    const { path } = passage;
+    const middleware = this.#middleware[level];
+    if (middleware === undefined) return this.#enter(effect, parent);
+    const { path } = invocation;
     let flow: unknown;
     try {
-      flow = layer(effect, (next) => handOn(passage, level + 1, next));
+      flow = middleware(effect, (next) => handOn(invocation, level + 1, next));
     } catch (error) {
       return failed(error);
     }
     if (!isGenerator(flow)) {
       silence(flow);
       return failed(
-        new TypeError(`the middleware "${layer.name}" gave no generator, but ${describe(flow)}`),
+        new TypeError(
+          `the middleware "${middleware.name}" gave no generator, but ${describe(flow)}`,
+        ),
       );
     }
-    const name = `${path ?? ""}~${layer.name}`;
-    const kind = path === undefined ? "pathless" : "layer";
-    return new Frame(this.#stage, flow, name, parent, kind, passage);
+    const name = `${path ?? ""}~${middleware.name}`;
+    const kind = path === undefined ? "pathless" : "middleware";
+    return new Frame(this.#stage, flow, name, parent, kind, invocation);
   }
 }
 
@@ -110,7 +110,7 @@ function noneHandedOn(value: unknown): TypeError {
   );
 }
 
-/** Why a layer may not yield an effect: it has a path, and the effect around which it stands has none. */
+/** Why a middleware may not yield an effect: it has a path, and the effect around which it stands has none. */
 export function needsPath({ kind }: { readonly kind: string }): Settlement {
   return failed(
     new TypeError(
@@ -119,9 +119,9 @@ export function needsPath({ kind }: { readonly kind: string }): Settlement {
   );
 }
 
-/** What a run keeps of the layers that it begins with. */
-export function layersRecord(layers: readonly Middleware[]): Change {
-  const names = layers.map(({ name }) => name);
+/** What a run keeps of the middleware that it begins with. */
+export function middlewareRecord(middleware: readonly Middleware[]): Change {
+  const names = middleware.map(({ name }) => name);
   const name = JSON.stringify(names);
   return {
     kind: "middleware",
@@ -133,14 +133,14 @@ export function layersRecord(layers: readonly Middleware[]): Change {
   };
 }
 
-/** The layers of a run by their names. @throws NonDeterminismError for one that is not here */
-export function layersNamed(
+/** The middleware of a run by its names. @throws NonDeterminismError for one that is not here */
+export function middlewareNamed(
   names: readonly string[],
   given: readonly Middleware[],
 ): readonly Middleware[] {
   return names.map((name) => {
-    const layer = given.find((each) => each.name === name);
-    if (layer !== undefined) return layer;
+    const middleware = given.find((each) => each.name === name);
+    if (middleware !== undefined) return middleware;
     throw new NonDeterminismError({
       path: "~middleware",
       recorded: { kind: "middleware", name },
@@ -150,17 +150,21 @@ export function layersNamed(
   });
 }
 
-function* handOn(passage: Passage, level: number, effect: unknown): Flow<unknown> {
-  return yield makeEffect<HandOn>({ kind: handOnKind } as HandOn, { passage, level, effect });
+function* handOn(invocation: Invocation, level: number, effect: unknown): Flow<unknown> {
+  return yield makeEffect<NextEffect>({ kind: nextKind } as NextEffect, {
+    invocation,
+    level,
+    effect,
+  });
 }
 
-/** One effect on its way through one layer. */
-class Passage {
+/** One call of one middleware, for the effect around which it stands. */
+class Invocation {
   /** Who has yielded it. */
   readonly origin: Caller;
   readonly path: string | undefined;
   readonly effect: Effect<unknown>;
-  /** Branches that it starts go past all layers: a layer has made it. */
+  /** Branches that it starts go past all middleware: a middleware has made it. */
   readonly aside: boolean;
   #handedOn = 0;
   #running = 0;
@@ -176,7 +180,7 @@ class Passage {
     return this.#handedOn > 0 && this.#running === 0;
   }
 
-  /** A layer may hand on more than once: the first time has the effect's own path. */
+  /** A middleware may hand on more than once: the first time has the effect's own path. */
   begin(): string | undefined {
     this.#handedOn += 1;
     this.#running += 1;
@@ -189,45 +193,45 @@ class Passage {
   }
 }
 
-/** An effect that a layer has handed on, as its part of the workflow. */
-class Inner implements Node, Caller {
+/** An effect that a middleware has handed on, as its part of the workflow. */
+class HandedOn implements Node, Caller {
   readonly handedOn = true;
   readonly path: string | undefined;
   /** Branches of the workflow's own effects are the workflow's. */
   readonly aside: boolean;
-  readonly #passage: Passage;
-  readonly #layer: Caller;
-  readonly #enter: (inner: Inner) => Node | Settlement;
+  readonly #invocation: Invocation;
+  readonly #middleware: Caller;
+  readonly #enter: (handedOn: HandedOn) => Node | Settlement;
   #node: Node | undefined;
 
   constructor(
-    passage: Passage,
+    invocation: Invocation,
     effect: Effect<unknown>,
-    layer: Caller,
-    enter: (inner: Inner) => Node | Settlement,
+    middleware: Caller,
+    enter: (handedOn: HandedOn) => Node | Settlement,
   ) {
-    this.aside = passage.aside || effect !== passage.effect;
-    this.#passage = passage;
-    this.#layer = layer;
+    this.aside = invocation.aside || effect !== invocation.effect;
+    this.#invocation = invocation;
+    this.#middleware = middleware;
     this.#enter = enter;
-    this.path = passage.begin();
+    this.path = invocation.begin();
   }
 
   get closing(): Closing | undefined {
-    return this.#layer.closing;
+    return this.#middleware.closing;
   }
 
   get owner(): ForkOwner {
-    return this.#passage.origin.owner;
+    return this.#invocation.origin.owner;
   }
 
   /** Who has yielded the effect. */
   get origin(): Caller {
-    return this.#passage.origin;
+    return this.#invocation.origin;
   }
 
   get place(): string {
-    return this.path ?? this.#passage.origin.place;
+    return this.path ?? this.#invocation.origin.place;
   }
 
   nextPath(): string {
@@ -247,11 +251,11 @@ class Inner implements Node, Caller {
 
   settled(_node: Node, how: Settlement): void {
     this.#ended(how);
-    this.#layer.settled(this, how);
+    this.#middleware.settled(this, how);
   }
 
   #ended(how: Settlement | undefined): Settlement | undefined {
-    if (how !== undefined) this.#passage.end();
+    if (how !== undefined) this.#invocation.end();
     return how;
   }
 }
