@@ -85,9 +85,7 @@ export class Composites {
   /** The node of an undo step. @throws what its function throws; TypeError for what is no branch */
   undo(undo: Undo, path: string, parent: Parent): Node {
     const branch = typeof undo === "function" ? undo() : undo;
-    if (isEffect(branch)) {
-      return new Frame(this.#stage, alone(branch), path, parent, "alone");
-    }
+    if (isEffect(branch)) return new FrameOfOne(this.#stage, branch, path, parent);
     if (!isGenerator(branch)) throw notAnUndo(branch);
     if (branch !== undo && this.#used.has(branch)) throw usedTwice("compensate").error;
     return this.#frame(branch, path, parent);
@@ -136,10 +134,6 @@ export class Composites {
   }
 }
 
-function* alone(effect: Effect<unknown>): Flow<unknown> {
-  return yield effect;
-}
-
 function isActivity(value: unknown): boolean {
   return isDurable(value) && value.kind === "activity";
 }
@@ -156,6 +150,24 @@ function notAnUndo(value: unknown): TypeError {
 
 export function isGenerator(value: unknown): value is Flow<unknown> {
   return Object.prototype.toString.call(value) === "[object Generator]";
+}
+
+/** The frame of one effect, which has the frame's own path. */
+class FrameOfOne extends Frame {
+  readonly #path: string;
+
+  constructor(stage: Stage, effect: Effect<unknown>, path: string, parent: Parent) {
+    super(stage, alone(effect), path, parent);
+    this.#path = path;
+  }
+
+  override get place(): string {
+    return this.#path;
+  }
+}
+
+function* alone(effect: Effect<unknown>): Flow<unknown> {
+  return yield effect;
 }
 
 /** An effect as a branch: entered when it begins. */

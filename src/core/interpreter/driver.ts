@@ -19,7 +19,8 @@ import { Composites, type CompositeHost, type ScopeEffect } from "./composites.t
 import { otherInput } from "./divergence.ts";
 import { carried, dueTime, entryKind, nameOf, ownEnd, waitsForHost } from "./effect-entry.ts";
 import { Forking } from "./forking.ts";
-import { Frame, nextKind, type Caller, type Stage } from "./frame.ts";
+import { Frame, type Caller, type Stage } from "./frame.ts";
+import { nextKind, type NextEffect } from "./invocation.ts";
 import { kept } from "./kept.ts";
 import {
   hasNoPath,
@@ -27,7 +28,6 @@ import {
   middlewareRecord,
   MiddlewareStack,
   needsPath,
-  type NextEffect,
 } from "./middleware-stack.ts";
 import { Leaf, type LeafHost } from "./leaf.ts";
 import { Ledger } from "./ledger.ts";

@@ -16,9 +16,6 @@ export const maxClosingEffects = 1_000;
 /** The same, once an error has been delivered into it while closing: bounds a `finally` that throws into a loop that catches. */
 export const maxClosingEffectsAfterError = 100;
 
-/** What a middleware yields to hand an effect on. Nobody else sees it. */
-export const nextKind = "~next";
-
 /** What yields an effect. `cancelled()` asks it why it is being closed. */
 export interface Caller extends Parent {
   /** The path that `nextPath` would give. */
@@ -68,22 +65,12 @@ const passive: ReadonlySet<string> = new Set([
   "cancelled",
 ]);
 
-/** What a middleware has handed on. */
-interface Passing {
-  /** It has been handed on, and has its outcome. */
-  readonly isOver: boolean;
-}
-
-/** What a generator is to the workflow: code of its own; one effect alone, which has the generator's path; a middleware around an effect of it, or around one that has no path. */
-type FrameKind = "own" | "alone" | "middleware" | "pathless";
-
-/** One running generator: the body of a workflow, a branch, or a middleware around one of their effects. Its yields are numbered from 1 below its path. */
+/** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
 export class Frame implements Node, Caller, ForkOwner {
   readonly #stage: Stage;
   readonly #generator: Flow<unknown>;
   readonly #prefix: string;
   readonly #parent: Parent;
-  readonly #kind: FrameKind;
   #yields = 0;
   #child: Node | undefined;
   #closing: Closing | undefined;
@@ -98,19 +85,8 @@ export class Frame implements Node, Caller, ForkOwner {
   /** How its generator ended, while its forks are waited for. */
   #outcome: Settlement | undefined;
   #leaves: Extract<Send, { kind: "leave" }> | undefined;
-  /** Of a middleware: what becomes of the effect around which it stands. */
-  readonly passing: Passing | undefined;
 
-  constructor(
-    stage: Stage,
-    generator: Flow<unknown>,
-    path: string,
-    parent: Parent,
-    kind: FrameKind = "own",
-    passing?: Passing,
-  ) {
-    this.passing = passing;
-    this.#kind = kind;
+  constructor(stage: Stage, generator: Flow<unknown>, path: string, parent: Parent) {
     this.#stage = stage;
     this.#generator = generator;
     this.#prefix = path === "" ? "" : `${path}.`;
@@ -126,21 +102,11 @@ export class Frame implements Node, Caller, ForkOwner {
   }
 
   get aside(): boolean {
-    return this.#isMiddleware || this.#parent.aside;
-  }
-
-  get pathless(): boolean {
-    return this.#kind === "pathless";
-  }
-
-  get #isMiddleware(): boolean {
-    return this.#kind === "middleware" || this.#kind === "pathless";
+    return this.#parent.aside;
   }
 
   get place(): string {
-    return this.#kind === "alone"
-      ? this.#prefix.slice(0, -1)
-      : this.#prefix + String(this.#yields + 1);
+    return this.#prefix + String(this.#yields + 1);
   }
 
   nextPath(): string {
@@ -170,25 +136,38 @@ export class Frame implements Node, Caller, ForkOwner {
 
   /** From inside: what its current effect runs and its forks, then its generator. */
   close(closing: Closing): Settlement | undefined {
-    if (this.#closing !== undefined) return this.#closeHandedOn(closing);
-    this.#closing = closing;
     const child = this.#child;
-    const undisturbed = child !== undefined && this.#isBehindItsEffect;
-    const how = undisturbed ? undefined : child === undefined ? closed : child.close(closing);
-    this.#forks?.close(closing);
+    let how: Settlement | undefined;
+    if (this.#closing !== undefined) {
+      how = child && this.closeChildAgain(child, closing);
+    } else {
+      this.#closing = closing;
+      how = child === undefined ? closed : this.closeChild(child, closing);
+      this.#forks?.close(closing);
+    }
     if (how === undefined) return undefined;
     this.#child = undefined;
     return this.#onceForksAreClosed(how);
   }
 
-  /** What a middleware has handed on is closed as it would be without it, which may be twice: a race that is closed may still be lost. */
-  #closeHandedOn(closing: Closing): Settlement | undefined {
-    const child = this.#child;
-    if (child === undefined || !("handedOn" in child)) return undefined;
-    const how = child.close(closing);
-    if (how === undefined) return undefined;
-    this.#child = undefined;
-    return this.#onceForksAreClosed(how);
+  /** Closes what its current effect runs. @returns how that ended, if it did so at once */
+  protected closeChild(child: Node, closing: Closing): Settlement | undefined {
+    return child.close(closing);
+  }
+
+  /** The same, where it is being closed already. */
+  protected closeChildAgain(_child: Node, _closing: Closing): Settlement | undefined {
+    return undefined;
+  }
+
+  /** Whether closing it interrupts it at an effect. */
+  protected isInterrupted({ kind }: Effect<unknown>): boolean {
+    return !passive.has(kind);
+  }
+
+  /** Whether an error that comes while it is being closed goes on its way as it would without that. */
+  protected get passesErrorsOn(): boolean {
+    return false;
   }
 
   /** A fork was started here. */
@@ -231,7 +210,7 @@ export class Frame implements Node, Caller, ForkOwner {
       how.kind === "error" &&
       this.#closing !== undefined &&
       !this.#unwinding &&
-      !this.#isMiddleware
+      !this.passesErrorsOn
     ) {
       // It failed before the close: branches whose siblings were still at their clean-up.
       this.#note([how.error]);
@@ -267,7 +246,7 @@ export class Frame implements Node, Caller, ForkOwner {
         send = unwind;
       } else if (!isEffect(yielded)) {
         send = { kind: "error", error: this.#stage.refuse(yielded) };
-      } else if (this.#closing !== undefined && !this.#unwinding && this.#isInterrupted(yielded)) {
+      } else if (this.#closing !== undefined && !this.#unwinding && this.isInterrupted(yielded)) {
         this.#unwinding = true;
         send = unwind;
       } else {
@@ -281,15 +260,6 @@ export class Frame implements Node, Caller, ForkOwner {
         this.#leaves = undefined;
       }
     }
-  }
-
-  #isInterrupted({ kind }: Effect<unknown>): boolean {
-    return this.#isBehindItsEffect ? kind === nextKind : !passive.has(kind);
-  }
-
-  /** A middleware that has the outcome of what it has handed on: what it does with it is not interrupted, or it would be lost. */
-  get #isBehindItsEffect(): boolean {
-    return this.passing?.isOver === true;
   }
 
   #beginChild(child: Node): Settlement | undefined {
@@ -326,8 +296,7 @@ export class Frame implements Node, Caller, ForkOwner {
   /** Once closing has begun, an error does not replace its reason; a value that came all the same before `return()` is a value. */
   #ended(how: Settlement): Settlement {
     if (this.#closing === undefined) return how;
-    // A middleware hands on what it was given.
-    if ((how.kind === "value" || this.#isMiddleware) && !this.#unwinding) return how;
+    if ((how.kind === "value" || this.passesErrorsOn) && !this.#unwinding) return how;
     this.#note(how.kind === "error" ? [how.error] : undefined);
     return this.#errors === undefined ? closed : { kind: "closed", errors: this.#errors };
   }

@@ -7,23 +7,16 @@
  *       outcome of that is not interrupted, or the outcome would be lost.
  *   M3  A run has the middleware that it began with, which its journal names.
  */
-import { isEffect, makeEffect, type Effect, type Flow } from "../effects/effect.ts";
+import { isEffect, type Effect } from "../effects/effect.ts";
 import { NonDeterminismError } from "../errors.ts";
 import type { Middleware } from "../middleware.ts";
 import { isGenerator } from "./composites.ts";
-import { Frame, nextKind, type Caller, type Stage } from "./frame.ts";
-import type { Closing, ForkOwner, Node, Settlement } from "./node.ts";
+import type { Caller, Stage } from "./frame.ts";
+import { HandedOn, handOn, Invocation, MiddlewareFrame, type NextEffect } from "./invocation.ts";
+import type { Node, Settlement } from "./node.ts";
 import { failed } from "./refusals.ts";
 import type { Change } from "./turn.ts";
 import { describe, silence } from "./yielded.ts";
-
-/** A middleware hands an effect on: `yield* next(effect)`. */
-export interface NextEffect extends Effect<unknown> {
-  readonly kind: typeof nextKind;
-  readonly invocation: Invocation;
-  readonly level: number;
-  readonly effect: unknown;
-}
 
 const withoutPath: ReadonlySet<string> = new Set([
   "patched",
@@ -98,8 +91,7 @@ export class MiddlewareStack {
       );
     }
     const name = `${path ?? ""}~${middleware.name}`;
-    const kind = path === undefined ? "pathless" : "middleware";
-    return new Frame(this.#stage, flow, name, parent, kind, invocation);
+    return new MiddlewareFrame(this.#stage, flow, name, parent, invocation);
   }
 }
 
@@ -148,114 +140,4 @@ export function middlewareNamed(
       message: `this run began with the middleware "${name}", which is not here: give it to Stent.open again, under that name, until the runs that have it have ended`,
     });
   });
-}
-
-function* handOn(invocation: Invocation, level: number, effect: unknown): Flow<unknown> {
-  return yield makeEffect<NextEffect>({ kind: nextKind } as NextEffect, {
-    invocation,
-    level,
-    effect,
-  });
-}
-
-/** One call of one middleware, for the effect around which it stands. */
-class Invocation {
-  /** Who has yielded it. */
-  readonly origin: Caller;
-  readonly path: string | undefined;
-  readonly effect: Effect<unknown>;
-  /** Branches that it starts go past all middleware: a middleware has made it. */
-  readonly aside: boolean;
-  #handedOn = 0;
-  #running = 0;
-
-  constructor(origin: Caller, path: string | undefined, effect: Effect<unknown>, aside: boolean) {
-    this.origin = origin;
-    this.path = path;
-    this.effect = effect;
-    this.aside = aside;
-  }
-
-  get isOver(): boolean {
-    return this.#handedOn > 0 && this.#running === 0;
-  }
-
-  /** A middleware may hand on more than once: the first time has the effect's own path. */
-  begin(): string | undefined {
-    this.#handedOn += 1;
-    this.#running += 1;
-    if (this.path === undefined || this.#handedOn === 1) return this.path;
-    return `${this.path}~${this.#handedOn}`;
-  }
-
-  end(): void {
-    this.#running -= 1;
-  }
-}
-
-/** An effect that a middleware has handed on, as its part of the workflow. */
-class HandedOn implements Node, Caller {
-  readonly handedOn = true;
-  readonly path: string | undefined;
-  /** Branches of the workflow's own effects are the workflow's. */
-  readonly aside: boolean;
-  readonly #invocation: Invocation;
-  readonly #middleware: Caller;
-  readonly #enter: (handedOn: HandedOn) => Node | Settlement;
-  #node: Node | undefined;
-
-  constructor(
-    invocation: Invocation,
-    effect: Effect<unknown>,
-    middleware: Caller,
-    enter: (handedOn: HandedOn) => Node | Settlement,
-  ) {
-    this.aside = invocation.aside || effect !== invocation.effect;
-    this.#invocation = invocation;
-    this.#middleware = middleware;
-    this.#enter = enter;
-    this.path = invocation.begin();
-  }
-
-  get closing(): Closing | undefined {
-    return this.#middleware.closing;
-  }
-
-  get owner(): ForkOwner {
-    return this.#invocation.origin.owner;
-  }
-
-  /** Who has yielded the effect. */
-  get origin(): Caller {
-    return this.#invocation.origin;
-  }
-
-  get place(): string {
-    return this.path ?? this.#invocation.origin.place;
-  }
-
-  nextPath(): string {
-    return this.place;
-  }
-
-  begin(): Settlement | undefined {
-    const entered = this.#enter(this);
-    if (!("begin" in entered)) return this.#ended(entered);
-    this.#node = entered;
-    return this.#ended(entered.begin());
-  }
-
-  close(closing: Closing): Settlement | undefined {
-    return this.#ended(this.#node?.close(closing));
-  }
-
-  settled(_node: Node, how: Settlement): void {
-    this.#ended(how);
-    this.#middleware.settled(this, how);
-  }
-
-  #ended(how: Settlement | undefined): Settlement | undefined {
-    if (how !== undefined) this.#invocation.end();
-    return how;
-  }
 }
