@@ -1,6 +1,6 @@
 /** `stentjs/interpreter`: the interpreter, for people who embed it in workers of their own. */
 export { Coroutine, type WorkflowBody } from "./core/interpreter/coroutine.ts";
-export type { CoroutineOptions } from "./core/interpreter/driver.ts";
+export type { CoroutineOptions } from "./core/interpreter/coroutine-options.ts";
 export { maxUnwaitedEffects } from "./core/interpreter/refusals.ts";
 export { Leaf } from "./core/interpreter/leaf.ts";
 export type {

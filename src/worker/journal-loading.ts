@@ -1,4 +1,4 @@
-import type { CoroutineOptions } from "../core/interpreter/driver.ts";
+import type { CoroutineOptions } from "../core/interpreter/coroutine-options.ts";
 import { isRecord, type Entry, type EntryKind, type Outcome } from "../core/journal.ts";
 import { mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { itemValuePlaces, mapOptionsOf, type MapEntry } from "../core/map-items.ts";

@@ -1,7 +1,7 @@
 import type { Workflow } from "../core/durable.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { Coroutine, type Snapshot } from "../core/interpreter/coroutine.ts";
-import type { CoroutineOptions } from "../core/interpreter/driver.ts";
+import type { CoroutineOptions } from "../core/interpreter/coroutine-options.ts";
 import { cancelPath } from "../core/journal.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { inputPlace } from "../core/places.ts";

@@ -9,29 +9,12 @@ import type {
   StateSetEffect,
 } from "../effects/record.ts";
 import type { NowEffect } from "../effects/time.ts";
-import type { Entry, EntryKind } from "../journal.ts";
+import type { Entry } from "../journal.ts";
 import { reordered } from "./divergence.ts";
 import { entryKind, nameOf } from "./effect-entry.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Settlement } from "./node.ts";
-import type { Recorded } from "./recorded.ts";
+import { nothing, type Settlement } from "./node.ts";
 import { failed } from "./refusals.ts";
-import type { Facts, Records } from "./turn.ts";
-import type { WorkflowTurn } from "./workflow-turn.ts";
-
-/** What answering needs of the coroutine. */
-export interface AnswerHost {
-  readonly facts: Facts;
-  readonly turn: WorkflowTurn;
-  readonly ledger: Ledger;
-  /** In replay only. */
-  readonly recorded: Recorded | undefined;
-  /** How many deliveries there have been. */
-  readonly deliveries: number;
-  /** Takes the number of the next one. */
-  number(): number;
-  encode(value: unknown, entry: { readonly kind: EntryKind; readonly path: string }): unknown;
-}
+import type { RunState } from "./run-state.ts";
 
 /** Effects that are answered at their yield and have an entry. */
 type Question = NowEffect | RandomEffect | UuidEffect | CounterGetEffect | StateGetEffect;
@@ -40,17 +23,17 @@ type Remark = CounterAddEffect | StateSetEffect | ProgressEffect | PatchedEffect
 
 /** Answers what waits for nobody: the world's facts, counters and state, and what is told beside a step. */
 export class Answers {
-  readonly #host: AnswerHost;
+  readonly #state: RunState;
   /** Answers of `patched`, one an id and run. */
   #patches: Map<string, boolean> | undefined;
 
-  constructor(host: AnswerHost) {
-    this.#host = host;
+  constructor(state: RunState) {
+    this.#state = state;
   }
 
   /** By J3. */
   question(effect: Question, path: string): Settlement {
-    const { facts, ledger } = this.#host;
+    const { facts, ledger } = this.#state;
     switch (effect.kind) {
       case "now":
         return this.#immediate(effect, path, () => this.#readClock());
@@ -69,7 +52,7 @@ export class Answers {
 
   /** In replay they have been applied already. */
   remark(effect: Remark): Settlement {
-    const { ledger, deliveries, recorded, turn } = this.#host;
+    const { ledger, deliveries, recorded, turn } = this.#state;
     switch (effect.kind) {
       case "counters.add":
         if (recorded === undefined) turn.change(ledger.add(effect.name, effect.amount, deliveries));
@@ -86,21 +69,11 @@ export class Answers {
     }
   }
 
-  /** What an activity has left in counters, state and progress. */
-  apply(records: Records): void {
-    const { ledger, deliveries, turn } = this.#host;
-    for (const [name, amount] of Object.entries(records.counters ?? {}))
-      turn.change(ledger.add(name, amount, deliveries));
-    for (const [name, value] of Object.entries(records.state ?? {}))
-      turn.change(ledger.set(name, value, deliveries));
-    for (const detail of records.progress ?? []) turn.change(ledger.tell(detail, deliveries));
-  }
-
   #immediate(effect: AnyEffect, path: string, answer: () => Answer): Settlement {
-    const { recorded: journal, turn } = this.#host;
+    const { recorded: journal, turn } = this.#state;
     const kind = entryKind(effect);
     const recorded = journal?.take(effect, kind, path);
-    const number = this.#host.number();
+    const number = this.#state.number();
     if (recorded !== undefined) return recordedAnswer(effect, recorded, number);
     const { recorded: value, given } = answer();
     turn.add({
@@ -116,22 +89,22 @@ export class Answers {
 
   /** The workflow may change the Date that it is given (by C4). */
   #readClock(): Answer {
-    const now = this.#host.facts.now();
+    const now = this.#state.facts.now();
     return { recorded: new Date(now), given: new Date(now) };
   }
 
   /** The workflow may change the value that it is given (by C4). */
   #readState(name: string): Answer {
-    const { facts, ledger } = this.#host;
+    const { facts, ledger } = this.#state;
     const recorded = ledger.state.get(name);
     if (typeof recorded !== "object" || recorded === null || facts.decode === undefined)
       return same(recorded);
     const entry = { kind: "state.set", path: name } as const;
-    return { recorded, given: facts.decode(this.#host.encode(recorded, entry), entry) };
+    return { recorded, given: facts.decode(this.#state.encode(recorded, entry), entry) };
   }
 
   #setState({ name, value }: StateSetEffect): Settlement {
-    const { facts, ledger, turn, recorded, deliveries: reached } = this.#host;
+    const { facts, ledger, turn, recorded, deliveries: reached } = this.#state;
     const ordinal = ledger.countSet(name, reached);
     if (recorded !== undefined) {
       const refused = recorded.refusal(name, reached, ordinal)?.outcome;
@@ -139,7 +112,7 @@ export class Answers {
     }
     const entry = { kind: "state.set", path: name } as const;
     try {
-      const encoded = this.#host.encode(value, entry);
+      const encoded = this.#state.encode(value, entry);
       const decoded = facts.decode === undefined ? encoded : facts.decode(encoded, entry);
       turn.change(ledger.set(name, decoded, reached));
       return nothing;
@@ -150,7 +123,7 @@ export class Answers {
   }
 
   #isPatched(id: string): Settlement {
-    const { ledger, turn, recorded, deliveries } = this.#host;
+    const { ledger, turn, recorded, deliveries } = this.#state;
     this.#patches ??= new Map();
     const known = this.#patches.get(id);
     const answer = known ?? recorded?.hasPatch(id) ?? true;
@@ -165,8 +138,6 @@ interface Answer {
   readonly recorded: unknown;
   readonly given: unknown;
 }
-
-const nothing: Settlement = { kind: "value", value: undefined };
 
 function same(value: unknown): Answer {
   return { recorded: value, given: value };

@@ -40,7 +40,6 @@ export function carried(effect: AnyEffect): unknown {
   switch (effect.kind) {
     case "call":
     case "dispatch":
-    case "continueAsNew":
       return effect.args;
     case "map":
       return effect.items;

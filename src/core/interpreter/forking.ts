@@ -1,7 +1,7 @@
 import type { CancelEffect, JoinEffect } from "../effects/fork.ts";
 import { CancelFork, closeLater, Fork, Join, type ForkHost, type ForkWait } from "./forks.ts";
 import type { Caller } from "./frame.ts";
-import type { Node, Parent, Settlement } from "./node.ts";
+import { nothing, type Node, type Parent, type Settlement } from "./node.ts";
 import { joinsItself, noSuchTask, waitsInCircle } from "./refusals.ts";
 
 /** The forks of one run, who waits for them, and what has to wait until no generator runs. */
@@ -55,5 +55,3 @@ export class Forking implements ForkHost {
     return last !== undefined;
   }
 }
-
-const nothing: Settlement = { kind: "value", value: undefined };

@@ -12,6 +12,7 @@ import {
   type Closing,
   type Forked,
   type ForkOwner,
+  nothing,
   type Node,
   type Parent,
   type Settlement,
@@ -192,5 +193,3 @@ export class CancelFork extends Wait {
 export function closeLater(fork: Fork, host: ForkHost): void {
   host.later(() => fork.close(new Abandoned("the branch was cancelled")));
 }
-
-const nothing: Settlement = { kind: "value", value: undefined };

@@ -1,6 +1,6 @@
 import type { RecordKind } from "../journal.ts";
 import { kept } from "./kept.ts";
-import type { Change } from "./turn.ts";
+import type { Change, Records } from "./turn.ts";
 
 /**
  * Counters and state of one execution as its workflow sees them. A change has no number of its own: it is told by the delivery that led
@@ -67,6 +67,14 @@ export class Ledger {
 
   tell(detail: unknown, reached: number): Change {
     return { ...this.#place("progress", reached), change: detail, input: undefined };
+  }
+
+  /** What an activity has left. */
+  *take({ counters, state, progress }: Records, reached: number): Iterable<Change> {
+    for (const [name, amount] of Object.entries(counters ?? {}))
+      yield this.add(name, amount, reached);
+    for (const [name, value] of Object.entries(state ?? {})) yield this.set(name, value, reached);
+    for (const detail of progress ?? []) yield this.tell(detail, reached);
   }
 
   /** How many times before this key of the state has been set since the delivery `reached`. Counted in replay too. */

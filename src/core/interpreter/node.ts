@@ -11,6 +11,8 @@ export type Settlement =
 
 /** Closed, and nothing threw. */
 export const closed: Settlement = Object.freeze({ kind: "closed" });
+/** It gives undefined. */
+export const nothing: Settlement = Object.freeze({ kind: "value", value: undefined });
 
 /** Why something is being closed. */
 export interface Closing {

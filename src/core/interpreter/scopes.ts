@@ -1,5 +1,5 @@
 import { ExpiryError } from "../errors.ts";
-import { Abandoned, type Log } from "./branches.ts";
+import { Abandoned } from "./branches.ts";
 import { addErrors } from "./closing-errors.ts";
 import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
 
@@ -38,7 +38,8 @@ export class Shield implements Node, Parent {
 
 /** What a deadline needs of the coroutine. */
 export interface DeadlineHost {
-  readonly log: Log;
+  /** Errors that nobody can catch any more. */
+  leaveUnheard(errors: readonly unknown[]): void;
   /** The error that stands for the deadline, so that it is known which delivery it goes back to. */
   thrown(error: ExpiryError): void;
 }
@@ -118,7 +119,7 @@ export class Within implements Node, Parent {
     if (expiry === undefined) return how;
     const errors =
       how.kind === "closed" ? (how.errors ?? []) : how.kind === "error" ? [how.error] : [];
-    if (!addErrors(expiry, errors)) this.#host.log(errors);
+    if (!addErrors(expiry, errors)) this.#host.leaveUnheard(errors);
     return { kind: "error", error: expiry };
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CancelledError, type ExpiryError } from "../../../src/core/errors.ts";
 import { isRecord, type Entry, type Outcome } from "../../../src/core/journal.ts";
 import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
-import type { CoroutineOptions } from "../../../src/core/interpreter/driver.ts";
+import type { CoroutineOptions } from "../../../src/core/interpreter/coroutine-options.ts";
 import type { Middleware } from "../../../src/core/middleware.ts";
 import type { Delivery, Done, Facts, Records, Turn } from "../../../src/core/interpreter/turn.ts";
 

@@ -9,7 +9,7 @@ import { counters, progress, state } from "../../../src/core/effects/record.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { NonDeterminismError } from "../../../src/core/errors.ts";
 import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
-import type { CoroutineOptions } from "../../../src/core/interpreter/driver.ts";
+import type { CoroutineOptions } from "../../../src/core/interpreter/coroutine-options.ts";
 import { Drive } from "./drive.ts";
 
 /** What was done then, what the code does today, and what the error says. */
