@@ -228,18 +228,9 @@ export class Driver implements EntranceHost {
       act();
       this.#entrance.settleForks(() => this.done !== undefined);
     } catch (error) {
-      this.#endRunaway(error);
-    }
-  }
-
-  /** @throws any other error */
-  #endRunaway(error: unknown): void {
-    if (!(error instanceof Runaway)) throw error;
-    this.#state.unwaited.reset();
-    try {
-      this.#body.giveUp(tooManyEffects());
-    } catch (another) {
-      this.#endRunaway(another);
+      if (!(error instanceof Runaway)) throw error;
+      this.#state.unwaited.reset();
+      this.#drive(() => this.#body.giveUp(tooManyEffects()));
     }
   }
 }

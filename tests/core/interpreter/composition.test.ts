@@ -51,6 +51,31 @@ describe("undo steps", () => {
     assert.deepEqual(drive.waiting, ["undo.1.2 call(release)"]);
   });
 
+  test("behind one that was ended, since it would not wait, may cancel a fork", () => {
+    const drive = new Drive(function* (): Flow<void> {
+      yield* compensate(
+        (function* (): Flow<void> {
+          const watch = yield* fork(sleep("1h"));
+          yield* cancel(watch);
+        })(),
+      );
+      yield* compensate(
+        (function* (): Flow<void> {
+          for (;;) {
+            try {
+              yield* counters.add("n");
+            } catch {
+              // It does not listen.
+            }
+          }
+        })(),
+      );
+      throw new Error("declined");
+    });
+    assert.deepEqual(drive.waiting, []);
+    assert.equal(String(drive.failure.error), "Error: declined");
+  });
+
   test("that fail replace nothing that the first error has in errors of its own", () => {
     const declined = Object.assign(new Error("declined"), { errors: { card: "expired" } });
     const drive = new Drive(function* (): Flow<void> {
