@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CancelledError, type ExpiryError } from "../../../src/core/errors.ts";
+import { CancelledError, NonDeterminismError, type ExpiryError } from "../../../src/core/errors.ts";
 import { isRecord, type Entry, type Outcome } from "../../../src/core/journal.ts";
 import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
 import type { CoroutineOptions } from "../../../src/core/interpreter/coroutine-options.ts";
@@ -137,6 +137,17 @@ export class Drive {
       sketch(this.coroutine),
       "a replay waits for the same effects",
     );
+  }
+
+  /** How today's code is refused this journal. */
+  divergence(today: WorkflowBody, options: CoroutineOptions = {}): NonDeterminismError {
+    try {
+      Coroutine.resume(today, [], this.entries(), options);
+    } catch (error) {
+      assert.ok(error instanceof NonDeterminismError, String(error));
+      return error;
+    }
+    return assert.fail("the journal was accepted");
   }
 
   #resume(seen: unknown[], options: Partial<CoroutineOptions>): Coroutine {

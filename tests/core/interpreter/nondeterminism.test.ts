@@ -8,8 +8,7 @@ import { random, uuid } from "../../../src/core/effects/local.ts";
 import { counters, progress, state } from "../../../src/core/effects/record.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { NonDeterminismError } from "../../../src/core/errors.ts";
-import { Coroutine, type WorkflowBody } from "../../../src/core/interpreter/coroutine.ts";
-import type { CoroutineOptions } from "../../../src/core/interpreter/coroutine-options.ts";
+import { Coroutine } from "../../../src/core/interpreter/coroutine.ts";
 import { Drive } from "./drive.ts";
 
 /** What was done then, what the code does today, and what the error says. */
@@ -177,7 +176,7 @@ describe("a workflow whose code has changed", () => {
     test(`is refused its journal, both effects in the message: ${what}`, () => {
       const drive = new Drive(before);
       for (const at of answered) drive.value(at);
-      const error = divergence(today, drive);
+      const error = drive.divergence(today);
       assert.equal(error.path, path);
       assert.match(
         error.message,
@@ -217,7 +216,7 @@ describe("a workflow whose code has changed", () => {
     const drive = new Drive(racing(allSettled));
     drive.error("1.0.0", new Error("no"));
     drive.value("1.0.1");
-    const error = divergence(racing(all), drive);
+    const error = drive.divergence(racing(all));
     assert.match(
       error.message,
       /holds race "both" at path 1 as number 2 .* comes to it as number 1/,
@@ -275,7 +274,7 @@ describe("a workflow whose code has changed", () => {
 
   test("cannot catch the refusal", () => {
     const drive = new Drive(steps(callOf("a")));
-    const error = divergence(function* (): Flow<unknown> {
+    const error = drive.divergence(function* (): Flow<unknown> {
       for (;;) {
         try {
           yield* call(b);
@@ -283,7 +282,7 @@ describe("a workflow whose code has changed", () => {
           continue;
         }
       }
-    }, drive);
+    });
     assert.equal(error.path, "1");
   });
 
@@ -302,83 +301,9 @@ describe("a workflow whose code has changed", () => {
   });
 });
 
-describe("comparing what effects carry", () => {
-  const options: CoroutineOptions = {
-    sameInput: (recorded, effect) =>
-      "args" in effect && JSON.stringify(recorded.input) === JSON.stringify(effect.args),
-  };
-
-  test("refuses other arguments, and shows both", () => {
-    const drive = new Drive(steps(() => call(sum, 1, 2)));
-    const error = divergence(
-      steps(() => call(sum, 1, 3)),
-      drive,
-      options,
-    );
-    assert.match(error.message, /at path 1 its journal holds call "sum" with other arguments/);
-    assert.deepEqual(
-      [error.recorded, error.yielded],
-      [
-        { kind: "call", name: "sum", path: "1", args: [1, 2] },
-        { kind: "call", name: "sum", path: "1", args: [1, 3] },
-      ],
-    );
-    Coroutine.resume(
-      steps(() => call(sum, 1, 2)),
-      [],
-      drive.entries(),
-      options,
-    );
-  });
-
-  test("is not asked of what was answered at its yield", () => {
-    const drive = new Drive(refusedArguments, [], { encode: refuse });
-    assert.ok(
-      Coroutine.resume(refusedArguments, [], drive.entries(), {
-        sameInput: () => assert.fail("asked"),
-      }),
-    );
-  });
-});
-
-test("a host may be told of everything that is yielded, with its place, the same in replay", () => {
-  function* body(): Flow<void> {
-    yield* counters.add("n");
-    yield* call(sum, 1, 2);
-    yield* all([sleep(1), branchOf()]);
-    yield* progress("done");
-  }
-  function* branchOf(): Flow<void> {
-    yield* progress("inside");
-    yield* now();
-  }
-  const live: string[] = [];
-  const replayed: string[] = [];
-  const into = (told: string[]): CoroutineOptions => ({
-    yielded: ({ kind }, path) => told.push(`${kind} ${path}`),
-  });
-  const drive = new Drive(body);
-  drive.value("1", 3);
-  const coroutine = Coroutine.start(body, [], into(live));
-  coroutine.advance([], drive.facts);
-  const outcome = { ok: true as const, value: 3 };
-  coroutine.advance([{ kind: "outcome", path: "1", outcome }], drive.facts);
-  Coroutine.resume(body, [], drive.entries(), into(replayed));
-  assert.deepEqual(live, [
-    "counters.add 1",
-    "call 1",
-    "all 2",
-    "sleep 2.0",
-    "progress 2.1.1",
-    "now 2.1.1",
-  ]);
-  assert.deepEqual(replayed, live);
-});
-
 const a = activity("a", async () => 1);
 const b = activity("b", async () => 1);
 const c = activity("c", async () => 1);
-const sum = activity("sum", async (x: number, y: number) => x + y);
 const child = workflow("a", { version: "2" }, function* () {
   return 1;
 });
@@ -394,31 +319,4 @@ function steps(
     for (const effect of effects) yield* effect();
     return "end";
   };
-}
-
-function* refusedArguments(): Flow<unknown> {
-  try {
-    yield* call(a);
-  } catch {
-    yield* now();
-  }
-  return 1;
-}
-
-function refuse(): never {
-  throw new TypeError("cannot be stored");
-}
-
-function divergence(
-  today: WorkflowBody,
-  drive: Drive,
-  options: CoroutineOptions = {},
-): NonDeterminismError {
-  try {
-    Coroutine.resume(today, [], drive.entries(), options);
-  } catch (error) {
-    assert.ok(error instanceof NonDeterminismError, String(error));
-    return error;
-  }
-  return assert.fail("the journal was accepted");
 }
