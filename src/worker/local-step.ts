@@ -5,21 +5,11 @@ import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import type { RunId } from "./journal-loading.ts";
 import type { Step } from "./step-runner.ts";
 
-/** How a step is to be made. */
-interface Making {
-  readonly path: string;
-  readonly name: string;
-  readonly queue: string | undefined;
-  readonly input: Payload;
-  readonly options: StoredOptions;
-  readonly policy: AttemptPolicy;
-  readonly attempt: number;
-  readonly failures: number;
-  readonly scheduledAt: number;
-}
+/** What of a step does not follow from its run and path. */
+type Making = Omit<LocalStep, "executionId" | "taskId" | "place" | "heartbeat" | "dueAt">;
 
 /** A step of the workflow that begins here. A class, not a literal: there is one a step, see `append`. */
-export class LocalStep implements Step, Making {
+export class LocalStep implements Step {
   readonly executionId: string;
   readonly taskId: string;
   readonly place: Place;
