@@ -4,8 +4,8 @@ import Database from "better-sqlite3";
 import { activity, call, continueAsNew, counters, workflow } from "../../src/index.ts";
 import { withEngine } from "../engine.ts";
 import { median, rateOf, takeTurns } from "../measure.ts";
-import { RawLimit, risingId } from "../raw-limit.ts";
 import type { Workload } from "../setting.ts";
+import { rawSteps } from "./raw-steps.ts";
 
 const defaultN = 100_000;
 const defaultRounds = 1;
@@ -61,7 +61,8 @@ export const rounds: Workload = {
         shown.push(shownOf(path));
         return rate;
       },
-      () => raw(files.fresh(), n),
+      // A round as one commit: its entry is completed, and the next one's is there.
+      () => rawSteps(files.fresh(), n, () => "1"),
     );
     const middle = (figure: keyof Shown): number => median(shown.map((each) => each[figure]));
     yield {
@@ -96,23 +97,4 @@ function shownOf(path: string): Shown {
     rows,
     fileMb: statSync(path).size / 1_048_576,
   };
-}
-
-/** A round as one commit: its entry is completed, and the next one's is there. */
-async function raw(path: string, n: number): Promise<number> {
-  using limit = await RawLimit.open(path);
-  const insertExecution = limit.insertExecution("workflow");
-  const insertEntry = limit.insertEntry();
-  const completeEntry = limit.completeEntry();
-  let key = 0;
-  limit.repeat(1, 1, () => {
-    key = insertExecution(risingId(0));
-    insertEntry(key, 0, "1");
-  });
-  return await rateOf(n, () =>
-    limit.repeat(n, 1, (index) => {
-      completeEntry(key, index);
-      insertEntry(key, index + 1, "1");
-    }),
-  );
 }
