@@ -5,6 +5,7 @@ import { sql, type Transaction } from "kysely";
 import type { TransactAnswer, TransactRequest } from "../../src/store/store.ts";
 import { assertPart } from "../support/assert-part.ts";
 import type { ConformanceBackend } from "./backend.ts";
+import { closureOf, heldTransaction } from "./closures.ts";
 import { change, entry, heldBy, park, scene, type Held, type Scene } from "./scene.ts";
 
 type Tx = Transaction<{ ledger: { who: string } }>;
@@ -176,11 +177,9 @@ const pending = { status: 0, value: undefined, delivery: undefined, here: true }
 /** An execution that is held, with a transaction that has begun, and a table of the user's. */
 async function beginning(one: Scene): Promise<Held> {
   const session = await one.register();
-  const held = await one.start(session);
-  await one.stored(held, { entries: [entry(1, { kind: "transaction", here: true })] });
+  const held = await heldTransaction(one, session);
   const make: Act = (tx) => tx.schema.createTable("ledger").addColumn("who", "text").execute();
-  const other = await one.start(session, { id: "other" });
-  await one.stored(other, { entries: [entry(1, { kind: "transaction", here: true })] });
+  const other = await heldTransaction(one, session, { id: "other" });
   assert.deepEqual(await transact(one, other, make), { kind: "stored" });
   await one.end(other, { changes: [change(1, 1)] });
   return held;
@@ -188,23 +187,11 @@ async function beginning(one: Scene): Promise<Held> {
 
 function transact(
   one: Scene,
-  { session, claim, execution, run }: Held,
+  held: Held,
   act: Act,
   parts: Partial<TransactRequest> = {},
 ): Promise<TransactAnswer> {
-  return one.store.transact({
-    session,
-    claim,
-    execution,
-    run,
-    seq: 1,
-    title: "the closure",
-    attempt: 1,
-    knowsCancel: false,
-    act: async (tx) => act(tx as Tx),
-    encode: String,
-    ...parts,
-  });
+  return one.store.transact(closureOf(held, act, parts));
 }
 
 function post(who: string): (tx: Tx) => Promise<string> {

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql, type Kysely } from "kysely";
 import { Committer } from "../../src/store/committer.ts";
-import { openConnection } from "../../src/store/sqlite/connection.ts";
-import { SqliteStore } from "../../src/store/sqlite/store.ts";
-import type { Store, TransactRequest } from "../../src/store/store.ts";
-import { dispatchOf, entry, failures, newExecution, Scene } from "../conformance/scene.ts";
-import { ManualClock } from "../support/manual-clock.ts";
+import type { TransactRequest } from "../../src/store/store.ts";
+import { closureOf, heldTransaction } from "../conformance/closures.ts";
+import { dispatchOf, newExecution, type Scene } from "../conformance/scene.ts";
 import type { Ending } from "../support/serving.ts";
+import { sqliteScene, type SqliteScene } from "./sqlite-scene.ts";
 
 test("a closure runs between two batches, and what waits is not held up by many of them (K4)", async (t) => {
   const { one, committer } = await opened(t);
@@ -55,37 +54,14 @@ test("a database that fails rejects the closure alone, with nothing stored", asy
   await committer.idle();
 });
 
-async function opened(t: Ending): Promise<{ one: Scene; store: Store; committer: Committer }> {
-  const clock = new ManualClock();
-  const database = await openConnection(":memory:", { migrate: true });
-  const store = new SqliteStore(database, ":memory:", { clock, failures });
-  t.after(() => store.close());
-  const one = new Scene({ store, query: none, violations: none, close: none } as never, clock);
-  return { one, store, committer: new Committer(store, () => undefined) };
+async function opened(t: Ending): Promise<SqliteScene & { committer: Committer }> {
+  const scene = await sqliteScene(t);
+  return { ...scene, committer: new Committer(scene.store, () => undefined) };
 }
 
-/** A request of an execution that is held, and whose first entry is a transaction. */
 async function closure(
   one: Scene,
   act: (tx: Kysely<unknown>) => unknown,
 ): Promise<TransactRequest> {
-  const held = await one.start(await one.register());
-  await one.stored(held, { entries: [entry(1, { kind: "transaction", here: true })] });
-  const { session, claim, execution, run } = held;
-  return {
-    session,
-    claim,
-    execution,
-    run,
-    seq: 1,
-    title: "the closure",
-    attempt: 1,
-    knowsCancel: false,
-    act: async (tx) => act(tx as Kysely<unknown>),
-    encode: String,
-  };
-}
-
-async function none(): Promise<[]> {
-  return [];
+  return closureOf(await heldTransaction(one, await one.register()), act);
 }

@@ -3,21 +3,16 @@ import { test } from "node:test";
 import type { Database } from "better-sqlite3";
 import { sql, type Kysely } from "kysely";
 import { DatabaseError } from "../../src/core/errors.ts";
-import { openConnection } from "../../src/store/sqlite/connection.ts";
 import { LentConnection, type ClosureEnd } from "../../src/store/sqlite/lent-connection.ts";
-import { SqliteStore } from "../../src/store/sqlite/store.ts";
-import { entry, failures, Scene } from "../conformance/scene.ts";
-import { ManualClock } from "../support/manual-clock.ts";
-import { databaseFile } from "../support/serving.ts";
+import { closureOf, heldTransaction } from "../conformance/closures.ts";
+import { databaseFile, type Ending } from "../support/serving.ts";
+import { sqliteScene, type SqliteScene } from "./sqlite-scene.ts";
 
-type Ending = Parameters<typeof databaseFile>[0];
 type Tx = Kysely<unknown>;
 
 test("a disk that is full is the database's trouble, whatever the closure makes of it, and another try may do", async (t) => {
   const { database, one, store } = await opened(t);
-  const held = await one.start(await one.register());
-  await one.stored(held, { entries: [entry(1, { kind: "transaction", here: true })] });
-  const { session, claim, execution, run } = held;
+  const held = await heldTransaction(one, await one.register());
   let more = 2;
   const fill = async (tx: Tx): Promise<string> => {
     limitPages(database, more);
@@ -32,18 +27,7 @@ test("a disk that is full is the database's trouble, whatever the closure makes 
     return "did not notice";
   };
   const transact = (act: (tx: Tx) => Promise<string>): Promise<unknown> =>
-    store.transact({
-      session,
-      claim,
-      execution,
-      run,
-      seq: 1,
-      title: "the closure",
-      attempt: 1,
-      knowsCancel: false,
-      act: async (tx) => act(tx as Tx),
-      encode: String,
-    });
+    store.transact(closureOf(held, act));
   for (const act of [fill, swallow]) {
     await assert.rejects(
       transact(act),
@@ -120,14 +104,10 @@ test("200 statements end before anything else comes to its turn", async (t) => {
   assert.equal(count(database), 200);
 });
 
-async function opened(t: Ending): Promise<{ database: Database; store: SqliteStore; one: Scene }> {
-  const path = databaseFile(t);
-  const clock = new ManualClock();
-  const database = await openConnection(path, { migrate: true });
-  database.exec("create table ledger (who text)");
-  const store = new SqliteStore(database, path, { clock, failures });
-  t.after(() => store.close());
-  return { database, store, one: new Scene({ store } as never, clock) };
+async function opened(t: Ending): Promise<SqliteScene> {
+  const scene = await sqliteScene(t, databaseFile(t));
+  scene.database.exec("create table ledger (who text)");
+  return scene;
 }
 
 /** Runs a closure in a transaction, which is committed if it may be. */
