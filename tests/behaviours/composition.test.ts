@@ -9,14 +9,13 @@ import {
   compensate,
   continueAsNew,
   fork,
-  now,
   signal,
   transaction,
   workflow,
   type Flow,
-  type Middleware,
   type Stent,
 } from "stentjs";
+import { again, policy, timed } from "../support/middleware.ts";
 import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "5s" };
@@ -216,17 +215,6 @@ const fickle = activity("composition.fickle", { retry: { maxAttempts: 1 } }, asy
   if (tries === 1) throw new Error("busy");
   return tries;
 });
-const again: Middleware = function* again(effect, next) {
-  try {
-    return yield* next(effect);
-  } catch {
-    return yield* next(effect);
-  }
-};
-const timed: Middleware = function* timed(effect, next) {
-  if (effect.kind === "call") yield* now();
-  return yield* next(effect);
-};
 const calling = workflow("composition.calling", function* (): Flow<unknown> {
   const value = yield* call(fickle);
   yield* signal("go");
@@ -246,10 +234,6 @@ test("a middleware within one that hands on twice survives a restart", async (t)
   assert.equal(await endOf(second, id), "completed");
 });
 
-const policy: Middleware = function* policy(effect, next) {
-  if (effect.kind === "call") yield* signal("approved");
-  return yield* next(effect);
-};
 const wiring = workflow("composition.wiring", function* (): Flow<void> {
   yield* call(act, "wiring", "wired");
 });

@@ -12,6 +12,7 @@ import { signal } from "../../../src/core/effects/signal.ts";
 import { now, sleep } from "../../../src/core/effects/time.ts";
 import { ExpiryError, TurnLimitError } from "../../../src/core/errors.ts";
 import type { Middleware } from "../../../src/core/middleware.ts";
+import { again, policy, timed } from "../../support/middleware.ts";
 import { Drive } from "./drive.ts";
 
 const step = activity("step", async (_what?: string) => "done");
@@ -108,10 +109,6 @@ describe("undo steps", () => {
   });
 });
 
-const policy: Middleware = function* policy(effect, next) {
-  if (effect.kind === "call") yield* signal("approved");
-  return yield* next(effect);
-};
 const limited: Middleware = function* limited(effect, next) {
   return effect.kind === "call" ? yield* within("1m", next(effect)) : yield* next(effect);
 };
@@ -119,17 +116,6 @@ const hurried: Middleware = function* hurried(effect, next) {
   return effect.kind === "signal"
     ? yield* race({ value: next(effect), late: sleep("1d") })
     : yield* next(effect);
-};
-const again: Middleware = function* again(effect, next) {
-  try {
-    return yield* next(effect);
-  } catch {
-    return yield* next(effect);
-  }
-};
-const timed: Middleware = function* timed(effect, next) {
-  if (effect.kind === "call") yield* now();
-  return yield* next(effect);
 };
 const undoing: Middleware = function* undoing(effect, next) {
   const value = yield* next(effect);

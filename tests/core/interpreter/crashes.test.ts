@@ -5,6 +5,7 @@ import { cancelled } from "../../../src/core/effects/scope.ts";
 import { CancelledError } from "../../../src/core/errors.ts";
 import type { Middleware } from "../../../src/core/middleware.ts";
 import type { Delivery } from "../../../src/core/interpreter/turn.ts";
+import { passing } from "../../support/middleware.ts";
 import { Drive, tickingFacts } from "./drive.ts";
 import { body, program, told, type Program } from "./random-programs.ts";
 
@@ -41,9 +42,6 @@ interface Story {
 
 const maxTurns = 400;
 
-const passing: Middleware = function* passing(effect, next) {
-  return yield* next(effect);
-};
 const passingToo: Middleware = function* passingToo(effect, next) {
   try {
     return yield* next(effect);

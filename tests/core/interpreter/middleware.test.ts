@@ -12,6 +12,7 @@ import { compensate, within } from "../../../src/core/effects/scope.ts";
 import { sleep } from "../../../src/core/effects/time.ts";
 import { NonDeterminismError, TurnLimitError } from "../../../src/core/errors.ts";
 import { checkMiddleware, type Middleware } from "../../../src/core/middleware.ts";
+import { passing } from "../../support/middleware.ts";
 import { Drive } from "./drive.ts";
 
 describe("middleware", () => {
@@ -303,7 +304,3 @@ function telling(name: string): Middleware {
   };
   return Object.defineProperty(middleware, "name", { value: name });
 }
-
-const passing: Middleware = function* passing(effect, next) {
-  return yield* next(effect);
-};
