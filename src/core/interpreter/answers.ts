@@ -76,14 +76,7 @@ export class Answers {
     const number = this.#state.number();
     if (recorded !== undefined) return recordedAnswer(effect, recorded, number);
     const { recorded: value, given } = answer();
-    turn.add({
-      path,
-      kind,
-      ...named(effect),
-      reached: number,
-      delivery: number,
-      outcome: { ok: true, value },
-    });
+    turn.answer({ path, kind, ...named(effect) }, { ok: true, value }, number);
     return { kind: "value", value: given };
   }
 

@@ -141,18 +141,12 @@ export class Body implements Parent, UndoHost {
       if (refused !== undefined) state.number();
       return refused;
     }
+    const entry = { kind: "result", path: resultPath } as const;
     try {
-      state.turn.keepResult(state.encode(value, { kind: "result", path: resultPath }));
+      state.turn.keepResult(state.encode(value, entry));
       return undefined;
     } catch (error) {
-      const number = state.number();
-      state.turn.add({
-        path: resultPath,
-        kind: "result",
-        reached: number,
-        delivery: number,
-        outcome: kept({ ok: false, error }),
-      });
+      state.turn.answer(entry, kept({ ok: false, error }), state.number());
       return { error };
     }
   }

@@ -1,6 +1,10 @@
 import { CancelledError } from "../errors.ts";
 import { addErrors } from "./closing-errors.ts";
-import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
+import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import { Part } from "./part.ts";
+
+/** How a branch ended that was not closed. */
+type Unclosed = Exclude<Settlement, { kind: "closed" }>;
 
 /** What composites need of the coroutine: a node for each branch. */
 export interface BranchMaker {
@@ -61,10 +65,7 @@ abstract class Branches implements Node {
   }
 
   /** A branch has a value or an error. @returns why the others are to be closed, if they are. */
-  protected abstract take(
-    index: number,
-    how: Exclude<Settlement, { kind: "closed" }>,
-  ): Closing | undefined;
+  protected abstract take(index: number, how: Unclosed): Closing | undefined;
   /** All branches have settled. `complete`: none was closed. */
   protected abstract conclude(complete: boolean): Settlement;
 
@@ -118,27 +119,18 @@ export class Abandoned implements Closing {
 export type Log = (errors: readonly unknown[]) => void;
 
 /** The place of one branch in its composite. */
-class Slot implements Parent {
+class Slot extends Part {
   readonly #branches: Branches;
   readonly #index: number;
-  readonly #around: Parent;
 
   constructor(branches: Branches, index: number, around: Parent) {
+    super(around);
     this.#branches = branches;
     this.#index = index;
-    this.#around = around;
   }
 
-  get closing(): Closing | undefined {
-    return this.#branches.closing ?? this.#around.closing;
-  }
-
-  get owner(): ForkOwner {
-    return this.#around.owner;
-  }
-
-  get aside(): boolean {
-    return this.#around.aside;
+  override get closing(): Closing | undefined {
+    return this.#branches.closing ?? super.closing;
   }
 
   settled(_child: Node, how: Settlement): void {
@@ -166,7 +158,7 @@ export class All extends Branches {
     this.#log = log;
   }
 
-  protected take(index: number, how: Exclude<Settlement, { kind: "closed" }>): Closing | undefined {
+  protected take(index: number, how: Unclosed): Closing | undefined {
     if (how.kind === "value") {
       this.#values[index] = how.value;
       return undefined;
@@ -197,7 +189,7 @@ export class AllSettled extends Branches {
     this.#results = Array.from({ length: count });
   }
 
-  protected take(index: number, how: Exclude<Settlement, { kind: "closed" }>): undefined {
+  protected take(index: number, how: Unclosed): undefined {
     this.#results[index] =
       how.kind === "value"
         ? { status: "fulfilled", value: how.value }
@@ -230,7 +222,7 @@ export class Race extends Branches {
     this.#log = options.log;
   }
 
-  protected take(index: number, how: Exclude<Settlement, { kind: "closed" }>): Closing | undefined {
+  protected take(index: number, how: Unclosed): Closing | undefined {
     if (this.#winner !== undefined) return undefined;
     const key = this.#keys[index] ?? String(index);
     this.#winner = { key, how };

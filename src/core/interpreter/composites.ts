@@ -5,7 +5,8 @@ import { isDurable } from "../define.ts";
 import { isEffect, type Branch, type Effect, type Flow } from "../effects/effect.ts";
 import { All, AllSettled, Race, type BranchMaker } from "./branches.ts";
 import { Frame, type Caller, type Stage } from "./frame.ts";
-import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
+import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import { Part } from "./part.ts";
 import { failed, usedTwice } from "./refusals.ts";
 import type { Undo } from "./undo.ts";
 import { describe, notAnEffect, silence } from "./yielded.ts";
@@ -171,30 +172,17 @@ function* alone(effect: Effect<unknown>): Flow<unknown> {
 }
 
 /** An effect as a branch: entered when it begins. */
-class Answered implements Node, Caller {
+class Answered extends Part implements Node, Caller {
   readonly #stage: Stage;
   readonly #effect: Effect<unknown>;
   readonly #path: string;
-  readonly #parent: Parent;
   #inner: Node | undefined;
 
   constructor(stage: Stage, effect: Effect<unknown>, path: string, parent: Parent) {
+    super(parent);
     this.#stage = stage;
     this.#effect = effect;
     this.#path = path;
-    this.#parent = parent;
-  }
-
-  get closing(): Closing | undefined {
-    return this.#parent.closing;
-  }
-
-  get owner(): ForkOwner {
-    return this.#parent.owner;
-  }
-
-  get aside(): boolean {
-    return this.#parent.aside;
   }
 
   get place(): string {
@@ -206,7 +194,7 @@ class Answered implements Node, Caller {
   }
 
   settled(_inner: Node, how: Settlement): void {
-    this.#parent.settled(this, how);
+    this.parent.settled(this, how);
   }
 
   begin(): Settlement | undefined {

@@ -183,14 +183,8 @@ export class Driver implements EntranceHost {
     const begun = this.#body.isBroken
       ? none
       : awaited.filter((path) => this.waiting.at(path) !== undefined);
-    this.#state.turn.add({
-      path: cancelPath,
-      kind: "cancel",
-      reached: number,
-      delivery: number,
-      input: begun,
-      outcome: { ok: false, error: reason },
-    });
+    const entry = { path: cancelPath, kind: "cancel", input: begun } as const;
+    this.#state.turn.answer(entry, { ok: false, error: reason }, number);
     this.#closeBody(reason, begun);
     return true;
   }
@@ -202,14 +196,8 @@ export class Driver implements EntranceHost {
   #endGrace(): boolean {
     const late = this.waiting.late();
     if (late.length === 0) return false;
-    const number = this.#state.beginDelivery();
-    this.#state.turn.add({
-      path: gracePath,
-      kind: "grace",
-      reached: number,
-      delivery: number,
-      outcome: { ok: true, value: undefined },
-    });
+    const entry = { path: gracePath, kind: "grace" } as const;
+    this.#state.turn.answer(entry, { ok: true, value: undefined }, this.#state.beginDelivery());
     this.#giveUp(late);
     return true;
   }

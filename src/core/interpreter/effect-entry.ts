@@ -6,6 +6,35 @@ import type { EntryKind, Outcome } from "../journal.ts";
 
 /** What an effect leaves in the journal, and how it ends by itself. */
 
+/** Kinds of effects that leave no entry, and take no number. */
+export const withoutPath: ReadonlySet<string> = new Set([
+  "patched",
+  "cancelled",
+  "compensate",
+  "progress",
+  "counters.add",
+  "state.set",
+]);
+
+/** Kinds that are answered at the yield, and leave an entry. */
+const answered: ReadonlySet<string> = new Set([
+  "now",
+  "random",
+  "uuid",
+  "counters.get",
+  "state.get",
+]);
+
+/** Whether an effect takes no number. */
+export function hasNoPath({ kind }: { readonly kind: string }): boolean {
+  return withoutPath.has(kind);
+}
+
+/** Whether it neither does nor awaits anything. */
+export function isPassive({ kind }: { readonly kind: string }): boolean {
+  return withoutPath.has(kind) || answered.has(kind);
+}
+
 /** The kind of its entry: a call of a workflow is a child. */
 export function entryKind(effect: AnyEffect): EntryKind {
   return effect.kind === "call" && effect.fn.kind === "workflow"

@@ -1,5 +1,6 @@
 import { isEffect, type Effect, type Flow } from "../effects/effect.ts";
 import { TurnLimitError } from "../errors.ts";
+import { isPassive } from "./effect-entry.ts";
 import { FrameForks } from "./frame-forks.ts";
 import {
   closed,
@@ -49,21 +50,6 @@ type Send =
   | { readonly kind: "leave"; readonly value: unknown };
 const start = { kind: "start" } as const;
 const unwind = { kind: "return" } as const;
-
-/** Effects that neither do nor await anything: a generator that is about to be closed may still yield them after a late value. */
-const passive: ReadonlySet<string> = new Set([
-  "compensate",
-  "counters.add",
-  "counters.get",
-  "state.set",
-  "state.get",
-  "progress",
-  "now",
-  "random",
-  "uuid",
-  "patched",
-  "cancelled",
-]);
 
 /** One running generator: the body of a workflow, or a branch. Its yields are numbered from 1 below its path. */
 export class Frame implements Node, Caller, ForkOwner {
@@ -160,9 +146,9 @@ export class Frame implements Node, Caller, ForkOwner {
     return undefined;
   }
 
-  /** Whether closing it interrupts it at an effect. */
-  protected isInterrupted({ kind }: Effect<unknown>): boolean {
-    return !passive.has(kind);
+  /** Whether closing it interrupts it at an effect. What neither does nor awaits anything it may still yield after a late value. */
+  protected isInterrupted(effect: Effect<unknown>): boolean {
+    return !isPassive(effect);
   }
 
   /** Whether an error that comes while it is being closed goes on its way as it would without that. */

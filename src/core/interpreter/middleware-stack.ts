@@ -11,26 +11,13 @@ import { isEffect, type Effect } from "../effects/effect.ts";
 import { NonDeterminismError } from "../errors.ts";
 import type { Middleware } from "../middleware.ts";
 import { isGenerator } from "./composites.ts";
+import { hasNoPath, withoutPath } from "./effect-entry.ts";
 import type { Caller, Stage } from "./frame.ts";
 import { HandedOn, handOn, Invocation, MiddlewareFrame, type NextEffect } from "./invocation.ts";
 import type { Node, Settlement } from "./node.ts";
 import { failed } from "./refusals.ts";
 import type { Change } from "./turn.ts";
 import { describe, silence } from "./yielded.ts";
-
-const withoutPath: ReadonlySet<string> = new Set([
-  "patched",
-  "cancelled",
-  "compensate",
-  "progress",
-  "counters.add",
-  "state.set",
-]);
-
-/** Whether an effect takes no number. */
-export function hasNoPath({ kind }: { readonly kind: string }): boolean {
-  return withoutPath.has(kind);
-}
 
 /** Makes the node of an effect itself, or answers it. */
 type Enter = (effect: Effect<unknown>, caller: Caller) => Node | Settlement;

@@ -118,16 +118,8 @@ export class Scheduler implements LeafHost {
 
   /** What it carries cannot be stored: the error is thrown at the yield, in replay too. */
   #refuse(effect: AnyEffect, kind: EntryKind, path: string, error: unknown): Settlement {
-    const number = this.#state.number();
-    this.#state.turn.add({
-      path,
-      kind,
-      ...named(effect),
-      effect,
-      reached: number,
-      delivery: number,
-      outcome: kept({ ok: false, error }),
-    });
+    const entry = { path, kind, ...named(effect), effect };
+    this.#state.turn.answer(entry, kept({ ok: false, error }), this.#state.number());
     return failed(error);
   }
 }

@@ -1,25 +1,20 @@
 import { ExpiryError } from "../errors.ts";
 import { Abandoned } from "./branches.ts";
 import { addErrors } from "./closing-errors.ts";
-import type { Closing, ForkOwner, Node, Parent, Settlement } from "./node.ts";
+import type { Closing, Node, Parent, Settlement } from "./node.ts";
+import { Part } from "./part.ts";
 
 /** `shield`: closing stops here; what is inside goes on, and its value is delivered. */
-export class Shield implements Node, Parent {
-  readonly closing: undefined = undefined;
-  readonly #parent: Parent;
+export class Shield extends Part implements Node {
   #branch: Node | undefined;
 
   constructor(parent: Parent, branch: (parent: Parent) => Node) {
-    this.#parent = parent;
+    super(parent);
     this.#branch = branch(this);
   }
 
-  get owner(): ForkOwner {
-    return this.#parent.owner;
-  }
-
-  get aside(): boolean {
-    return this.#parent.aside;
+  override get closing(): undefined {
+    return undefined;
   }
 
   begin(): Settlement | undefined {
@@ -32,7 +27,7 @@ export class Shield implements Node, Parent {
 
   settled(_branch: Node, how: Settlement): void {
     this.#branch = undefined;
-    this.#parent.settled(this, how);
+    this.parent.settled(this, how);
   }
 }
 
@@ -45,8 +40,7 @@ export interface DeadlineHost {
 }
 
 /** `within`: a branch, and a timer that closes it. The timer is the entry; a branch that ends in time withdraws it. */
-export class Within implements Node, Parent {
-  readonly #parent: Parent;
+export class Within extends Part implements Node {
   readonly #host: DeadlineHost;
   readonly #duration: number;
   readonly #timer: Node;
@@ -61,23 +55,15 @@ export class Within implements Node, Parent {
     host: DeadlineHost,
     parts: { timer: (parent: Parent) => Node; branch: (parent: Parent) => Node },
   ) {
+    super(parent);
     this.#duration = duration;
-    this.#parent = parent;
     this.#host = host;
     this.#timer = parts.timer(this);
     this.#branch = parts.branch(this);
   }
 
-  get closing(): Closing | undefined {
-    return this.#closing ?? this.#parent.closing;
-  }
-
-  get owner(): ForkOwner {
-    return this.#parent.owner;
-  }
-
-  get aside(): boolean {
-    return this.#parent.aside;
+  override get closing(): Closing | undefined {
+    return this.#closing ?? super.closing;
   }
 
   begin(): Settlement | undefined {
@@ -98,7 +84,7 @@ export class Within implements Node, Parent {
 
   settled(part: Node, how: Settlement): void {
     const conclusion = part === this.#timer ? this.#expire() : this.#conclusion(how);
-    if (conclusion !== undefined) this.#parent.settled(this, conclusion);
+    if (conclusion !== undefined) this.parent.settled(this, conclusion);
   }
 
   #expire(): Settlement | undefined {

@@ -5,6 +5,9 @@ import type { Change, Delivery, Done, Turn, TurnEntry, UndoFailure } from "./tur
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** What an entry is before it has its outcome. */
+type Unanswered = Omit<TurnEntry, "reached" | "delivery" | "outcome">;
+
 /** Collects what one turn does. */
 export class WorkflowTurn {
   // Lists are made when first needed: there are one or two turns a step.
@@ -23,6 +26,11 @@ export class WorkflowTurn {
   /** An entry that waits for nothing. */
   add(entry: TurnEntry): void {
     this.#entries = append(this.#entries, entry);
+  }
+
+  /** An entry that has its outcome from the beginning. */
+  answer(entry: Unanswered, outcome: Outcome, number: number): void {
+    this.add({ ...entry, reached: number, delivery: number, outcome });
   }
 
   /** Something was changed in counters, state or progress. */
