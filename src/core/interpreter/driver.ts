@@ -214,7 +214,7 @@ export class Driver implements EntranceHost {
   #drive(act: () => void): void {
     try {
       act();
-      this.#entrance.settleForks(() => this.done !== undefined);
+      this.#entrance.settleForks();
     } catch (error) {
       if (!(error instanceof Runaway)) throw error;
       this.#state.unwaited.reset();

@@ -17,10 +17,13 @@ import { maxPathLength, nestedTooDeeply, notSupported } from "./refusals.ts";
 import type { RunState } from "./run-state.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { Shield, Within, type DeadlineHost } from "./scopes.ts";
+import type { Done } from "./turn.ts";
 import { notAnEffect } from "./yielded.ts";
 
-/** What entering needs of the coroutine: effects that concern how the run ends. */
+/** What entering needs of the coroutine: how the run ends, and the effects that concern it. */
 export interface EntranceHost {
+  /** How it ended; undefined while it goes on. */
+  readonly done: Done | undefined;
   compensate(effect: CompensateEffect, caller: Caller): Settlement;
   continueAsNew(effect: ContinueAsNewEffect, caller: Caller): Settlement;
 }
@@ -97,8 +100,11 @@ export class Entrance implements Stage, CompositeHost, DeadlineHost {
   }
 
   /** No generator runs now: does what forks have left for that. */
-  settleForks(isOver: () => boolean): void {
-    this.#forking?.settle(isOver, () => this.#state.waiting.size === 0);
+  settleForks(): void {
+    this.#forking?.settle(
+      () => this.#host.done !== undefined,
+      () => this.#state.waiting.size === 0,
+    );
   }
 
   forgetForks(): void {
