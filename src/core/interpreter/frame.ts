@@ -11,6 +11,7 @@ import {
   type Parent,
   type Settlement,
 } from "./node.ts";
+import { Unwinding } from "./unwinding.ts";
 
 /** How many effects a generator may yield while it is being closed; past it, `return()` is called at every yield. */
 export const maxClosingEffects = 1_000;
@@ -55,6 +56,8 @@ const unwind = { kind: "return" } as const;
 export class Frame implements Node, Caller, ForkOwner {
   readonly #stage: Stage;
   readonly #generator: Flow<unknown>;
+  /** Its generator, once it has been returned. */
+  #unwound: Unwinding | undefined;
   readonly #prefix: string;
   readonly #parent: Parent;
   #yields = 0;
@@ -260,7 +263,7 @@ export class Frame implements Node, Caller, ForkOwner {
       case "start":
         return this.#generator.next();
       case "value":
-        return this.#generator.next(send.value);
+        return this.#resume("next", send.value);
       case "error":
         if (this.#unwinding) {
           this.#closingLimit = Math.min(
@@ -268,15 +271,25 @@ export class Frame implements Node, Caller, ForkOwner {
             this.#closingEffects + maxClosingEffectsAfterError,
           );
         }
-        return this.#generator.throw(send.error);
+        return this.#resume("throw", send.error);
       case "leave":
-        return this.#generator.return(send.value);
+        return this.#return(send.value);
       case "closed":
       case "return":
-        return this.#generator.return(undefined);
+        return this.#return(undefined);
       default:
         return send satisfies never;
     }
+  }
+
+  #resume(how: "next" | "throw", value: unknown): IteratorResult<Effect<unknown>, unknown> {
+    if (this.#unwound === undefined) return this.#generator[how](value);
+    return this.#unwound.send(how, value) as IteratorResult<Effect<unknown>, unknown>;
+  }
+
+  #return(value: unknown): IteratorResult<Effect<unknown>, unknown> {
+    this.#unwound ??= new Unwinding(this.#generator);
+    return this.#unwound.send("return", value) as IteratorResult<Effect<unknown>, unknown>;
   }
 
   /** Once closing has begun, an error does not replace its reason; a value that came all the same before `return()` is a value. */
