@@ -11,7 +11,7 @@ import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import { validate, type AnySchema } from "../core/schema.ts";
-import { unqueued, unsupportedOptions } from "../core/step-options.ts";
+import { totalTimeoutOf, unqueued, unsupportedOptions } from "../core/step-options.ts";
 import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
 import type { ResolvedDispatch } from "../core/dispatch-options.ts";
@@ -67,6 +67,7 @@ export async function newExecution(
     tags: options.tags ?? fn.options.tags ?? [],
     delayMs: options.delayMs,
     maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
+    totalTimeoutMs: totalTimeoutOf(fn, overrides),
   };
 }
 

@@ -43,6 +43,16 @@ export function attemptPolicy(fn: AnyDurable, stored: StoredOptions): AttemptPol
   };
 }
 
+/** How long a call of an activity may take in all, in milliseconds; undefined for no limit, and for a workflow. */
+export function totalTimeoutOf(
+  fn: AnyDurable,
+  overrides: Overrides | undefined,
+): number | undefined {
+  if (fn.kind !== "activity") return undefined;
+  const total = overrides?.totalTimeout ?? fn.options.totalTimeout;
+  return total === undefined ? undefined : parseDuration(total);
+}
+
 /** How many attempts a call may have in all. `fn`: undefined where its code is not in this process; then its definition is not counted in. */
 export function maxAttemptsOf(
   kind: AnyDurable["kind"],

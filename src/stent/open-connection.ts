@@ -1,12 +1,9 @@
 import type { Adopter, Connection } from "../client/connection.ts";
 import { EndWatch } from "../client/end-watch.ts";
-import { CancelledError, ExecutionExistsError, ExpiryError } from "../core/errors.ts";
-import type { PayloadCodec } from "../core/payload.ts";
-import { resultPlace } from "../core/places.ts";
 import { ForeignWatch } from "../store/foreign-watch.ts";
 import { HintHub } from "../store/hint-hub.ts";
 import { Committer } from "../store/committer.ts";
-import type { Failures } from "../store/store.ts";
+import { failuresOf } from "./failures.ts";
 import type { ResolvedStentOptions } from "./options.ts";
 
 /** Opens the database and puts what works on it together. @throws DatabaseError, SchemaMismatchError */
@@ -15,7 +12,7 @@ export async function openConnection(
   adopter: () => Adopter | undefined,
 ): Promise<Connection> {
   const { backend, codec, registry, clock, observer, polling, migrate, dev, middleware } = options;
-  const store = await backend.open({ migrate, clock, failures: failuresOf(codec) });
+  const store = await backend.open({ migrate, clock, failures: failuresOf(codec, registry) });
   const hints = new HintHub();
   const committer = new Committer(store, (told) => hints.emit(told));
   const foreign = new ForeignWatch(() => store.foreignChange());
@@ -30,25 +27,4 @@ export async function closeConnection({ committer, foreign, store }: Connection)
   await committer.idle();
   foreign.stop();
   await store.close();
-}
-
-function failuresOf(codec: PayloadCodec): Failures {
-  return {
-    cancelled: (reason, id) => codec.encodeFailure(new CancelledError(reason), resultPlace(id)),
-    timedOut: (id) =>
-      codec.encodeFailure(
-        new ExpiryError(
-          "EXECUTION_TIMED_OUT",
-          `execution "${id}" did not end within its maxDuration`,
-        ),
-        resultPlace(id),
-      ),
-    taken: (id) =>
-      codec.encodeFailure(
-        new ExecutionExistsError(
-          `the id of the child ${id} belongs to another execution that is there already; choose ids without slashes`,
-        ),
-        resultPlace(id),
-      ),
-  };
 }

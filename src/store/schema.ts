@@ -41,6 +41,8 @@ export interface ExecutionTable {
   scheduled_at: number;
   max_duration: number | null;
   deadline: number | null;
+  /** Of a job: when it fails by its totalTimeout, whether a worker takes it or none does. */
+  give_up_at: number | null;
   /** When it next needs a turn; null: only an event can wake it. */
   due_at: number | null;
   wake_seq: Generated<number>;
@@ -151,6 +153,8 @@ export interface TaskTable {
   /** What the last attempt told in its last heartbeat. */
   heartbeat: Payload | null;
   cancelled: Generated<number>;
+  /** Of items of a map: when they fail by their totalTimeout, whether a worker takes them or none does. */
+  give_up_at: number | null;
 }
 
 /** Something that has happened to an execution and is not in its journal yet. */

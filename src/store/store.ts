@@ -28,6 +28,8 @@ export interface NewExecution {
   readonly tags: readonly string[];
   readonly delayMs: number;
   readonly maxDurationMs: number | undefined;
+  /** Of a job: it fails by itself if it has no outcome so long after its scheduled start. */
+  readonly totalTimeoutMs?: number | undefined;
 }
 
 /** The holder of something: a session, and the claim under which it holds it. */
@@ -113,6 +115,8 @@ export interface NewTask {
   readonly error: Payload | undefined;
   readonly itemFrom: number | undefined;
   readonly itemTo: number | undefined;
+  /** Of the items of a map: each fails by itself if it has no outcome so long after it was put into the queue. */
+  readonly totalTimeoutMs?: number | undefined;
   /** What the last attempt told in its last heartbeat. */
   readonly heartbeat?: Payload | undefined;
   /** Taken by this session at once. */
@@ -344,6 +348,8 @@ export interface ClaimedExecution {
   /** How many sessions died in its turn, or in its attempt if it is a job. */
   readonly marks: number;
 }
+/** What the row of an execution tells of it. */
+export type StoredExecution = Omit<ClaimedExecution, "fresh" | "blocked" | "marks">;
 export interface ClaimedTask {
   readonly key: number;
   readonly claim: number;
@@ -460,12 +466,17 @@ export interface Transitions {
     request: { readonly session: number; readonly died: boolean };
     answer: { readonly released: number };
   };
-  /** Ends in SQL what has passed its deadline without having begun. */
-  expire: { request: { readonly limit: number }; answer: { readonly ended: number } };
+  /** Ends what has passed its time while nobody works on it: executions by their deadline, jobs and items of maps by their totalTimeout. */
+  expire: { request: { readonly limit: number }; answer: Expired };
   remove: { request: RemoveRequest; answer: { readonly removed: readonly string[] } };
   /** Removes some of what runs that are over have left behind. Answers whether there is more. */
   trim: { request: object; answer: boolean };
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
+}
+export interface Expired {
+  /** How many executions and items were ended: as many as the limit where there may be more. */
+  readonly ended: number;
+  readonly deadLetters: readonly NewDeadLetter[];
 }
 export interface RemoveRequest {
   /** Executions by key, with their children. Only what has ended goes, and no child of a current run whose root goes on. */
@@ -584,7 +595,7 @@ export interface ArrivalRow {
   readonly startedAt: number | undefined;
   readonly endedAt: number;
 }
-export interface ExecutionRow extends Omit<ClaimedExecution, "fresh" | "blocked" | "marks"> {
+export interface ExecutionRow extends StoredExecution {
   readonly result: Payload | undefined;
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
@@ -649,6 +660,18 @@ export interface Failures {
   timedOut(executionId: string): Payload;
   /** The id that an item of a map was to have is that of a stranger. */
   taken(executionId: string): Payload;
+  /** A job had no outcome within its totalTimeout. */
+  jobOutOfTime(job: StoredExecution): {
+    readonly failure: Payload;
+    readonly deadLetter: NewDeadLetter;
+  };
+  /** An item of a map had no outcome within its totalTimeout. `path`: of the map. */
+  itemOutOfTime(item: {
+    readonly executionId: string;
+    readonly run: number;
+    readonly path: string;
+    readonly name: string;
+  }): Payload;
 }
 
 /** A database with everything that Stent keeps in it. Every method may throw DatabaseError. */
@@ -678,7 +701,7 @@ export interface Store {
   }>;
   /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
-  /** Whether a deadline has passed before its execution began, and how long it is, in milliseconds, until the next one passes. */
+  /** Whether something has passed its time that nobody works on, and how long it is, in milliseconds, until the next one does. */
   deadlines(): Promise<{ readonly passed: boolean; readonly nextInMs: number | undefined }>;
   /** Whether a run that is over has left something behind that is to be removed. */
   anyLeftRun(): Promise<boolean>;

@@ -6,7 +6,7 @@ import { reasonOf } from "./verdict.ts";
 
 /** The dead letter of a step that has used up its attempts and ended its execution. */
 export function deadLetterOf(step: {
-  readonly execution: ClaimedExecution;
+  readonly execution: Pick<ClaimedExecution, "id" | "run" | "cut" | "kind" | "createdAt">;
   /** Where its task ran. */
   readonly placement: Placement;
   readonly path: string;

@@ -6,6 +6,7 @@ import {
   PoisonError,
   SerializationError,
 } from "../core/errors.ts";
+import { outOfTime } from "../core/out-of-time.ts";
 import { inputPlace, resultPlace, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
@@ -126,6 +127,9 @@ export class JobRun {
       this.#closing = new CancelledError(reasonIn(execution.cancelReason));
       return this.#closing;
     }
+    const total = this.#totalDeadline();
+    if (total !== undefined && total <= this.#host.deps.clock.now())
+      return outOfTime(execution.name);
     if (execution.marks >= this.#host.maxClaims) {
       return new PoisonError(
         `activity "${execution.name}" was running in ${execution.marks} worker sessions when they died; it is not tried again by itself`,
@@ -154,13 +158,7 @@ export class JobRun {
     }
     const total = this.#totalDeadline();
     if (total !== undefined) {
-      const giveUp = (): void =>
-        this.#attempt?.abandon(
-          new ExpiryError(
-            "ATTEMPT_TIMED_OUT",
-            `activity "${this.execution.name}" had no outcome within its totalTimeout`,
-          ),
-        );
+      const giveUp = (): void => this.#attempt?.abandon(outOfTime(this.execution.name));
       this.#cancelTimers.push(clock.schedule(Math.max(0, total - clock.now()), giveUp));
     }
   }

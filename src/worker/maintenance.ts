@@ -1,24 +1,32 @@
 import type { WorkerDeps } from "./deps.ts";
+import type { NewDeadLetter } from "../store/store.ts";
 import type { ResolvedServeOptions } from "./serve-options.ts";
 
-/** How many executions are ended or deleted in one transaction at most: bounds how long others wait for it. */
+/** How many executions and items are ended, or executions deleted, in one transaction at most: bounds how long others wait for it. */
 const batchSize = 100;
 /** How often it is looked for deadlines, of what has come meanwhile. One that was seen is met at its time. */
 const deadlineLookMs = 500;
 /** Dead sessions are kept this long, for those who look for what happened. */
 const deadSessionRetentionMs = 86_400_000;
 
-/** Ends what passed its deadline unbegun, and deletes what has been kept long enough. */
+/** Ends what passed its time while nobody worked on it, and deletes what has been kept long enough. */
 export class Maintenance {
   readonly #deps: WorkerDeps;
   readonly #options: ResolvedServeOptions;
+  readonly #deadLettered: (letter: NewDeadLetter) => void;
   #endExpiry: () => void = nothing;
   #endCleanup: () => void = nothing;
   #stopped = false;
 
-  constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
+  /** `deadLettered`: told of every dead letter that expiry left behind, after its commit. */
+  constructor(
+    deps: WorkerDeps,
+    options: ResolvedServeOptions,
+    deadLettered: (letter: NewDeadLetter) => void,
+  ) {
     this.#deps = deps;
     this.#options = options;
+    this.#deadLettered = deadLettered;
   }
 
   start(): void {
@@ -42,19 +50,24 @@ export class Maintenance {
     try {
       const { passed, nextInMs = Infinity } = await this.#deps.store.deadlines();
       nextMs = Math.min(nextMs, nextInMs);
-      if (passed) {
-        let ended: number;
-        do ({ ended } = await this.#deps.committer.submit("expire", { limit: batchSize }));
-        while (ended === batchSize && !this.#stopped);
-      }
+      if (passed) await this.#endPassed();
     } catch (error) {
       this.#deps.observer.log.warn(
-        "executions past their deadline could not be ended; it is tried again",
+        "what is past its deadline or totalTimeout could not be ended; it is tried again",
         { error },
       );
     }
     await this.#trim();
     this.#expireLater(nextMs);
+  }
+
+  async #endPassed(): Promise<void> {
+    let ended: number;
+    do {
+      const expired = await this.#deps.committer.submit("expire", { limit: batchSize });
+      ({ ended } = expired);
+      for (const letter of expired.deadLetters) this.#deadLettered(letter);
+    } while (ended === batchSize && !this.#stopped);
   }
 
   /** A workflow that goes on for ever by continueAsNew leaves one journal after the other behind. */

@@ -12,6 +12,7 @@ import type { Payload } from "../core/payload.ts";
 import {
   attemptPolicy,
   placementOf,
+  totalTimeoutOf,
   unqueued,
   type Placement,
   type StoredOptions,
@@ -308,10 +309,13 @@ export class Outgoing {
   #map(entry: TurnEntry, effect: MapEffect, builder: TurnBuilder, outbound: Outbound): void {
     const placement = placementOf(effect.fn, effect.options, this.#execution);
     const tolerated = effect.tolerate ?? (effect.onError === "settle" ? null : undefined);
+    const totalTimeout = totalTimeoutOf(effect.fn, effect.options);
     const options: StoredOptions = {
       ...this.#stored(effect.options, placement),
       ...(tolerated === undefined ? {} : { tolerated }),
       ...(effect.concurrency === undefined ? {} : { concurrency: effect.concurrency }),
+      // Decided at the call: the store counts it for items that no worker takes.
+      ...(totalTimeout === undefined ? {} : { totalTimeout }),
       ...(effect.fn.kind === "workflow" ? childOptions(effect) : {}),
     };
     builder.place(entry.path, {
@@ -331,14 +335,8 @@ export class Outgoing {
     });
     if (children) return;
     const here = this.#takeSlots(effect.name, placement, released);
-    const range = this.#task({
-      seq: open.seq,
-      path: entry.path,
-      name: effect.name,
-      placement,
-      attempt: 0,
-      failures: 0,
-    });
+    const call = { path: entry.path, name: effect.name, placement, attempt: 0, failures: 0 };
+    const range = { ...this.#task({ seq: open.seq, ...call }), totalTimeoutMs: totalTimeout };
     if (here > 0) {
       const task = { ...range, itemFrom: 0, itemTo: here, here: true };
       outbound.add("tasks", task);
@@ -397,6 +395,7 @@ export class Outgoing {
         maxDurationMs:
           options.maxDurationMs ??
           (maxDuration === undefined ? undefined : parseDuration(maxDuration)),
+        totalTimeoutMs: totalTimeoutOf(fn, overrides),
       },
     });
   }

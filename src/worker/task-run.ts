@@ -5,6 +5,7 @@ import {
   LeaseLostError,
   PoisonError,
 } from "../core/errors.ts";
+import { outOfTime } from "../core/out-of-time.ts";
 import type { Payload } from "../core/payload.ts";
 import { entryPlace, itemPath, stepId } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
@@ -109,7 +110,7 @@ export class TaskRun {
     }
     const { totalTimeoutMs } = this.#policy;
     if (totalTimeoutMs !== undefined && clock.now() >= this.task.scheduledAt + totalTimeoutMs) {
-      return this.#tookTooLong();
+      return outOfTime(this.task.name);
     }
     return new CancelledError("nobody waits for it any more");
   }
@@ -149,7 +150,7 @@ export class TaskRun {
     const deadline = this.#deadlineOf(item);
     if (deadline === undefined) return nothing;
     const { clock } = this.#host.deps;
-    return clock.schedule(deadline - clock.now(), () => attempt.abandon(this.#tookTooLong()));
+    return clock.schedule(deadline - clock.now(), () => attempt.abandon(outOfTime(this.task.name)));
   }
 
   /** When the totalTimeout of an item ends, retries included. */
@@ -160,19 +161,12 @@ export class TaskRun {
       : this.task.scheduledAt + totalTimeoutMs;
   }
 
-  #tookTooLong(): ExpiryError {
-    return new ExpiryError(
-      "ATTEMPT_TIMED_OUT",
-      `activity "${this.task.name}" had no outcome within its totalTimeout`,
-    );
-  }
-
   /** By I5: one start at most under maxAttempts 1; and what keeps killing its process is not tried for ever. */
   #refusal(item: number | undefined): Error | undefined {
     const { task } = this;
     const deadline = this.#deadlineOf(item);
     if (deadline !== undefined && deadline <= this.#host.deps.clock.now())
-      return this.#tookTooLong();
+      return outOfTime(task.name);
     if (task.marks >= this.#host.maxClaims) {
       return new PoisonError(
         `activity "${task.name}" was running in ${task.marks} worker sessions when they died; it is not tried again by itself`,

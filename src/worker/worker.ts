@@ -90,7 +90,9 @@ export class Worker {
       () => this.#sessionLost(),
       () => activeNames(),
     );
-    this.#maintenance = new Maintenance(deps, options);
+    this.#maintenance = new Maintenance(deps, options, (letter) =>
+      this.#host.steps.deadLettered(letter),
+    );
     this.#parked = new RecentlyUsed(options.maxCachedWorkflows, nothing);
     this.#claimer = new Claimer({
       claim: () => this.#claim(),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { activity, ExpiryError } from "stentjs";
-import { rejection, serving, until } from "../support/serving.ts";
+import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
 const attempts: ((text: string) => void)[] = [];
@@ -41,4 +41,16 @@ test("a job that is restarted has its whole totalTimeout again, and one that is 
     attempts.at(-1)?.("in time");
     assert.equal(await job.result(limit), "in time");
   }
+});
+
+test("a job that is taken too late is not begun", async (t) => {
+  const file = databaseFile(t);
+  const client = await stentOn(t, file, { serve: false });
+  const job = await client.dispatch(slow.with({ totalTimeout: 1 }), []);
+  const { createdAt } = await job.state();
+  await until("its time has passed", () => Date.now() > createdAt.getTime() + 1);
+  const before = attempts.length;
+  await stentOn(t, file);
+  assert.ok((await rejection(job.result(limit))) instanceof ExpiryError);
+  assert.equal(attempts.length, before);
 });

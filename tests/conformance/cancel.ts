@@ -172,11 +172,11 @@ export function cancelConformance(backend: ConformanceBackend): void {
         await one.dispatch({ id: `x-${index}`, maxDurationMs: 10 + index });
       await one.dispatch({ id: "none" });
       assert.equal(await isAnyPassed(one), false);
-      assert.deepEqual(await one.one("expire", { limit: 9 }), { ended: 0 });
+      assertPart(await one.one("expire", { limit: 9 }), { ended: 0 });
       one.clock.advance(13);
       assert.equal(await isAnyPassed(one), true);
-      assert.deepEqual(await one.one("expire", { limit: 3 }), { ended: 3 });
-      assert.deepEqual(await one.one("expire", { limit: 3 }), { ended: 1 });
+      assertPart(await one.one("expire", { limit: 3 }), { ended: 3 });
+      assertPart(await one.one("expire", { limit: 3 }), { ended: 1 });
       assertPart(await one.row("x-0"), {
         state: "timed_out",
         result: "timed out",
@@ -217,7 +217,7 @@ export function cancelConformance(backend: ConformanceBackend): void {
           const held = await one.start(session, { kind, maxDurationMs: 10 });
           await one.stored(held, {}, { ...again, newRun: kind === "workflow" });
           one.clock.advance(10);
-          assert.deepEqual(await one.one("expire", { limit: 9 }), { ended: 1 });
+          assertPart(await one.one("expire", { limit: 9 }), { ended: 1 });
           assert.equal(await one.state(held.id), "timed_out");
         },
       );
@@ -229,7 +229,7 @@ export function cancelConformance(backend: ConformanceBackend): void {
       await one.stored(held, {}, { ...again, newRun: true });
       await one.cancel(held.id);
       one.clock.advance(10);
-      assert.deepEqual(await one.one("expire", { limit: 9 }), { ended: 0 });
+      assertPart(await one.one("expire", { limit: 9 }), { ended: 0 });
       await one.stored(await one.claimOne(session), { knowsCancel: true }, ended("cancelled"));
     });
 

@@ -20,6 +20,7 @@ import type {
   Settled,
   SignalRequest,
   Store,
+  StoredExecution,
   TaskOutcome,
   Transition,
   Transitions,
@@ -227,20 +228,26 @@ export class Scene {
   async mapping(
     session: number,
     items: number,
-    parts: { readonly tolerated?: number | undefined; readonly released?: number } = {
+    parts: {
+      readonly tolerated?: number | undefined;
+      readonly released?: number;
+      readonly totalTimeout?: number;
+    } = {
       tolerated: 0,
     },
   ): Promise<Held> {
     const held = await this.start(session);
-    const released = parts.released ?? items;
+    const { released = items, totalTimeout } = parts;
     await this.parked(held, {
       entries: [
         entry(1, {
           kind: "map",
           name: "work",
-          options: JSON.stringify(
-            parts.tolerated === 0 ? {} : { tolerated: parts.tolerated ?? null },
-          ),
+          options: JSON.stringify({
+            ...(parts.tolerated === 0 ? {} : { tolerated: parts.tolerated ?? null }),
+            totalTimeout,
+            ...(released < items ? { concurrency: released } : {}),
+          }),
         }),
       ],
       fanouts: [
@@ -251,7 +258,7 @@ export class Scene {
           released,
         },
       ],
-      tasks: [newTask(1, { itemFrom: 0, itemTo: released })],
+      tasks: [newTask(1, { itemFrom: 0, itemTo: released, totalTimeoutMs: totalTimeout })],
     });
     return held;
   }
@@ -375,6 +382,19 @@ export const failures = {
   cancelled: (reason: string | undefined) => `cancelled: ${reason ?? "-"}`,
   timedOut: () => "timed out",
   taken: (id: string) => `taken: ${id}`,
+  jobOutOfTime: ({ id, attempt }: StoredExecution) => ({
+    failure: "out of time",
+    deadLetter: {
+      task: `${id}/1/1`,
+      seq: -1,
+      item: -1,
+      reason: `attempt ${attempt}`,
+      error: "out of time",
+      record: "{}",
+    },
+  }),
+  itemOutOfTime: ({ run, path, name }: { run: number; path: string; name: string }) =>
+    `out of time: ${name} ${run}/${path}`,
 };
 
 export const hold: Next = { kind: "hold" };

@@ -2,6 +2,7 @@ import type { ConformanceBackend } from "./backend.ts";
 import { cancelConformance } from "./cancel.ts";
 import { claimConformance } from "./claims.ts";
 import { dispatchConformance } from "./dispatch.ts";
+import { giveUpConformance } from "./give-up.ts";
 import { mapChildrenConformance } from "./map-children.ts";
 import { mapConformance } from "./maps.ts";
 import { readingConformance } from "./reading.ts";
@@ -23,6 +24,7 @@ export function storeConformance(backend: ConformanceBackend): void {
   transactionConformance(backend);
   signalConformance(backend);
   cancelConformance(backend);
+  giveUpConformance(backend);
   retryConformance(backend);
   sessionConformance(backend);
   readingConformance(backend);

@@ -336,6 +336,17 @@ function die(): never {
   process.kill(process.pid, "SIGKILL");
   throw new Error("still alive");
 }
+/** Work of a queue that only the process that dies of it has served. */
+const abandoned = { queue: "abandoned", totalTimeout: "2s" } as const;
+const abandonedJob = told("abandonedJob", abandoned, () => die());
+const abandonedItem = told("abandonedItem", abandoned, async (n: number) => (n === 1 ? die() : n));
+const abandonedMap = workflow("abandonedMap", function* (): Flow<unknown> {
+  const settled = yield* map(abandonedItem, [0, 1, 2], { onError: "settle" });
+  return settled.map((one) =>
+    one.status === "fulfilled" ? one.value : (one.reason as { code?: string }).code,
+  );
+});
+
 const deadlyCall = workflow("deadlyCall", function* (): Flow<string> {
   try {
     yield* call(deadly);
@@ -412,5 +423,7 @@ export const dispatchable = {
   deadlyTurn,
   deadlyTurnAfterCall,
   deadlyJob: deadly,
+  abandonedJob,
+  abandonedMap,
 };
 export { log };

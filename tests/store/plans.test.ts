@@ -45,6 +45,31 @@ const plans = [
     taskStatements.readyLanes,
     /stent_tasks_ready \(lane=\? AND rank>\?\)/,
   ],
+  [
+    "jobs past their totalTimeout are found in their order",
+    executionStatements.outOfTime,
+    /^SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\? AND give_up_at<\?\)$/,
+  ],
+  [
+    "the next totalTimeout of a job is one look-up",
+    executionStatements.nextGiveUp,
+    /^SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\?\)$/,
+  ],
+  [
+    "items past their totalTimeout are found in their order",
+    taskStatements.outOfTime,
+    /^SEARCH stent_tasks USING INDEX stent_tasks_give_up \(give_up_at>\? AND give_up_at<\?\)$/,
+  ],
+  [
+    "the next totalTimeout of items is one look-up",
+    taskStatements.nextGiveUp,
+    /^SEARCH stent_tasks USING COVERING INDEX stent_tasks_give_up \(give_up_at>\?\)$/,
+  ],
+  [
+    "items of a range that have no outcome are read in their order",
+    journalStatements.openItemNumbers,
+    /^SEARCH stent_items USING PRIMARY KEY \(execution=\? AND run=\? AND seq=\? AND item>\? AND item<\?\)$/,
+  ],
 ] as const;
 
 for (const [title, query, expected] of plans) {

@@ -1,8 +1,9 @@
-import { parseDuration } from "../duration.ts";
 import type { AnyEffect } from "../effects/any-effect.ts";
 import type { CallEffect } from "../effects/call.ts";
 import { ExpiryError } from "../errors.ts";
 import type { EntryKind, Outcome } from "../journal.ts";
+import { outOfTime } from "../out-of-time.ts";
+import { totalTimeoutOf } from "../step-options.ts";
 
 /** What an effect leaves in the journal, and how it ends by itself. */
 
@@ -97,9 +98,8 @@ export function dueTime(effect: AnyEffect, clock: { now(): number }): number | u
 }
 
 function callDeadline(effect: CallEffect, clock: { now(): number }): number | undefined {
-  if (effect.fn.kind !== "activity") return undefined;
-  const total = effect.options?.totalTimeout ?? effect.fn.options.totalTimeout;
-  return total === undefined ? undefined : clock.now() + parseDuration(total);
+  const total = totalTimeoutOf(effect.fn, effect.options);
+  return total === undefined ? undefined : clock.now() + total;
 }
 
 /** How it ends by itself. */
@@ -114,13 +114,7 @@ export function ownEnd(effect: AnyEffect): Outcome {
         ),
       };
     case "call":
-      return {
-        ok: false,
-        error: new ExpiryError(
-          "ATTEMPT_TIMED_OUT",
-          `activity "${effect.name}" had no outcome within its totalTimeout`,
-        ),
-      };
+      return { ok: false, error: outOfTime(effect.name) };
     default:
       return { ok: true, value: undefined };
   }

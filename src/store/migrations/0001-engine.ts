@@ -32,6 +32,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("scheduled_at", integer, (c) => c.notNull())
         .addColumn("max_duration", integer)
         .addColumn("deadline", integer)
+        .addColumn("give_up_at", integer)
         .addColumn("due_at", integer)
         .addColumn("wake_seq", integer, (c) => c.notNull().defaultTo(0))
         .addColumn("worker", integer)
@@ -58,6 +59,9 @@ export function engineTables(dialect: SchemaDialect): Migration {
         db,
       );
       await sql`create index stent_executions_deadline on stent_executions (deadline) where deadline is not null and ended_at is null`.execute(
+        db,
+      );
+      await sql`create index stent_executions_give_up on stent_executions (give_up_at) where give_up_at is not null and ended_at is null`.execute(
         db,
       );
       await sql`create index stent_executions_parent on stent_executions (parent) where parent is not null`.execute(
@@ -151,6 +155,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("error", payload)
         .addColumn("heartbeat", payload)
         .addColumn("cancelled", integer, (c) => c.notNull().defaultTo(0))
+        .addColumn("give_up_at", integer)
         .execute();
       await sql`create index stent_tasks_ready on stent_tasks (lane, rank, due_at${dialect.inOrderOfKeys}) where worker is null`.execute(
         db,
@@ -159,6 +164,9 @@ export function engineTables(dialect: SchemaDialect): Migration {
         db,
       );
       await sql`create index stent_tasks_execution on stent_tasks (execution, run, seq)`.execute(
+        db,
+      );
+      await sql`create index stent_tasks_give_up on stent_tasks (give_up_at) where give_up_at is not null`.execute(
         db,
       );
 

@@ -98,6 +98,10 @@ export const executionStatements = {
   insertItem: build
     .insertInto("stent_executions")
     .values({ ...newRow, parent_item: given<number>("parentItem") }),
+  /** A job with a totalTimeout. By itself as well. */
+  insertTimed: build
+    .insertInto("stent_executions")
+    .values({ ...newRow, give_up_at: given<number>("giveUpAt") }),
 
   /** Executions that wait for a worker before their first attempt; both indexes of what waits are read, and nothing else. */
   depth: sql<{ count: number }>`
@@ -320,6 +324,28 @@ export const executionStatements = {
     .orderBy("deadline")
     .limit(1),
 
+  /** Jobs that nobody holds, and that are past their totalTimeout. */
+  outOfTime: build
+    .selectFrom("stent_executions")
+    .select(["key"])
+    .where("give_up_at", "<=", given<number>("now"))
+    .where("give_up_at", "is not", null)
+    .where(unfinished)
+    .where("worker", "is", null)
+    .where("state", "<>", "cancelling")
+    .orderBy("give_up_at")
+    .limit(given<number>("limit")),
+
+  /** The first totalTimeout of a job that has not passed. */
+  nextGiveUp: build
+    .selectFrom("stent_executions")
+    .select("give_up_at")
+    .where("give_up_at", ">", given<number>("now"))
+    .where("give_up_at", "is not", null)
+    .where(unfinished)
+    .orderBy("give_up_at")
+    .limit(1),
+
   blockedOnes: build
     .selectFrom("stent_executions")
     .select(["key", "blocked"])
@@ -355,6 +381,7 @@ export const executionStatements = {
       scheduled_at: given<number>("notBefore"),
       max_duration: given<number | null>("maxDuration"),
       deadline: given<number | null>("deadline"),
+      give_up_at: given<number | null>("giveUpAt"),
       due_at: given<number>("dueAt"),
       wake_seq: sql<number>`wake_seq + 1`,
       worker: given<number | null>("worker"),
@@ -379,6 +406,8 @@ export const executionStatements = {
       started_at: given<number | null>("startedAt"),
       ended_at: null,
       deadline: given<number | null>("deadline"),
+      // Its totalTimeout is counted anew.
+      give_up_at: sql<number | null>`give_up_at - scheduled_at + ${given<number>("now")}`,
       not_before: given<number>("now"),
       scheduled_at: given<number>("now"),
       due_at: given<number>("now"),

@@ -332,6 +332,19 @@ export const journalStatements = {
     .where("alone", "=", given<number>("alone"))
     .orderBy("item")
     .limit(given<number>("limit")),
+  /** The same without what they carry. */
+  openItemNumbers: build
+    .selectFrom("stent_items")
+    .select("item")
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", ">=", given<number>("from"))
+    .where("item", "<", given<number>("to"))
+    .where("status", "=", 0)
+    .where("alone", "=", given<number>("alone"))
+    .orderBy("item")
+    .limit(given<number>("limit")),
   /** Whether a range holds an item that waits for its outcome. The last ones are the likely ones. */
   anyOpenItem: build
     .selectFrom("stent_items")

@@ -25,6 +25,7 @@ export const taskStatements = {
     started_at: given("startedAt"),
     error: given("error"),
     heartbeat: given("heartbeat"),
+    give_up_at: given("giveUpAt"),
   }),
   list: build
     .selectFrom("stent_tasks")
@@ -100,6 +101,23 @@ export const taskStatements = {
     .where("key", "=", given<number>("key")),
   remove: build.deleteFrom("stent_tasks").where("key", "=", given<number>("key")),
   removeAll: build.deleteFrom("stent_tasks").where("execution", "=", given<number>("execution")),
+  /** Items of maps that nobody holds, and that are past their totalTimeout. */
+  outOfTime: build
+    .selectFrom("stent_tasks")
+    .select(["key", "execution"])
+    .where("give_up_at", "<=", given<number>("now"))
+    .where("give_up_at", "is not", null)
+    .where("worker", "is", null)
+    .orderBy("give_up_at")
+    .limit(given<number>("limit")),
+  /** The first totalTimeout of items that has not passed. */
+  nextGiveUp: build
+    .selectFrom("stent_tasks")
+    .select("give_up_at")
+    .where("give_up_at", ">", given<number>("now"))
+    .where("give_up_at", "is not", null)
+    .orderBy("give_up_at")
+    .limit(1),
   ofExecution: build
     .selectFrom("stent_tasks")
     .select(["key", "worker"])

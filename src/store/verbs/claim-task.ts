@@ -201,6 +201,7 @@ function* splitRange(
     error: waiting.error,
     heartbeat: waiting.heartbeat,
     now: waiting.scheduled_at,
+    giveUpAt: waiting.give_up_at,
   });
   return { ...waiting, key, item_to: end, claim: 1, attempt };
 }

@@ -1,4 +1,11 @@
-import type { ClaimAnswer, ClaimedExecution, ClaimRequest, Lane, Store } from "../store.ts";
+import type {
+  ClaimAnswer,
+  ClaimedExecution,
+  ClaimRequest,
+  Lane,
+  Store,
+  StoredExecution,
+} from "../store.ts";
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { suspectMarks, TaskDetails, takeTask, type Taken, type TaskRow } from "./claim-task.ts";
@@ -263,7 +270,7 @@ function* marksOf(batch: Batch, execution: number): Procedure<number> {
 type Row = RowOf<Statements["executions"]["byKey"]>;
 
 /** An execution's row as the port gives it. */
-export function claimedExecution(row: Row): Omit<ClaimedExecution, "fresh" | "blocked" | "marks"> {
+export function claimedExecution(row: Row): StoredExecution {
   return {
     key: row.key,
     id: row.id,

@@ -67,7 +67,9 @@ function* create(
   const adopter = yield* adopterOf(batch, execution, session);
   if (adopter === undefined) batch.hintReady();
   const columns = yield* columnsOf(batch, execution, adopter);
-  const key = yield* batch.sql.executions.insert.insert(columns);
+  const { insert, insertTimed } = batch.sql.executions;
+  const statement = execution.totalTimeoutMs === undefined ? insert : insertTimed;
+  const key = yield* statement.insert(columns);
   return { kind: "created", key, claim: adopter === undefined ? 0 : 1, now: batch.now };
 }
 
@@ -139,6 +141,7 @@ function* columnsOf(
     notBefore,
     maxDuration: execution.maxDurationMs,
     deadline: execution.maxDurationMs === undefined ? null : notBefore + execution.maxDurationMs,
+    giveUpAt: execution.totalTimeoutMs === undefined ? null : notBefore + execution.totalTimeoutMs,
     dueAt: notBefore,
     worker: adopter,
     claim: adopter === undefined ? 0 : 1,

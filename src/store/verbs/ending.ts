@@ -1,8 +1,10 @@
 import { entryStatus, isFinal } from "../../core/status.ts";
-import type { CancelAnswer, CancelRequest, End, NewDeadLetter, Store } from "../store.ts";
-import type { Batch } from "../batch.ts";
+import type { CancelAnswer, CancelRequest, End, Expired, NewDeadLetter, Store } from "../store.ts";
+import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
+import { claimedExecution } from "./claim.ts";
 import { endChildItem } from "./fanout.ts";
+import { giveUpItems } from "./give-up-items.ts";
 import { handOver, underWay, waitingEntry, type EntryKey } from "./outcome.ts";
 import { removeWork } from "./removal.ts";
 
@@ -127,13 +129,10 @@ function* endAtOnce(batch: Batch, row: Ending, reason: string | undefined): Proc
   });
 }
 
-/** Ends what has passed its deadline, where nothing of its code has to run. */
-export function* expire(
-  batch: Batch,
-  request: { readonly limit: number },
-): Procedure<{ readonly ended: number }> {
-  const due = yield* batch.sql.executions.expired.all({ now: batch.now, limit: request.limit });
-  for (const { key } of due) {
+/** Ends what has passed its time, where nothing of its code has to run. */
+export function* expire(batch: Batch, { limit }: { readonly limit: number }): Procedure<Expired> {
+  const overdue = yield* batch.sql.executions.expired.all({ now: batch.now, limit });
+  for (const { key } of overdue) {
     const row = yield* batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
     yield* endExecution(batch, row, {
@@ -143,18 +142,49 @@ export function* expire(
       deadLetter: undefined,
     });
   }
-  return { ended: due.length };
+  // What is past both its deadline and its totalTimeout has been ended by its deadline.
+  const deadLetters = yield* giveUpJobs(batch, limit - overdue.length);
+  const executions = overdue.length + deadLetters.length;
+  const items = yield* giveUpItems(batch, limit - executions);
+  return { ended: executions + items, deadLetters };
+}
+
+/** Ends jobs whose totalTimeout has passed while nobody held them. @returns their dead letters */
+function* giveUpJobs(batch: Batch, limit: number): Procedure<NewDeadLetter[]> {
+  if (limit === 0) return [];
+  const deadLetters: NewDeadLetter[] = [];
+  for (const { key } of yield* batch.sql.executions.outOfTime.all({ now: batch.now, limit })) {
+    const row = yield* batch.sql.executions.byKey.get({ key });
+    if (row === undefined || !isOutOfTime(batch, row)) continue;
+    const { failure: result, deadLetter } = batch.failures.jobOutOfTime(claimedExecution(row));
+    yield* endExecution(batch, row, { state: "failed", result, failedBy: undefined, deadLetter });
+    deadLetters.push(deadLetter);
+  }
+  return deadLetters;
+}
+
+/** Still so: somebody may have taken or ended it meanwhile. */
+function isOutOfTime({ now }: Batch, row: RowOf<Statements["executions"]["byKey"]>): boolean {
+  const { give_up_at: giveUpAt, worker, ended_at: endedAt } = row;
+  return giveUpAt !== null && giveUpAt <= now && worker === null && endedAt === null;
 }
 
 /** Whether there is something to expire, and how long until there is next. */
 export function* deadlines({
-  sql,
+  sql: { executions, tasks },
   now,
 }: Batch): Procedure<Awaited<ReturnType<Store["deadlines"]>>> {
-  const { expired, nextDeadline } = sql.executions;
-  const next = (yield* nextDeadline.get({ now }))?.deadline ?? undefined;
+  const passed = { now, limit: 1 };
+  const next = [
+    (yield* executions.nextDeadline.get({ now }))?.deadline,
+    (yield* executions.nextGiveUp.get({ now }))?.give_up_at,
+    (yield* tasks.nextGiveUp.get({ now }))?.give_up_at,
+  ].flatMap((time) => time ?? []);
   return {
-    passed: (yield* expired.get({ now, limit: 1 })) !== undefined,
-    nextInMs: next === undefined ? undefined : next - now,
+    passed:
+      (yield* executions.expired.get(passed)) !== undefined ||
+      (yield* executions.outOfTime.get(passed)) !== undefined ||
+      (yield* tasks.outOfTime.get(passed)) !== undefined,
+    nextInMs: next.length === 0 ? undefined : Math.min(...next) - now,
   };
 }

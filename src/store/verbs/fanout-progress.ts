@@ -77,6 +77,7 @@ function* releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): 
   const place = keyOf(fanout);
   const entry = yield* batch.sql.journal.one.get(place);
   if (entry === undefined) return;
+  const { totalTimeout } = mapOptionsOf(entry);
   const { next: from, released: limit } = fanout;
   const items = yield* batch.sql.journal.waitingItems.all({ ...place, from, limit });
   const last = items.at(-1);
@@ -98,6 +99,7 @@ function* releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): 
       attempt: 0,
       failures: 0,
       now: batch.now,
+      giveUpAt: totalTimeout === undefined ? null : batch.now + totalTimeout,
     });
   }
   batch.hintReady();

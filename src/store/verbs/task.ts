@@ -131,6 +131,7 @@ function setApart(
     error: outcome.error,
     heartbeat: outcome.heartbeat,
     now: row.scheduled_at,
+    giveUpAt: row.give_up_at,
   });
   batch.hintReady();
 }

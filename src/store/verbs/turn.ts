@@ -227,7 +227,7 @@ function* writeTask(
   request: TurnRequest,
   task: NewTask,
 ): Procedure<{ key: number; claim: number } | undefined> {
-  const { here, name, queue, tags } = task;
+  const { here, name, queue, tags, totalTimeoutMs } = task;
   const placed = {
     execution: request.execution,
     run: request.run,
@@ -240,6 +240,7 @@ function* writeTask(
     attempt: here ? task.attempt + 1 : task.attempt,
     startedAt: here ? batch.now : null,
     now: batch.now,
+    giveUpAt: totalTimeoutMs === undefined ? null : batch.now + totalTimeoutMs,
   };
   const key = yield* batch.sql.tasks.insert.insert(placed, task as unknown as Values);
   if (here) return { key, claim: 1 };
