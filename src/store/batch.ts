@@ -116,6 +116,16 @@ export interface FanoutProgress {
   readonly row: TaskColumns | undefined;
 }
 
+/** An execution that is locked, with what a turn has to know of it. */
+export interface HeldRow extends RowOf<Statements["executions"]["fenceOfEnd"]> {
+  readonly key: number;
+  readonly worker: number | null;
+  readonly claim: number;
+  readonly run: number;
+  /** 1: there is a task, an arrival or a fan-out of it; undefined: nobody has looked. */
+  readonly work: number | undefined;
+}
+
 /** One database transaction in progress: what its verbs share. */
 export class Batch {
   readonly sql: Statements;
@@ -125,6 +135,7 @@ export class Batch {
   readonly #live = new Map<number, boolean>();
   readonly fanouts = new Map<string, FanoutProgress>();
   #range: TaskRow | undefined;
+  #held: ReadonlyMap<number, HeldRow> = new Map();
   readonly #woken = new Set<number>();
   readonly #awake = new Set<number>();
   readonly #failed = new Set<string>();
@@ -146,10 +157,20 @@ export class Batch {
     this.know((yield* this.sql.sessions.anyMark.get({})) !== undefined, new Map());
   }
 
-  /** The same, where it was looked for in another way. */
-  know(anyMark: boolean, live: ReadonlyMap<number, boolean>): void {
+  /** The same, where it was looked for in another way. `held`: rows of executions that are locked, as they are before the first transition. */
+  know(
+    anyMark: boolean,
+    live: ReadonlyMap<number, boolean>,
+    held: ReadonlyMap<number, HeldRow> = new Map(),
+  ): void {
     this.#anyMark = anyMark;
     for (const [session, lives] of live) this.#live.set(session, lives);
+    this.#held = held;
+  }
+
+  /** The row of an execution, if it is known without asking: none of the transitions has changed it. */
+  known(execution: number): HeldRow | undefined {
+    return this.#held.get(execution);
   }
 
   /** Whether `each` does so for all of them at the same time. */
@@ -281,6 +302,7 @@ export class Batch {
 
   /** Everything that ran side by side has ended; what follows sees all of it. */
   endWave(): void {
+    this.#held = new Map();
     this.#awake.clear();
     this.#failed.clear();
   }

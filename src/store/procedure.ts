@@ -27,6 +27,8 @@ export interface PreparedStatement<O> {
   must(values: Values, common: Values | undefined, complaint: Complaint): void;
   /** The number of rows changed. */
   run(values: Values, common?: Values): Answer<number>;
+  /** As `run`, for who asks nothing after it: 0 where it is stored and the answer was lost. */
+  runLast(values: Values, common?: Values): Answer<number>;
   /** The key of the row that it inserts. */
   insert(values: Values, common?: Values): Answer<number>;
   get(values: Values, common?: Values): Answer<O | undefined>;

@@ -4,7 +4,7 @@ import { ClosedError } from "../../core/errors.ts";
 import type { Hints, Settled, Transition } from "../store.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
-import { isConstraint, isLost, isRefusedData, isTransient } from "./errors.ts";
+import { isConstraint, isLost, isRefusedData, isTransient, postgresCode } from "./errors.ts";
 
 /** How long a commit tries to reach the database, and to get its locks. */
 const patienceMs = 30_000;
@@ -31,7 +31,7 @@ const triesOfOne = 5;
  */
 export class CommitConnection {
   readonly #connections: PostgresConnections;
-  readonly #writing: Omit<Writing, "send" | "id" | "committing">;
+  readonly #writing: Omit<Writing, "send" | "id" | "committing" | "checks">;
   readonly #writer = randomUUID();
   #batch = 0;
   #client: pg.Client | undefined;
@@ -39,7 +39,7 @@ export class CommitConnection {
 
   constructor(
     connections: PostgresConnections,
-    writing: Omit<Writing, "send" | "id" | "committing">,
+    writing: Omit<Writing, "send" | "id" | "committing" | "checks">,
   ) {
     this.#connections = connections;
     this.#writing = writing;
@@ -48,10 +48,15 @@ export class CommitConnection {
   /** Stores all of these but for those that are impossible. Rejects only if nothing is stored. */
   async write(transitions: readonly Transition[]): Promise<Committed> {
     const giveUpAt = performance.now() + patienceMs;
+    let checks = false;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#once(transitions);
+        return await this.#once(transitions, checks);
       } catch (error) {
+        if (!checks && isUnmet(error)) {
+          checks = true;
+          continue;
+        }
         if (error instanceof TransitionError) return this.#without(transitions, error);
         if (isConstraint(error) || isRefusedData(error)) {
           const [only] = transitions;
@@ -96,16 +101,17 @@ export class CommitConnection {
     }
   }
 
-  async #once(transitions: readonly Transition[]): Promise<Committed> {
+  async #once(transitions: readonly Transition[], checks: boolean): Promise<Committed> {
     const client = await this.#connected();
     this.#batch += 1;
     const id = { writer: this.#writer, batch: this.#batch };
-    let committing: Committed | undefined;
+    let committing: (() => Committed) | undefined;
     try {
       return await writeBatch(
         {
           ...this.#writing,
           id,
+          checks,
           send: (query) => client.query(query),
           committing: (committed) => {
             committing = committed;
@@ -117,7 +123,7 @@ export class CommitConnection {
       if (await rolledBack(client)) throw error;
       this.#client = undefined;
       void client.end().catch(() => undefined);
-      if (committing !== undefined && (await this.#isStored(id.batch))) return committing;
+      if (committing !== undefined && (await this.#isStored(id.batch))) return committing();
       throw error;
     }
   }
@@ -150,6 +156,11 @@ export class CommitConnection {
       }
     }
   }
+}
+
+/** True where something that must be there was not, in one of many: its assertion has failed. */
+function isUnmet(error: unknown): boolean {
+  return postgresCode(error) === "22012";
 }
 
 /** @returns false if the connection does not do any more */

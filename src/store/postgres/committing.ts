@@ -25,7 +25,9 @@ export interface Writing {
   readonly now: (() => number) | undefined;
   readonly statements: Statements;
   /** Called with the answers when nothing but the commit is left: from then on it may be stored without our knowing. */
-  readonly committing: (committed: Committed) => void;
+  readonly committing: (committed: () => Committed) => void;
+  /** Which transition is impossible is looked for. */
+  readonly checks: boolean;
 }
 
 /** Thrown for an error that the transition at that place has brought about (-1: one of them): nothing is stored, and the others can be without it. */
@@ -44,54 +46,50 @@ export async function writeBatch(
 ): Promise<Committed> {
   const opening = await open(writing.send, locksOf(transitions), writing.id);
   failpoint("commit.after-begin");
-  const talk = new Conversation(writing.send);
+  const talk = new Conversation(writing.send, writing.checks);
   const now = writing.now?.() ?? opening.now;
   const batch = new Batch(writing.statements, now, writing.lanes, writing.failures);
-  batch.know(opening.anyMark, opening.live);
+  batch.know(opening.anyMark, opening.live, opening.held);
   try {
-    const settled = await carryOutAll(talk, batch, transitions, waves(transitions, opening));
+    const answered = await carryOutAll(talk, batch, transitions, waves(transitions, opening));
     await talk.settle();
     failpoint("commit.before-commit");
-    const committed = { settled, hints: batch.hints() };
+    const committed = (): Committed => ({ settled: answered(), hints: batch.hints() });
     writing.committing(committed);
     commits(await talk.flush(query("commit")));
     failpoint("commit.after-commit");
     for (const lane of batch.newLanes) writing.lanes.add(lane);
-    return committed;
+    return committed();
   } catch (error) {
     batch.forgetNewLanes(0);
     throw error instanceof ProcedureError ? new TransitionError(error.place, error.cause) : error;
   }
 }
 
+/** @returns what gives the answers, once the last of them are there */
 async function carryOutAll(
   talk: Conversation,
   batch: Batch,
   transitions: readonly Transition[],
   order: readonly (readonly number[])[],
-): Promise<Settled[]> {
-  const settled: Settled[] = transitions.map(() => ({ error: new Error("it had no turn") }));
+): Promise<() => Settled[]> {
+  const begun: (readonly [places: readonly number[], finish: () => unknown[]])[] = [];
   for (const places of order) {
-    const wave = places.flatMap((place) => transitions[place] ?? []);
-    const answers = await runWave(talk, batch, places, wave);
-    for (const [index, place] of places.entries())
-      settled[place] = { answer: answers[index] as never };
+    const procedures = places.map((place) => carryOut(batch, transitions[place] as Transition));
+    const { finish } = await talk.begin(procedures, places);
+    begun.push([places, finish]);
+    batch.endWave();
+    if (batch.fanouts.size > 0) await talk.run([writeFanoutProgress(batch)], [nobody]);
+    batch.endWave();
   }
-  return settled;
-}
-
-async function runWave(
-  talk: Conversation,
-  batch: Batch,
-  places: readonly number[],
-  wave: readonly Transition[],
-): Promise<unknown[]> {
-  const procedures = wave.map((transition) => carryOut(batch, transition));
-  const answers = await talk.run(procedures, places);
-  batch.endWave();
-  if (batch.fanouts.size > 0) await talk.run([writeFanoutProgress(batch)], [nobody]);
-  batch.endWave();
-  return answers;
+  return () => {
+    const settled: Settled[] = [];
+    for (const [places, finish] of begun) {
+      for (const [index, answer] of finish().entries())
+        settled[places[index] ?? 0] = { answer: answer as never };
+    }
+    return settled;
+  };
 }
 
 /** What is counted belongs to many. */

@@ -11,7 +11,7 @@ import type { Answer, Complaint, PreparedStatement, Procedure, Question } from "
 import type { Values } from "../statements/statement.ts";
 import type { Bound, PostgresStatement, Query } from "./statement.ts";
 
-type Mode = "do" | "must" | "run" | "insert" | "get" | "all";
+type Mode = "do" | "must" | "run" | "last" | "insert" | "get" | "all";
 
 /** Sends a query; the answer comes when its turn has come. */
 export type Send = (query: Query) => Promise<pg.QueryArrayResult>;
@@ -35,6 +35,8 @@ class Strand {
   /** The group of its last statement since the flush of that number: what it asks next runs in that one or in a later one. */
   group = 0;
   since = 0;
+  /** What it waits for. */
+  at: Asked | undefined;
 
   constructor(procedure: Procedure<unknown>, place: number, whole: Together, index: number) {
     this.procedure = procedure;
@@ -58,6 +60,7 @@ class Asked implements Iterator<Question, unknown, unknown> {
     this.bound = bound;
     this.strand = strand;
     this.complain = complain;
+    if (mode === "last") this.answer = 0;
   }
 
   [Symbol.iterator](): this {
@@ -96,16 +99,19 @@ class Together implements Iterator<Question, unknown, unknown> {
   }
 }
 
+/** What is wanted of a statement: nothing, that it changes every row, or what it has come to. */
+type How = "told" | "asserted" | "counted";
+
 /** Runs of one statement that are sent together. */
 class Group {
   readonly statement: PostgresStatement;
-  readonly counted: boolean;
+  readonly how: How;
   readonly asked: Asked[] = [];
   readonly #identities: Set<string> | undefined;
 
-  constructor(statement: PostgresStatement, counted: boolean) {
+  constructor(statement: PostgresStatement, how: How) {
     this.statement = statement;
-    this.counted = counted;
+    this.how = how;
     this.#identities = statement.text.identity === undefined ? undefined : new Set();
   }
 
@@ -121,19 +127,30 @@ class Group {
   }
 }
 
+/** Procedures that are through but for their last answers. */
+export interface Begun<T> {
+  /** There are such answers. */
+  readonly waits: boolean;
+  /** What they return; where an answer is not there, as if it had changed nothing. */
+  readonly finish: () => T[];
+}
+
 /** Whose procedure is running: they run one at a time, from one question to the next. */
 let speaking: { readonly talk: Conversation; readonly strand: Strand } | undefined;
 
 /** A conversation with one connection, on which a transaction is open. */
 export class Conversation {
   readonly #send: Send;
+  readonly #checks: boolean;
   #groups: Group[] = [];
   /** The last group of each statement. */
   #last = new Map<PostgresStatement, number>();
   #trips = 0;
 
-  constructor(send: Send) {
+  /** `checks`: what must change something is looked at, to find out which did not; else all of it fails at once. */
+  constructor(send: Send, checks: boolean) {
     this.#send = send;
+    this.#checks = checks;
   }
 
   /** How often it has waited for answers. */
@@ -146,6 +163,16 @@ export class Conversation {
    * @throws ProcedureError, or what the driver throws
    */
   async run<T>(procedures: readonly Procedure<T>[], places: readonly number[]): Promise<T[]> {
+    const { waits, finish } = await this.begin(procedures, places);
+    if (waits) await this.flush();
+    return finish();
+  }
+
+  /** The same up to where each is through, or waits for the last thing that it asks for; with the next flush that is there. */
+  async begin<T>(
+    procedures: readonly Procedure<T>[],
+    places: readonly number[],
+  ): Promise<Begun<T>> {
     const results = new Together(procedures);
     const from = this.#groups.length;
     let ready = procedures.map(
@@ -155,7 +182,13 @@ export class Conversation {
     for (const strand of ready) this.#follow(strand, from);
     for (;;) {
       const waiting = this.#advance(ready);
-      if (waiting.length === 0) return results.results as T[];
+      if (waiting.every(({ at }) => at?.mode === "last")) {
+        const finish = (): T[] => {
+          if (this.#advance(waiting).length > 0) throw new Error("it was not the last question");
+          return results.results as T[];
+        };
+        return { waits: waiting.length > 0, finish };
+      }
       await this.flush();
       ready = waiting;
     }
@@ -175,8 +208,10 @@ export class Conversation {
           this.#follow(part, this.#groupOf(strand));
           ready.push(part);
         }
-      } else if (question !== undefined) waiting.push(strand);
-      else {
+      } else if (question instanceof Asked) {
+        strand.at = question;
+        waiting.push(strand);
+      } else {
         const { strand: waiter, left } = strand.whole;
         if (waiter !== undefined && left === 0) ready.push(waiter);
       }
@@ -226,11 +261,11 @@ export class Conversation {
 
   /** By V1 into the last group of its statement, if that is not before what its procedure asked last; else into a new one. */
   #place(statement: PostgresStatement, asked: Asked, from: number): number {
-    const counted = asked.mode !== "do";
+    const how = this.#howOf(asked.mode);
     const last = this.#last.get(statement) ?? -1;
     const known = last < from ? undefined : this.#groups[last];
-    if (known?.counted === counted && known.add(asked)) return last;
-    const group = new Group(statement, counted);
+    if (known?.how === how && known.add(asked)) return last;
+    const group = new Group(statement, how);
     group.add(asked);
     this.#groups.push(group);
     const at = this.#groups.length - 1;
@@ -238,10 +273,14 @@ export class Conversation {
     return at;
   }
 
-  /** Sends what has been told, if some of it may turn out to be impossible. */
+  #howOf(mode: Mode): How {
+    if (mode === "do") return "told";
+    return mode === "must" && !this.#checks ? "asserted" : "counted";
+  }
+
+  /** Sends what has been told, if it is looked at whether all of it was possible. */
   async settle(): Promise<void> {
-    if (this.#groups.some((group) => group.asked.some(({ mode }) => mode === "must")))
-      await this.flush();
+    if (this.#checks && this.#groups.some((group) => group.how !== "told")) await this.flush();
   }
 
   /** Sends everything, and takes in the answers. `last` is sent behind it, in the same go. */
@@ -265,19 +304,20 @@ export class Conversation {
   }
 }
 
-function queryOf({ statement, counted, asked }: Group): Query {
+function queryOf({ statement, how, asked }: Group): Query {
   const [first] = asked;
+  if (how === "asserted") return statement.asserted(asked.map(({ bound }) => bound));
   if (first !== undefined && asked.length === 1) {
     return statement.one(first.bound, first.mode === "insert");
   }
   return statement.many(
     asked.map(({ bound }) => bound),
-    counted,
+    how === "counted",
   );
 }
 
-function takeIn({ statement, asked, counted }: Group, result: pg.QueryArrayResult): void {
-  if (!counted) return;
+function takeIn({ statement, asked, how }: Group, result: pg.QueryArrayResult): void {
+  if (how !== "counted") return;
   const [first] = asked;
   if (first !== undefined && asked.length === 1) answerOne(statement, first, result);
   else answerMany(statement, asked, result);
@@ -354,6 +394,10 @@ export class Asking<O> implements PreparedStatement<O> {
 
   run(values: Values, common?: Values): Answer<number> {
     return this.#ask("run", values, common) as Answer<number>;
+  }
+
+  runLast(values: Values, common?: Values): Answer<number> {
+    return this.#ask("last", values, common) as Answer<number>;
   }
 
   insert(values: Values, common?: Values): Answer<number> {

@@ -29,6 +29,7 @@ const executions: Partial<Record<keyof typeof executionStatements, string>> = {
   unbegun: passOver,
   begun: passOver,
   expired: passOver,
+  outOfTime: passOver,
   unchanging: share,
 };
 const tasks: Partial<Record<keyof typeof taskStatements, string>> = {

@@ -2,7 +2,9 @@
 import type pg from "pg";
 import { numberArray, textArray } from "./array-literal.ts";
 import type { Send } from "./conversation.ts";
-import { toText } from "./payload-column.ts";
+import type { HeldRow } from "../batch.ts";
+import { standingColumn } from "../statements/executions.ts";
+import { fromText, toText } from "./payload-column.ts";
 import type { Found, Locks } from "./reach.ts";
 import type { Query } from "./statement.ts";
 
@@ -12,6 +14,7 @@ export interface Opening extends Found {
   readonly now: number;
   readonly anyMark: boolean;
   readonly live: ReadonlyMap<number, boolean>;
+  readonly held: ReadonlyMap<number, HeldRow>;
 }
 
 /** Which transaction of which process it is, should the answer to its commit be lost. */
@@ -31,6 +34,7 @@ export async function open(send: Send, locks: Locks, id: WriteId): Promise<Openi
       : [query("reaped", reapedSessions, [numberArray(sorted(locks.reaped))])]),
     ...tasksQuery(locks),
     ...executionsQuery(locks),
+    ...workQuery(locks),
     query("look", look, []),
   ];
   const answers = await Promise.allSettled(queries.map((one) => send(one)));
@@ -44,7 +48,9 @@ export async function open(send: Send, locks: Locks, id: WriteId): Promise<Openi
 
 function openingOf(locks: Locks, found: ReadonlyMap<string, pg.QueryArrayResult>): Opening {
   const rowsOf = (name: string): unknown[][] => found.get(`stent_${name}`)?.rows ?? [];
-  const executions = [...found].find(([name]) => name.startsWith("stent_lock_"))?.[1].rows ?? [];
+  const locked = [...found].find(([name]) => name.startsWith("stent_lock_"));
+  const working = new Set(rowsOf("work").map(([key]) => Number(key)));
+  const executions = (locked?.[1].rows ?? []).map((columns) => heldRow(columns, locks, working));
   const lives = new Set(rowsOf("sessions").map(([key]) => Number(key)));
   const [seen] = rowsOf("look");
   return {
@@ -52,11 +58,32 @@ function openingOf(locks: Locks, found: ReadonlyMap<string, pg.QueryArrayResult>
     anyMark: seen?.[1] === 1,
     live: new Map([...locks.sessions].map((key) => [key, lives.has(key)])),
     tasks: new Map(rowsOf("tasks").map(([key, execution]) => [Number(key), Number(execution)])),
-    executions: executions.map(([key, id, parent]) => ({
-      key: Number(key),
-      id: String(id),
-      parent: parent === null ? null : Number(parent),
-    })),
+    executions,
+    held: new Map(executions.map((row) => [row.key, row])),
+  };
+}
+
+function heldRow(
+  columns: readonly unknown[],
+  { ending }: Locks,
+  working: ReadonlySet<number>,
+): HeldRow {
+  const [key, id, parent, parentRun, parentSeq, worker, claim, run, standing] = columns as [
+    number,
+    string,
+    ...(number | null)[],
+  ];
+  return {
+    key,
+    id: fromText(id),
+    parent: parent ?? null,
+    parent_run: parentRun ?? null,
+    parent_seq: parentSeq ?? null,
+    worker: worker ?? null,
+    claim: claim ?? 0,
+    run: run ?? 0,
+    standing: standing ?? 0,
+    work: ending.has(key) ? Number(working.has(key)) : undefined,
   };
 }
 
@@ -85,6 +112,21 @@ function tasksQuery({ tasks }: Locks): Query[] {
   return [
     query("tasks", "select key, execution from stent_tasks where key = any($1::bigint[])", [
       numberArray(sorted(tasks)),
+    ]),
+  ];
+}
+
+const heldColumns = `x.key, x.id, x.parent, x.parent_run, x.parent_seq, x.worker, x.claim, x.run, ${standingColumn}`;
+
+/** After the lock, and not with it: a statement that has waited for a lock still sees other tables as they were before. */
+function workQuery({ ending }: Locks): Query[] {
+  if (ending.size === 0) return [];
+  const anyOf = (table: string): string =>
+    `exists (select 1 from ${table} w where w.execution = x.key)`;
+  const any = ["stent_tasks", "stent_arrivals", "stent_fanouts"].map((table) => anyOf(table));
+  return [
+    query("work", `select x.key from unnest($1::bigint[]) as x(key) where ${any.join(" or ")}`, [
+      keys(ending),
     ]),
   ];
 }
@@ -144,7 +186,7 @@ function executionsQuery(locks: Locks): Query[] {
   return [
     query(
       `lock_${ways}`,
-      `select x.key, x.id, x.parent from stent_executions x where x.key in (${wanted}) order by x.key for no key update of x`,
+      `select ${heldColumns} from stent_executions x where x.key in (${wanted}) order by x.key for no key update of x`,
       values,
     ),
   ];

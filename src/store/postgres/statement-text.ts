@@ -16,6 +16,8 @@ export interface StatementText {
    * rows with it, a write that is `counted` one `ord` for each row that it changed. An insert that is counted gives keys, in order.
    */
   many(counted: boolean): string;
+  /** An update of one row (`many`: of as many as are told behind the values) that fails with a division by zero if it changes less. */
+  asserted(many: boolean): string;
   /** Places, among the values, of those that tell which row is written. Two rows of values that agree in them are the same row. */
   readonly identity: readonly number[] | undefined;
 }
@@ -73,6 +75,19 @@ export function statementText(compiled: CompiledStatement, lock?: string): State
         counted,
         locked,
       ),
+    asserted: (many) => {
+      const write = many
+        ? forMany(
+            kind,
+            fill((place) => `b.p${place}`),
+            types,
+            true,
+            locked,
+          )
+        : `${fill((place) => `$${place + 1}::${columnType(types[place])}`)} returning 1`;
+      const wanted = many ? `$${names.length + 1}::bigint` : "1";
+      return `with written as (${write}) select 1 / case when count(*) = ${wanted} then 1 else 0 end from written`;
+    },
     identity: identityOf(
       kind,
       fill((place) => `?${place}?`),

@@ -55,12 +55,25 @@ export class PostgresStatement {
 
   /** The query for many. */
   many(bounds: readonly Bound[], counted: boolean): Query {
-    const values = this.text.types.map((type, index) =>
+    const values = this.#columns(bounds);
+    return this.#query(counted ? "counted" : "many", values, () => this.text.many(counted));
+  }
+
+  /** The query that fails if one of these changes nothing. */
+  asserted(bounds: readonly Bound[]): Query {
+    const [first] = bounds;
+    if (first !== undefined && bounds.length === 1)
+      return this.#query("asserted", first as unknown[], () => this.text.asserted(false));
+    const values = [...this.#columns(bounds), bounds.length];
+    return this.#query("asserted_many", values, () => this.text.asserted(true));
+  }
+
+  #columns(bounds: readonly Bound[]): unknown[] {
+    return this.text.types.map((type, index) =>
       type === "bigint" || type === "double precision"
         ? numberArray(bounds.map((bound) => bound[index]))
         : textArray(bounds.map((bound) => bound[index] as string | null)),
     );
-    return this.#query(counted ? "counted" : "many", values, () => this.text.many(counted));
   }
 
   #query(variant: string, values: unknown[], make: () => string): Query {

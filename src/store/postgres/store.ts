@@ -101,7 +101,7 @@ export class PostgresStore extends Reader implements Store {
 
   protected read<T>(act: Read<T>): Promise<T> {
     return this.#patiently(async () => {
-      const talk = new Conversation((query) => this.#connections.pool.query(query));
+      const talk = new Conversation((query) => this.#connections.pool.query(query), false);
       const prepare: Prepare = <O>(query: Compilable<O> | RawBuilder<O>) =>
         new Asking<O>(new PostgresStatement(query, { once: true }));
       const [read] = await talk.run([act(this.#reading, prepare)], [0]);

@@ -32,6 +32,10 @@ export class Prepared<O> implements PreparedStatement<O> {
     return answer.of(this.#statement.run(this.#bind(values, common)).changes);
   }
 
+  runLast(values: Values, common?: Values): Answer<number> {
+    return this.run(values, common);
+  }
+
   insert(values: Values, common?: Values): Answer<number> {
     return answer.of(Number(this.#statement.run(this.#bind(values, common)).lastInsertRowid));
   }

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Payload } from "../../core/payload.ts";
 import type { ExecutionStatus } from "../../core/status.ts";
 import { laneHeads } from "./lane-heads.ts";
-import { build, given } from "./statement.ts";
+import { build, compile, given } from "./statement.ts";
 
 const unfinished = sql<boolean>`ended_at is null`;
 
@@ -60,6 +60,9 @@ const standing = sql<number>`
   + case when blocked is not null then ${standingBits.blocked} else 0 end
   + case when deadline is not null then ${standingBits.deadline} else 0 end
   + cut * ${standingBits.cut}`;
+
+/** The same as text, for a statement that is not built here. */
+export const standingColumn: string = compile(standing).sql;
 
 /** Now, or when it is to begin. */
 const soonest = sql<number>`case when not_before > ${given<number>("now")} then not_before else ${given<number>("now")} end`;

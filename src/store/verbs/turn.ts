@@ -2,7 +2,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { EntryChange, NewTask, TurnAnswer, TurnRequest, Unwanted } from "../store.ts";
 import { standingBits } from "../statements/executions.ts";
 import type { Values } from "../statements/statement.ts";
-import { tagsColumn, type Batch, type RowOf, type Statements } from "../batch.ts";
+import { tagsColumn, type Batch, type HeldRow, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { dispatch, insertChild } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
@@ -40,9 +40,12 @@ export function* turn(batch: Batch, request: TurnRequest): Procedure<TurnAnswer>
   if (!(yield* batch.isLive(request.session))) return { kind: "refused", reason: "session" };
   const { fence, fenceOfEnd } = batch.sql.executions;
   const values = request as unknown as Values;
-  const ending = request.next.kind === "end" ? yield* fenceOfEnd.get(values) : undefined;
-  const held = request.next.kind === "end" ? ending : yield* fence.get(values);
-  if (held === undefined) return { kind: "refused", reason: "lost" };
+  const known = batch.known(request.execution);
+  const ending =
+    request.next.kind === "end" ? (known ?? (yield* fenceOfEnd.get(values))) : undefined;
+  const held = request.next.kind === "end" ? ending : (known ?? (yield* fence.get(values)));
+  if (held === undefined || (known !== undefined && !isHolder(known, request)))
+    return { kind: "refused", reason: "lost" };
   const standing = standingOf(held);
   if (standing.cancelling && !request.knowsCancel && endsOrBegins(request))
     return { kind: "refused", reason: "cancelled" };
@@ -53,6 +56,10 @@ export function* turn(batch: Batch, request: TurnRequest): Procedure<TurnAnswer>
     yield* endExecution(batch, { key, run, id, parent, parent_run, parent_seq }, request.next.end);
   }
   return answer;
+}
+
+function isHolder({ worker, claim, run }: HeldRow, request: TurnRequest): boolean {
+  return worker === request.session && claim === request.claim && run === request.run;
 }
 
 function endsOrBegins(request: TurnRequest): boolean {
@@ -345,7 +352,7 @@ function* settle(
           : undefined;
       const dueAt = Math.min(next.dueAt ?? Infinity, deadline ?? Infinity);
       return (
-        (yield* executions.park.run({
+        (yield* executions.park.runLast({
           key,
           dueAt: dueAt === Infinity ? null : dueAt,
           wakeSeq: request.wakeSeq,
