@@ -136,6 +136,7 @@ export class Batch {
   readonly fanouts = new Map<string, FanoutProgress>();
   #range: TaskRow | undefined;
   #held: ReadonlyMap<number, HeldRow> = new Map();
+  #tasks: ReadonlyMap<number, TaskRow> = new Map();
   readonly #woken = new Set<number>();
   readonly #awake = new Set<number>();
   readonly #failed = new Set<string>();
@@ -157,15 +158,22 @@ export class Batch {
     this.know((yield* this.sql.sessions.anyMark.get({})) !== undefined, new Map());
   }
 
-  /** The same, where it was looked for in another way. `held`: rows of executions that are locked, as they are before the first transition. */
+  /** The same, where it was looked for in another way. `held`, `tasks`: rows that are locked, as they are before the first transition. */
   know(
     anyMark: boolean,
     live: ReadonlyMap<number, boolean>,
     held: ReadonlyMap<number, HeldRow> = new Map(),
+    tasks: ReadonlyMap<number, TaskRow> = new Map(),
   ): void {
+    this.#tasks = tasks;
     this.#anyMark = anyMark;
     for (const [session, lives] of live) this.#live.set(session, lives);
     this.#held = held;
+  }
+
+  /** The same of a task. */
+  knownTask(key: number): TaskRow | undefined {
+    return this.#tasks.get(key);
   }
 
   /** The row of an execution, if it is known without asking: none of the transitions has changed it. */
@@ -194,6 +202,16 @@ export class Batch {
 
   set range(row: TaskRow | undefined) {
     this.#range = this.sideBySide ? undefined : row;
+  }
+
+  /** Asks two questions at the same time; the second runs after the first. */
+  *both<A, B>(first: () => Answer<A>, second: () => Answer<B>): Procedure<[A, B]> {
+    if (!this.sideBySide) {
+      const a = yield* first();
+      return [a, yield* second()];
+    }
+    const [a, b] = [first(), second()];
+    return [yield* a, yield* b];
   }
 
   /** By S1. */
@@ -303,6 +321,7 @@ export class Batch {
   /** Everything that ran side by side has ended; what follows sees all of it. */
   endWave(): void {
     this.#held = new Map();
+    this.#tasks = new Map();
     this.#awake.clear();
     this.#failed.clear();
   }

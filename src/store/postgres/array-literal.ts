@@ -7,7 +7,7 @@ export function numberArray(values: readonly unknown[]): string {
   let text = "{";
   for (const [index, value] of values.entries()) {
     if (index > 0) text += ",";
-    text += value === null || value === undefined ? "NULL" : String(value);
+    text += value === null || value === undefined ? "NULL" : String(value as number);
   }
   return `${text}}`;
 }

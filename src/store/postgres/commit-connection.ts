@@ -4,6 +4,8 @@ import { ClosedError } from "../../core/errors.ts";
 import type { Hints, Settled, Transition } from "../store.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
+import { UntoldError } from "./conversation.ts";
+import { Predictions } from "./prediction.ts";
 import { isConstraint, isLost, isRefusedData, isTransient, postgresCode } from "./errors.ts";
 
 /** How long a commit tries to reach the database, and to get its locks. */
@@ -15,6 +17,9 @@ const patienceMs = 30_000;
  */
 const settings = `set lock_timeout = '200ms'; set enable_seqscan = off; set enable_hashjoin = off;
   set enable_mergejoin = off; set plan_cache_mode = force_generic_plan`;
+
+/** What writing has in common for every batch. */
+type Shared = Pick<Writing, "lanes" | "failures" | "now" | "statements">;
 
 /** A batch that meets a lock is tried again whole as often as this, and then in halves. */
 const triesOfABatch = 2;
@@ -31,16 +36,14 @@ const triesOfOne = 5;
  */
 export class CommitConnection {
   readonly #connections: PostgresConnections;
-  readonly #writing: Omit<Writing, "send" | "id" | "committing" | "checks">;
+  readonly #writing: Shared;
   readonly #writer = randomUUID();
+  readonly #predictions = new Predictions();
   #batch = 0;
   #client: pg.Client | undefined;
   #closed = false;
 
-  constructor(
-    connections: PostgresConnections,
-    writing: Omit<Writing, "send" | "id" | "committing" | "checks">,
-  ) {
+  constructor(connections: PostgresConnections, writing: Shared) {
     this.#connections = connections;
     this.#writing = writing;
   }
@@ -49,10 +52,17 @@ export class CommitConnection {
   async write(transitions: readonly Transition[]): Promise<Committed> {
     const giveUpAt = performance.now() + patienceMs;
     let checks = false;
+    let foretold = false;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#once(transitions, checks);
-      } catch (error) {
+        return await this.#once(transitions, checks, !foretold);
+      } catch (thrown) {
+        foretold = true;
+        const error = thrown instanceof UntoldError ? thrown.cause : thrown;
+        if (thrown instanceof UntoldError && isUnmet(error)) {
+          this.#predictions.forget(transitions);
+          continue;
+        }
         if (!checks && isUnmet(error)) {
           checks = true;
           continue;
@@ -101,17 +111,26 @@ export class CommitConnection {
     }
   }
 
-  async #once(transitions: readonly Transition[], checks: boolean): Promise<Committed> {
+  /** `foretell`: how it begins may be told beforehand. */
+  async #once(
+    transitions: readonly Transition[],
+    checks: boolean,
+    foretell: boolean,
+  ): Promise<Committed> {
     const client = await this.#connected();
     this.#batch += 1;
     const id = { writer: this.#writer, batch: this.#batch };
+    const predicted = foretell && !checks ? this.#predictions.of(transitions, id) : undefined;
+    const begun = performance.now();
     let committing: (() => Committed) | undefined;
     try {
-      return await writeBatch(
+      const committed = await writeBatch(
         {
           ...this.#writing,
           id,
           checks,
+          predicted,
+          inOrder: (now) => this.#predictions.inOrder(now),
           send: (query) => client.query(query),
           committing: (committed) => {
             committing = committed;
@@ -119,6 +138,10 @@ export class CommitConnection {
         },
         transitions,
       );
+      const { opening, settled, hints } = committed;
+      if (predicted === undefined) this.#predictions.noteTime(opening.now, begun);
+      this.#predictions.learn(transitions, settled, opening.held);
+      return { settled, hints };
     } catch (error) {
       if (await rolledBack(client)) throw error;
       this.#client = undefined;

@@ -6,7 +6,8 @@ import type { Failures, Hints, Settled, Transition } from "../store.ts";
 import { carryOut } from "../verbs/apply.ts";
 import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
 import { Conversation, ProcedureError, type Send } from "./conversation.ts";
-import { open, type WriteId } from "./opening.ts";
+import { open, type Opening, type WriteId } from "./opening.ts";
+import type { Predicted } from "./prediction.ts";
 import { locksOf, waves } from "./reach.ts";
 
 /** What a batch has come to. */
@@ -26,6 +27,10 @@ export interface Writing {
   readonly statements: Statements;
   /** Called with the answers when nothing but the commit is left: from then on it may be stored without our knowing. */
   readonly committing: (committed: () => Committed) => void;
+  /** The same time, or that of a batch before where it is a little later: told times are. */
+  readonly inOrder: (now: number) => number;
+  /** How it begins, where that can be told beforehand. */
+  readonly predicted: Predicted | undefined;
   /** Which transition is impossible is looked for. */
   readonly checks: boolean;
 }
@@ -43,13 +48,16 @@ export class TransitionError extends Error {
 export async function writeBatch(
   writing: Writing,
   transitions: readonly Transition[],
-): Promise<Committed> {
-  const opening = await open(writing.send, locksOf(transitions), writing.id);
-  failpoint("commit.after-begin");
+): Promise<Committed & { readonly opening: Opening }> {
   const talk = new Conversation(writing.send, writing.checks);
-  const now = writing.now?.() ?? opening.now;
+  const { predicted } = writing;
+  if (predicted !== undefined) talk.sendAhead(predicted.queries);
+  const opening =
+    predicted?.opening ?? (await open(writing.send, locksOf(transitions), writing.id));
+  failpoint("commit.after-begin");
+  const now = writing.now?.() ?? writing.inOrder(opening.now);
   const batch = new Batch(writing.statements, now, writing.lanes, writing.failures);
-  batch.know(opening.anyMark, opening.live, opening.held);
+  batch.know(opening.anyMark, opening.live, opening.held, opening.taskRows);
   try {
     const answered = await carryOutAll(talk, batch, transitions, waves(transitions, opening));
     await talk.settle();
@@ -59,7 +67,7 @@ export async function writeBatch(
     commits(await talk.flush(query("commit")));
     failpoint("commit.after-commit");
     for (const lane of batch.newLanes) writing.lanes.add(lane);
-    return committed();
+    return { ...committed(), opening };
   } catch (error) {
     batch.forgetNewLanes(0);
     throw error instanceof ProcedureError ? new TransitionError(error.place, error.cause) : error;

@@ -25,6 +25,13 @@ export class ProcedureError extends Error {
   }
 }
 
+/** Thrown for an error of what was sent ahead. */
+export class UntoldError extends Error {
+  constructor(cause: unknown) {
+    super("it is not as it was told", { cause });
+  }
+}
+
 /** A procedure on its way. */
 class Strand {
   readonly procedure: Procedure<unknown>;
@@ -53,6 +60,8 @@ class Asked implements Iterator<Question, unknown, unknown> {
   readonly strand: Strand;
   readonly complain: (() => Error) | undefined;
   answer: unknown;
+  /** Asked together with what was waited for before it. */
+  answered = false;
   #given = false;
 
   constructor(mode: Mode, bound: Bound, strand: Strand, complain: (() => Error) | undefined) {
@@ -68,7 +77,7 @@ class Asked implements Iterator<Question, unknown, unknown> {
   }
 
   next(): IteratorResult<Question> {
-    if (this.#given) return { done: true, value: this.answer };
+    if (this.#given || this.answered) return { done: true, value: this.answer };
     this.#given = true;
     return { done: false, value: this };
   }
@@ -142,10 +151,16 @@ let speaking: { readonly talk: Conversation; readonly strand: Strand } | undefin
 export class Conversation {
   readonly #send: Send;
   readonly #checks: boolean;
+  #ahead: Promise<PromiseSettledResult<unknown>[]> | undefined;
   #groups: Group[] = [];
   /** The last group of each statement. */
   #last = new Map<PostgresStatement, number>();
   #trips = 0;
+
+  /** Sends what stands before everything else, and is answered with the first flush. */
+  sendAhead(queries: readonly Query[]): void {
+    this.#ahead = Promise.allSettled(queries.map((query) => this.#send(query)));
+  }
 
   /** `checks`: what must change something is looked at, to find out which did not; else all of it fails at once. */
   constructor(send: Send, checks: boolean) {
@@ -292,6 +307,9 @@ export class Conversation {
     if (last !== undefined) queries.push(last);
     this.#trips += 1;
     const sent = await Promise.allSettled(queries.map((query) => this.#send(query)));
+    for (const one of (await this.#ahead) ?? [])
+      if (one.status === "rejected") throw new UntoldError(one.reason);
+    this.#ahead = undefined;
     const results = sent.map((one) => {
       if (one.status === "rejected") throw one.reason; // the first error, the others follow from it
       return one.value;
@@ -299,6 +317,7 @@ export class Conversation {
     for (const [index, group] of groups.entries()) {
       const result = results[index];
       if (result !== undefined) takeIn(group, result);
+      for (const asked of group.asked) asked.answered = true;
     }
     return last === undefined ? undefined : results.at(-1);
   }

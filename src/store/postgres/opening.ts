@@ -2,11 +2,12 @@
 import type pg from "pg";
 import { numberArray, textArray } from "./array-literal.ts";
 import type { Send } from "./conversation.ts";
-import type { HeldRow } from "../batch.ts";
+import type { HeldRow, RowOf, Statements } from "../batch.ts";
+import { taskStatements } from "../statements/tasks.ts";
 import { standingColumn } from "../statements/executions.ts";
 import { fromText, toText } from "./payload-column.ts";
 import type { Found, Locks } from "./reach.ts";
-import type { Query } from "./statement.ts";
+import { PostgresStatement, type Query } from "./statement.ts";
 
 /** What was found. */
 export interface Opening extends Found {
@@ -15,7 +16,11 @@ export interface Opening extends Found {
   readonly anyMark: boolean;
   readonly live: ReadonlyMap<number, boolean>;
   readonly held: ReadonlyMap<number, HeldRow>;
+  readonly taskRows: ReadonlyMap<number, TaskRow>;
 }
+
+type TaskRow = RowOf<Statements["tasks"]["byKey"]>;
+const taskRows = new PostgresStatement(taskStatements.byKey, { lock: "for no key update" });
 
 /** Which transaction of which process it is, should the answer to its commit be lost. */
 export interface WriteId {
@@ -35,6 +40,7 @@ export async function open(send: Send, locks: Locks, id: WriteId): Promise<Openi
     ...tasksQuery(locks),
     ...executionsQuery(locks),
     ...workQuery(locks),
+    ...taskRowsQuery(locks),
     query("look", look, []),
   ];
   const answers = await Promise.allSettled(queries.map((one) => send(one)));
@@ -60,7 +66,15 @@ function openingOf(locks: Locks, found: ReadonlyMap<string, pg.QueryArrayResult>
     tasks: new Map(rowsOf("tasks").map(([key, execution]) => [Number(key), Number(execution)])),
     executions,
     held: new Map(executions.map((row) => [row.key, row])),
+    taskRows: taskRowsOf(found.get(taskRows.many([], false).name ?? "")),
   };
+}
+
+function taskRowsOf(result: pg.QueryArrayResult | undefined): Map<number, TaskRow> {
+  const rows = (result?.rows ?? []).map(
+    (columns) => taskRows.row(result as pg.QueryArrayResult, columns, 1) as TaskRow,
+  );
+  return new Map(rows.map((row) => [row.key, row]));
 }
 
 function heldRow(
@@ -96,7 +110,7 @@ function sorted(keys: ReadonlySet<number>): number[] {
 }
 
 /** A row a process, so that it stays one. */
-const writeId =
+export const writeId =
   "insert into stent_writers (id, batch, at) values ($1, $2, clock_timestamp()) on conflict (id) do update set batch = excluded.batch, at = excluded.at";
 
 /** Shared, which heartbeats do not wait for, and a reaper does. */
@@ -121,14 +135,28 @@ const heldColumns = `x.key, x.id, x.parent, x.parent_run, x.parent_seq, x.worker
 /** After the lock, and not with it: a statement that has waited for a lock still sees other tables as they were before. */
 function workQuery({ ending }: Locks): Query[] {
   if (ending.size === 0) return [];
-  const anyOf = (table: string): string =>
-    `exists (select 1 from ${table} w where w.execution = x.key)`;
-  const any = ["stent_tasks", "stent_arrivals", "stent_fanouts"].map((table) => anyOf(table));
   return [
-    query("work", `select x.key from unnest($1::bigint[]) as x(key) where ${any.join(" or ")}`, [
+    query("work", `select x.key from unnest($1::bigint[]) as x(key) where ${hasWork}`, [
       keys(ending),
     ]),
   ];
+}
+
+/** Whether the execution `x.key` has a task, an arrival or a fan-out. */
+export const hasWork: string = ["stent_tasks", "stent_arrivals", "stent_fanouts"]
+  .map((table) => `exists (select 1 from ${table} w where w.execution = x.key)`)
+  .join(" or ");
+
+/** Behind the locks of their executions. */
+function taskRowsQuery({ tasks }: Locks): Query[] {
+  return tasks.size === 0
+    ? []
+    : [
+        taskRows.many(
+          sorted(tasks).map((key) => [key]),
+          false,
+        ),
+      ];
 }
 
 /** One part for each way to name executions, and only those that name some: the others would be looked at all the same. */

@@ -22,14 +22,15 @@ export interface StatementText {
   readonly identity: readonly number[] | undefined;
 }
 
-const texts: ReadonlySet<string> = new Set([
-  ...["id", "kind", "name", "version", "state", "options", "queue", "tags", "reason", "path"],
-  ...["text", "host", "process", "queues", "functions", "dedupe", "task", "record"],
-  ...["keys", "ids", "states", "names"],
-]);
-const payloads: ReadonlySet<string> = new Set([
-  ...["input", "result", "value", "records", "payload", "error", "heartbeat"],
-]);
+const texts: ReadonlySet<string> = new Set(
+  (
+    "id kind name version state options queue tags reason path text host process queues functions dedupe task record " +
+    "keys ids states names"
+  ).split(" "),
+);
+const payloads: ReadonlySet<string> = new Set(
+  "input result value records payload error heartbeat".split(" "),
+);
 
 function typeOf(name: string): ValueType {
   if (texts.has(name)) return "text";
@@ -101,8 +102,8 @@ function columnType(type: ValueType | undefined): string {
 
 function literal(constant: unknown): string {
   if (constant === null) return "null";
-  if (typeof constant === "number") return String(constant);
-  return `'${String(constant).replaceAll("'", "''")}'`;
+  if (typeof constant === "string") return `'${constant.replaceAll("'", "''")}'`;
+  return JSON.stringify(constant);
 }
 
 /** What the two databases call differently. */

@@ -1,16 +1,16 @@
-import type { Compilable, RawBuilder } from "kysely";
 import { ClosedError, NotSupportedError } from "../../core/errors.ts";
 import { systemClock, type Clock } from "../../runtime/clock.ts";
 import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
-import { Reader, type Prepare, type Read } from "../reader.ts";
+import { Reader, type Read } from "../reader.ts";
 import type { Failures, Store, TransactAnswer, TransactRequest, Transition } from "../store.ts";
 import { peek } from "../verbs/claim.ts";
 import { deadlines } from "../verbs/ending.ts";
 import { CommitConnection, pause } from "./commit-connection.ts";
 import type { PostgresConnections } from "./connection.ts";
-import { Asking, Conversation, ProcedureError, together } from "./conversation.ts";
+import { Asking, ProcedureError, together } from "./conversation.ts";
 import { databaseError, isLost } from "./errors.ts";
 import { lockOf } from "./locking.ts";
+import { Reads } from "./reads.ts";
 import { PostgresStatement } from "./statement.ts";
 
 /** How long reading tries to reach the database. */
@@ -23,7 +23,7 @@ export class PostgresStore extends Reader implements Store {
   readonly #clock: Clock;
   readonly #failures: Failures;
   readonly #lanes = new LaneCache();
-  readonly #reading: Statements;
+  readonly #reads: Reads;
   readonly #committing: CommitConnection;
   #closed = false;
 
@@ -36,7 +36,11 @@ export class PostgresStore extends Reader implements Store {
     this.#connections = connections;
     this.#clock = options.clock;
     this.#failures = options.failures;
-    this.#reading = statementsWith(() => undefined);
+    this.#reads = new Reads(
+      statementsWith(() => undefined),
+      (query) => connections.pool.query(query),
+      (act) => this.#patiently(act),
+    );
     this.#committing = new CommitConnection(connections, {
       lanes: this.#lanes,
       failures: options.failures,
@@ -100,13 +104,7 @@ export class PostgresStore extends Reader implements Store {
   }
 
   protected read<T>(act: Read<T>): Promise<T> {
-    return this.#patiently(async () => {
-      const talk = new Conversation((query) => this.#connections.pool.query(query), false);
-      const prepare: Prepare = <O>(query: Compilable<O> | RawBuilder<O>) =>
-        new Asking<O>(new PostgresStatement(query, { once: true }));
-      const [read] = await talk.run([act(this.#reading, prepare)], [0]);
-      return read as T;
-    });
+    return this.#reads.read(act);
   }
 
   /** While the server is away, for as long as a restart may take. @throws DatabaseError, ClosedError */

@@ -320,6 +320,24 @@ export const journalStatements = {
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
     .where("item", "=", given<number>("item")),
+  /** Items that a task of that path is for: the one that an item is given for its retry has another path than its entry. */
+  itemsOfTask: build
+    .selectFrom("stent_items")
+    .select(["item", "input"])
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq"))
+    .where("item", ">=", given<number>("from"))
+    .where("item", "<", given<number>("to"))
+    .where("status", "=", 0)
+    .where(
+      "alone",
+      "=",
+      sql<number>`(select case when j.path = ${given("path")} then 0 else 1 end from stent_journal j
+        where j.execution = ${given("execution")} and j.run = ${given("run")} and j.seq = ${given("seq")})`,
+    )
+    .orderBy("item")
+    .limit(given<number>("limit")),
   openItems: build
     .selectFrom("stent_items")
     .select(["item", "input"])

@@ -1,5 +1,6 @@
 /** Claiming a task of the queue: a call, or the first items of a range. */
 import type { ClaimedExecution, ClaimedTask } from "../store.ts";
+import type { Payload } from "../../core/payload.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 
@@ -64,9 +65,19 @@ function* detailOf(batch: Batch, task: TaskRow, room: number): Procedure<Detail>
     const gone = (yield* executions.runOf.get({ key })) === undefined;
     return { task, execution: gone ? undefined : "changing", entry: undefined, items: [] };
   }
-  const entry = yield* journal.one.get({ execution: key, run: task.run, seq: task.seq });
-  const items = entry === undefined ? [] : yield* itemsOf(batch, task, entry, room + 1);
-  return { task, execution, entry, items };
+  const place = { execution: key, run: task.run, seq: task.seq };
+  const [entry, open] = yield* batch.both(
+    () => journal.one.get(place),
+    () =>
+      journal.itemsOfTask.all({
+        ...place,
+        from: task.item_from,
+        to: task.item_to,
+        path: task.path,
+        limit: room + 1,
+      }),
+  );
+  return { task, execution, entry, items: entry === undefined ? [] : itemsOf(task, entry, open) };
 }
 
 /** Takes a task, or the first items of a range: a suspect among them is taken by itself. @returns how many places it takes. */
@@ -142,27 +153,14 @@ function* unsuspicious(
   return { marks: Math.max(...marks.slice(0, count)), count };
 }
 
-function* itemsOf(
-  batch: Batch,
+/** A call is one, without a number. */
+function itemsOf(
   row: TaskRow,
   entry: EntryRow,
-  limit: number,
-): Procedure<ClaimedTask["items"]> {
-  if (row.item_from === null || row.item_to === null)
-    return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
-  const place = {
-    execution: row.execution,
-    run: row.run,
-    seq: row.seq,
-    from: row.item_from,
-    to: row.item_to,
-  };
-  // The task that an item is given for its retry has a path of its own.
-  return yield* batch.sql.journal.openItems.all({
-    ...place,
-    alone: row.path === entry.path ? 0 : 1,
-    limit,
-  });
+  open: readonly { readonly item: number; readonly input: Payload }[],
+): ClaimedTask["items"] {
+  if (row.item_from !== null) return open;
+  return entry.input === null ? [] : [{ item: undefined, input: entry.input }];
 }
 
 /** Nobody else has taken it since it was looked at: it is one transaction. @returns its row as it is now */

@@ -13,7 +13,10 @@ export function* task(batch: Batch, request: TaskOutcome): Procedure<"stored" | 
   if (!(yield* batch.isLive(request.session))) return "refused";
   const known = batch.range;
   const row =
-    known?.key === request.task ? known : yield* batch.sql.tasks.byKey.get({ key: request.task });
+    known?.key === request.task
+      ? known
+      : (batch.knownTask(request.task) ??
+        (yield* batch.sql.tasks.byKey.get({ key: request.task })));
   batch.range = undefined;
   if (row === undefined || row.worker !== request.session || row.claim !== request.claim)
     return "refused";
@@ -76,32 +79,34 @@ function* endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): P
       return;
     }
     setApart(batch, row, item, outcome, request);
-  } else {
-    const status = outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed;
-    const place = { ...keyOf(row), item };
-    const changed = yield* batch.sql.journal.endItem.run({
-      ...place,
-      status,
-      value: outcome.value,
-      attempt: request.attempt,
-      now: batch.now,
-    });
-    if (changed > 0 && (yield* countItem(batch, request, outcome, row))) return;
+    if (!(yield* hasOpenItems(batch, row))) batch.sql.tasks.remove.do({ key: row.key });
+    return;
   }
-  if (single || !(yield* hasOpenItems(batch, row))) batch.sql.tasks.remove.do({ key: row.key });
+  const { journal, tasks } = batch.sql;
+  const [changed, open] = yield* batch.both(
+    () =>
+      journal.endItem.run({
+        ...keyOf(row),
+        item,
+        status: outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed,
+        value: outcome.value,
+        attempt: request.attempt,
+        now: batch.now,
+      }),
+    () => journal.anyOpenItem.get(openItemsOf(row)),
+  );
+  if (changed > 0 && (yield* countItem(batch, request, outcome, row))) return;
+  // Looked up, and not told by who stores it: an outcome that had to be stored again comes after the one that was to be the last.
+  if (single || open === undefined) tasks.remove.do({ key: row.key });
   else batch.range = row;
 }
 
-/** Looked up, and not told by who stores it: an outcome that had to be stored again comes after the one that was to be the last. */
+function openItemsOf(row: Row): Record<string, unknown> {
+  return { ...keyOf(row), from: row.item_from, to: row.item_to, alone: 0 };
+}
+
 function* hasOpenItems(batch: Batch, row: Row): Procedure<boolean> {
-  return (
-    (yield* batch.sql.journal.anyOpenItem.get({
-      ...keyOf(row),
-      from: row.item_from,
-      to: row.item_to,
-      alone: 0,
-    })) !== undefined
-  );
+  return (yield* batch.sql.journal.anyOpenItem.get(openItemsOf(row))) !== undefined;
 }
 
 /** The item leaves its range: it waits for its next attempt as a task of its own. */
