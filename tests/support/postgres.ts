@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { after } from "node:test";
 import pg from "pg";
 import { PostgresServer } from "./postgres-server.ts";
-import type { Ending } from "./serving.ts";
+import type { Ending } from "./ending.ts";
 
 /** What nobody may hold on to for longer than this when it is dropped, in milliseconds. */
 const dropPatienceMs = 10_000;

@@ -3,12 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { postgres, Stent, type Backend, type ServeOptions, type StentOptions } from "stentjs";
+import type { Ending } from "./ending.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 
-/** What of node:test's context is needed here. */
-export interface Ending {
-  after(fn: () => unknown): void;
-}
+export type { Ending } from "./ending.ts";
 
 export interface Served {
   readonly serve?: boolean | ServeOptions;
