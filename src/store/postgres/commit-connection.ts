@@ -15,8 +15,20 @@ const patienceMs = 30_000;
  * Locks are waited for shortly, since a whole batch waits: what holds one is then asked for by itself. Plans are made once for tables of
  * any size, so only by index: a plan that was made when a table was empty reads all of it.
  */
-const settings = `set lock_timeout = '200ms'; set enable_seqscan = off; set enable_hashjoin = off;
-  set enable_mergejoin = off; set plan_cache_mode = force_generic_plan`;
+const settings = [
+  "set lock_timeout = '200ms'",
+  // Who is frozen in the middle of a batch holds up whoever is to take its work.
+  "set idle_in_transaction_session_timeout = '5s'",
+  // Statements are sent without waiting for those before: should a begin fail, what follows must not be stored by itself.
+  "set default_transaction_read_only = on",
+  "set plan_cache_mode = force_generic_plan",
+  "set enable_seqscan = off",
+  "set enable_hashjoin = off",
+  "set enable_mergejoin = off",
+].join("; ");
+
+/** Rows of processes that have stored nothing for so long; nobody asks for them any more. */
+const forgetWriters = "delete from stent_writers where at < clock_timestamp() - interval '7 days'";
 
 /** What writing has in common for every batch. */
 type Shared = Pick<Writing, "lanes" | "failures" | "now" | "statements">;
@@ -158,7 +170,7 @@ export class CommitConnection {
     client.once("end", () => {
       if (this.#client === client) this.#client = undefined;
     });
-    await client.query(settings);
+    await client.query(`${forgetWriters}; ${settings}`);
     this.#client = client;
     return client;
   }
@@ -168,12 +180,18 @@ export class CommitConnection {
     for (let tries = 1; ; tries += 1) {
       try {
         const client = await this.#connected();
-        const { rows } = await client.query<{ batch: number }>(
-          "select batch from stent_writers where id = $1 for update",
-          [this.#writer],
-        );
+        const [, { rows }] = await Promise.all([
+          client.query("begin read write"),
+          client.query<{ batch: number }>(
+            "select batch from stent_writers where id = $1 for update",
+            [this.#writer],
+          ),
+        ]);
+        await client.query("rollback");
         return rows[0]?.batch === batch;
       } catch (error) {
+        if (this.#client !== undefined && !(await rolledBack(this.#client)))
+          this.#client = undefined;
         if (this.#closed || !(isTransient(error) || isLost(error))) throw error;
         await pause(tries);
       }

@@ -31,7 +31,7 @@ export interface WriteId {
 /** Begins, locks in the order of R1, and looks. All of it is sent at once. */
 export async function open(send: Send, locks: Locks, id: WriteId): Promise<Opening> {
   const queries = [
-    query("begin", "begin", []),
+    query("begin", begin, []),
     query("write_id", writeId, [id.writer, id.batch]),
     query("sessions", liveSessions, [numberArray(sorted(locks.sessions))]),
     ...(locks.reaped.size === 0
@@ -108,6 +108,9 @@ function query(name: string, text: string, values: unknown[]): Query {
 function sorted(keys: ReadonlySet<number>): number[] {
   return [...keys].toSorted((a, b) => a - b);
 }
+
+/** Outside of it the session writes nothing. */
+export const begin = "begin read write";
 
 /** A row a process, so that it stays one. */
 export const writeId =

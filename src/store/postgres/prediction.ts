@@ -11,7 +11,7 @@ import type { HeldRow } from "../batch.ts";
 import { standingColumn } from "../statements/executions.ts";
 import type { Settled, Transition, TurnRequest } from "../store.ts";
 import { numberArray } from "./array-literal.ts";
-import { hasWork, writeId, type Opening, type WriteId } from "./opening.ts";
+import { begin, hasWork, writeId, type Opening, type WriteId } from "./opening.ts";
 import type { Query } from "./statement.ts";
 
 /** A batch whose beginning is told: what it would find, and the statements that fail if it would not. */
@@ -42,6 +42,10 @@ export class Predictions {
         sessions.add(request.session);
         continue;
       }
+      if (kind === "dispatch" && request.executions.every(({ ownId }) => ownId === true)) {
+        for (const session of request.adopt) if (session !== undefined) sessions.add(session);
+        continue;
+      }
       if (kind !== "turn" || touchesOthers(request)) return undefined;
       const row = this.#held.get(request.execution);
       if (row === undefined || rows.has(row.key)) return undefined;
@@ -50,7 +54,7 @@ export class Predictions {
       sessions.add(request.session);
       if (ends) ending.add(row.key);
     }
-    if (sessions.size === 0) return undefined;
+    if (transitions.length === 0) return undefined;
     return {
       opening: {
         now,
@@ -148,7 +152,7 @@ function queriesOf(
   const column = (of: (row: Partial<HeldRow>) => number | null | undefined): string =>
     numberArray(locked.map((row) => of(row) ?? null));
   return [
-    query("begin", "begin", []),
+    query("begin", begin, []),
     query("told", toldSessions, [id.writer, id.batch, numberArray([...sessions]), sessions.size]),
     ...(locked.length === 0
       ? []
@@ -159,6 +163,7 @@ function queriesOf(
             column(({ claim }) => claim),
             column(({ run }) => run),
             column(({ standing }) => standing),
+            column(({ parent_seq }) => parent_seq ?? -1),
             locked.length,
           ]),
         ]),
@@ -179,11 +184,15 @@ const toldSessions = `
 /** The same where an execution is not as it was told. Parents are locked only. */
 const toldExecutions = `
   with locked as (
-    select x.key from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) as t(told, holder, number, of_run, stands)
+    select x.key
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+      as t(told, holder, number, of_run, stands, of_seq)
     join stent_executions x on x.key = t.told
-    where t.holder is null or (x.worker = t.holder and x.claim = t.number and x.run = t.of_run and ${standingColumn} = t.stands)
+    where t.holder is null or (
+      x.worker = t.holder and x.claim = t.number and x.run = t.of_run and ${standingColumn} = t.stands
+      and coalesce(x.parent_seq, -1) = t.of_seq)
     order by x.key for no key update of x)
-  select 1 / case when count(*) = $6::bigint then 1 else 0 end from locked`;
+  select 1 / case when count(*) = $7::bigint then 1 else 0 end from locked`;
 
 /** The same where one that ends has work left. */
 const toldWork = `
