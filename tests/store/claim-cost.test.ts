@@ -71,7 +71,13 @@ test("a claim looks at each lane and priority once, however many wait there, now
   const database = await openConnection(":memory:", { migrate: true });
   const store = new SqliteStore(database, ":memory:", { clock, failures });
   const scene = new Scene(
-    { store, query: async () => [], violations: async () => [], close: () => store.close() },
+    {
+      store,
+      query: async () => [],
+      violations: async () => [],
+      undone: async () => undefined,
+      close: () => store.close(),
+    },
     clock,
   );
   const session = await scene.register();

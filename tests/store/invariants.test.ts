@@ -1,8 +1,7 @@
 /** Each check of tests/support/invariants.ts finds what it is for: here rows are damaged, one by one. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { openConnection } from "../../src/store/sqlite/connection.ts";
-import { SqliteStore } from "../../src/store/sqlite/store.ts";
+import { after, before, describe, test } from "node:test";
+import { postgresBackend } from "../conformance/postgres-backend.ts";
 import {
   completed,
   entry,
@@ -12,6 +11,7 @@ import {
   newTask,
   Scene,
 } from "../conformance/scene.ts";
+import { sqliteInMemory } from "../conformance/sqlite-backend.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
@@ -89,7 +89,7 @@ const damage: readonly (readonly [what: RegExp, sql: string])[] = [
   [/^I8: execution map is parked, and its map at 1 has nobody/, "delete from stent_fanouts"],
   [
     /^I8: the map at entry 1 .* counts 9 items as left, but 4 are/,
-    "update stent_fanouts set left = 9",
+    'update stent_fanouts set "left" = 9',
   ],
   [
     /^I8: item 3 of the map at entry 1 .* is in 0 tasks/,
@@ -137,25 +137,30 @@ const damage: readonly (readonly [what: RegExp, sql: string])[] = [
   ],
 ];
 
-for (const [what, sql] of damage) {
-  test(`finds: ${what.source}`, async () => {
+for (const backend of [sqliteInMemory, postgresBackend]) {
+  describe(backend.name, async () => {
     const clock = new ManualClock();
-    const database = await openConnection(":memory:", { migrate: true });
-    const store = new SqliteStore(database, ":memory:", { clock, failures });
-    await build(
-      new Scene(
-        { store, query: async () => [], violations: async () => [], close: () => store.close() },
-        clock,
-      ),
-    );
-    assert.deepEqual(checkInvariants(database, clock.now()), []);
-    database.exec(sql);
-    const found = checkInvariants(database, clock.now());
-    assert.ok(
-      found.some((violation) => what.test(violation)),
-      found.join("\n"),
-    );
-    await store.close();
+    const database = await backend.open({ clock, failures });
+    after(() => database.close());
+
+    before(async () => {
+      const one = new Scene(database, clock);
+      await build(one);
+      assert.deepEqual(await one.violations(), []);
+    });
+
+    for (const [what, sql] of damage) {
+      test(`finds: ${what.source}`, () =>
+        database.undone(async (query) => {
+          const damaged = await query(`${sql} returning 1`);
+          assert.ok(damaged.length > 0, "there is something to damage");
+          const found = await checkInvariants(query, clock.now());
+          assert.ok(
+            found.some((violation) => what.test(violation)),
+            found.join("\n"),
+          );
+        }));
+    }
   });
 }
 

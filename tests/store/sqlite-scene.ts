@@ -2,7 +2,7 @@ import type { Database } from "better-sqlite3";
 import { openConnection } from "../../src/store/sqlite/connection.ts";
 import { SqliteStore } from "../../src/store/sqlite/store.ts";
 import { failures, Scene } from "../conformance/scene.ts";
-import { checkInvariants } from "../support/invariants.ts";
+import { sqliteQuery, sqliteViolations } from "../support/sqlite-query.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import type { Ending } from "../support/serving.ts";
 
@@ -21,8 +21,9 @@ export async function sqliteScene(t: Ending, path = ":memory:"): Promise<SqliteS
   t.after(() => store.close());
   const open = {
     store,
-    query: async <T>(sql: string) => database.prepare<[], T>(sql).all(),
-    violations: async (now: number) => checkInvariants(database, now),
+    query: sqliteQuery(database),
+    violations: (now: number) => sqliteViolations(database, now),
+    undone: async () => undefined,
     close: () => store.close(),
   };
   return { one: new Scene(open, clock), store, database };
