@@ -9,13 +9,13 @@ const serve = { pollInterval: "20ms", pollIntervalMax: "50ms" } as const;
 
 for (const shape of ["abandonedJob", "abandonedMap"] as const) {
   test(`what was running when its worker died, and nobody takes then, ends by its totalTimeout: ${shape}`, async (t) => {
-    const scene = sceneOf(t, shape);
+    const scene = await sceneOf(t, shape);
     const first = scene.start({ serve, dispatch: [{ shape, id: shape, args: [] }] });
     assert.equal((await first.ended).signal, "SIGKILL");
     assert.ok(scene.lines().some((line) => line.what === "start" && line.execution === shape));
     scene.start({ serve: { ...serve, queues: ["default"] } });
-    await scene.until("it ends", () => endOf(read(scene.database)) !== undefined);
-    const end = snapshotOf(scene.database);
+    await scene.until("it ends", async () => endOf(await read(scene.database)) !== undefined);
+    const end = await snapshotOf(scene.database);
     checkMoment(end);
     const { state, result = "" } = endOf(end) ?? {};
     if (shape === "abandonedJob") assert.match(String(result), /ATTEMPT_TIMED_OUT/);

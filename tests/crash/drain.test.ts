@@ -12,19 +12,19 @@ import {
 } from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
-import { read, snapshotOf } from "./snapshot.ts";
-import { stage } from "./stage.ts";
+import { read, snapshotOf, type Snapshot } from "./snapshot.ts";
+import { stage, usualBackend } from "./stage.ts";
 
 const sceneOf = stage();
 const chance = Chance.fromEnvironment();
 const size = 10;
 
 test(`a drained worker gives everything back, and the next one goes on at once (${chance.told})`, async (t) => {
-  const scene = sceneOf(t, "drain");
+  const scene = await sceneOf(t, "drain");
   const serve = { drainTimeout: "30ms" };
-  const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
+  const reopened = new Set(planOf(size, usualBackend).filter((id) => id.startsWith("mended")));
   const client = scene.start({ serve: false, load: size });
-  const deaths: { left: ReturnType<typeof read>; lines: ReturnType<typeof scene.lines> }[] = [];
+  const deaths: { left: Snapshot; lines: ReturnType<typeof scene.lines> }[] = [];
   for (let round = 0; round < 6; round++) {
     const worker = scene.start({ serve });
     await scene.until("it serves", (lines) =>
@@ -36,7 +36,7 @@ test(`a drained worker gives everything back, and the next one goes on at once (
     worker.kill("SIGTERM");
     const { code, stderr } = await worker.ended;
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
-    const left = read(scene.database);
+    const left = await read(scene.database);
     checkMoment(left);
     assert.deepEqual(
       left.workers.filter((row) => row.state === "live"),
@@ -50,7 +50,7 @@ test(`a drained worker gives everything back, and the next one goes on at once (
   await endedWell(client, 15_000, scene);
   last.kill("SIGTERM");
   assert.equal((await last.ended).code, 0);
-  const end = snapshotOf(scene.database);
+  const end = await snapshotOf(scene.database);
   const lines = scene.lines();
   checkMoment(end);
   for (const { left } of deaths) {
@@ -59,11 +59,11 @@ test(`a drained worker gives everything back, and the next one goes on at once (
   }
   checkWorld(lines, end, reopened);
   checkNothingTwice(lines, new Set());
-  checkResults(lines, planOf(size), end);
+  checkResults(lines, planOf(size, usualBackend), end);
 });
 
 test("an activity that runs longer than the drain waits is told by a DrainError, and what it returns is stored", async (t) => {
-  const scene = sceneOf(t, "told");
+  const scene = await sceneOf(t, "told");
   const worker = scene.start({
     serve: { drainTimeout: "50ms" },
     dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }],
@@ -73,7 +73,7 @@ test("an activity that runs longer than the drain waits is told by a DrainError,
   assert.equal((await worker.ended).code, 0);
   const told = scene.lines().find((line) => line.what === "note" && line.text === "aborted");
   assert.equal(told?.what === "note" && told.value, "DrainError");
-  const [execution] = snapshotOf(scene.database).executions;
+  const [execution] = (await snapshotOf(scene.database)).executions;
   assert.deepEqual([execution?.state, /once/.test(execution?.result ?? "")], ["completed", true]);
 });
 
@@ -86,7 +86,7 @@ async function cancelsTheLost(
   t: TestContext,
   order: "cancelled, then lost" | "lost, then cancelled",
 ): Promise<void> {
-  const scene = sceneOf(t, order === "lost, then cancelled" ? "listless-lost" : "listless");
+  const scene = await sceneOf(t, order === "lost, then cancelled" ? "listless-lost" : "listless");
   const narrow = { maxConcurrency: 1, cancelGrace: "1h" };
   const workers = [
     scene.start({
@@ -110,11 +110,11 @@ async function cancelsTheLost(
   for (const worker of workers) worker.kill("SIGKILL");
   await Promise.all(workers.map(({ ended }) => ended));
   if (order === "lost, then cancelled") await cancel();
-  assert.equal(read(scene.database).executions[0]?.state, "cancelling");
+  assert.equal((await read(scene.database)).executions[0]?.state, "cancelling");
   const successor = scene.start({ serve: narrow });
   await scene.until(
     "it is cancelled",
-    () => read(scene.database).executions[0]?.state === "cancelled",
+    async () => (await read(scene.database)).executions[0]?.state === "cancelled",
     5_000,
   );
   assert.equal(

@@ -5,7 +5,7 @@ import { checkMoment, checkNothingTwice, checkResults, checkWorld } from "./inva
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
 import { howFar, read, snapshotOf } from "./snapshot.ts";
-import { stage } from "./stage.ts";
+import { stage, usualBackend } from "./stage.ts";
 
 const sceneOf = stage();
 const size = 30;
@@ -15,10 +15,10 @@ const serve = {
   pollIntervalMax: "200ms",
   maxConcurrency: 5,
 } as const;
-const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
+const reopened = new Set(planOf(size, usualBackend).filter((id) => id.startsWith("mended")));
 
 test("two worker processes share one file, and one of them is killed in the middle", async (t) => {
-  const scene = sceneOf(t, "shared");
+  const scene = await sceneOf(t, "shared");
   const [first, second] = [scene.start({ serve }), scene.start({ serve })];
   const ready = await scene.until("both serve", (lines) => {
     const pids = new Set(
@@ -38,10 +38,10 @@ test("two worker processes share one file, and one of them is killed in the midd
   second.kill("SIGTERM");
   assert.equal((await second.ended).code, 0);
   const lines = scene.lines();
-  const end = snapshotOf(scene.database);
+  const end = await snapshotOf(scene.database);
   checkMoment(end);
   checkWorld(lines, end, reopened);
-  checkResults(lines, planOf(size), end);
+  checkResults(lines, planOf(size, usualBackend), end);
   checkNothingTwice(lines, new Set([first.pid]));
   for (const pid of ready)
     assert.ok(
@@ -51,7 +51,7 @@ test("two worker processes share one file, and one of them is killed in the midd
 });
 
 test("4,000 executions with children beside each other end with five workers of one slot each", async (t) => {
-  const scene = sceneOf(t, "trees");
+  const scene = await sceneOf(t, "trees");
   const trees = 4_000;
   const narrow = { maxConcurrency: 1 } as const;
   const startedAt = performance.now();
@@ -62,7 +62,11 @@ test("4,000 executions with children beside each other end with five workers of 
     (lines) => lines.filter((line) => line.what === "note" && line.text === "ready").length === 2,
   );
   let [most, lastProgress] = [0, startedAt];
-  for (let seen = howFar(scene.database); seen.unfinished > 0; seen = howFar(scene.database)) {
+  for (
+    let seen = await howFar(scene.database);
+    seen.unfinished > 0;
+    seen = await howFar(scene.database)
+  ) {
     if (seen.steps > most) [most, lastProgress] = [seen.steps, performance.now()];
     assert.ok(performance.now() - lastProgress < 10_000, `nothing moves: ${JSON.stringify(seen)}`);
     assert.ok(
@@ -72,7 +76,7 @@ test("4,000 executions with children beside each other end with five workers of 
     await pause(500);
   }
   t.diagnostic(`${Math.round(performance.now() - startedAt)} ms`);
-  const end = read(scene.database);
+  const end = await read(scene.database);
   checkMoment(end);
   assert.equal(end.executions.length, 3 * trees);
   assert.ok(end.executions.every((row) => row.state === "completed"));

@@ -6,7 +6,7 @@ import { checkMoment, checkResults, checkWorld } from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell, type Child, type Scene } from "./processes.ts";
 import { read, type Snapshot } from "./snapshot.ts";
-import { stage } from "./stage.ts";
+import { stage, usualBackend } from "./stage.ts";
 
 const sceneOf = stage();
 const serve = { leaseDuration: "1s", pollInterval: "50ms", pollIntervalMax: "200ms" } as const;
@@ -30,7 +30,7 @@ test(
     await Promise.all(
       frozenAt.map(({ point, count }) =>
         t.test(`stopped at ${point}, time ${count}`, async (t) => {
-          const scene = sceneOf(t, `frozen-${point}-${count}`);
+          const scene = await sceneOf(t, `frozen-${point}-${count}`);
           if (point.startsWith("recover.")) {
             // Somebody has to be dead for what it was doing to be begun anew.
             const dead = { point: "perform.before-start", action: "kill", count: 12 } as const;
@@ -49,27 +49,27 @@ test(
           await endedWell(client, 15_000, scene);
           await scene.until(
             "it is buried",
-            () => liveSessions(read(scene.database), frozen.pid) === 0,
+            async () => liveSessions(await read(scene.database), frozen.pid) === 0,
           );
-          const ended = read(scene.database);
+          const ended = await read(scene.database);
           checkMoment(ended);
-          checkResults(scene.lines(), planOf(size), ended);
+          checkResults(scene.lines(), planOf(size, usualBackend), ended);
 
           frozen.kill("SIGCONT");
           await scene.until(
             "it registers anew",
-            () => liveSessions(read(scene.database), frozen.pid) === 1,
+            async () => liveSessions(await read(scene.database), frozen.pid) === 1,
           );
-          const dead = read(scene.database).workers.filter(
+          const dead = (await read(scene.database)).workers.filter(
             (row) => row.pid === frozen.pid && row.state === "dead",
           );
           assert.equal(dead.length, 1, "one session of it was buried");
           assert.deepEqual(
-            read(scene.database).marks.filter((mark) => mark.session === dead[0]?.key),
+            (await read(scene.database)).marks.filter((mark) => mark.session === dead[0]?.key),
             [],
             "the marks that its former session left are removed",
           );
-          const after = read(scene.database);
+          const after = await read(scene.database);
           assert.deepEqual(
             { executions: after.executions, journal: after.journal, signals: after.signals },
             { executions: ended.executions, journal: ended.journal, signals: ended.signals },
@@ -88,11 +88,11 @@ test(
               line.execution.endsWith(`-${laterSize - 1}`),
           );
           assert.ok(served, "it serves again");
-          checkResults(lines, planOf(laterSize), read(scene.database));
+          checkResults(lines, planOf(laterSize, usualBackend), await read(scene.database));
           checkWorld(
             lines,
-            read(scene.database),
-            new Set(planOf(laterSize).filter((id) => id.startsWith("mended"))),
+            await read(scene.database),
+            new Set(planOf(laterSize, usualBackend).filter((id) => id.startsWith("mended"))),
           );
           frozen.kill("SIGTERM");
           assert.equal((await frozen.ended).code, 0);
@@ -103,7 +103,7 @@ test(
 );
 
 test("an activity that runs in a worker which loses its lease is told by a LeaseLostError", async (t) => {
-  const scene = sceneOf(t, "interrupted");
+  const scene = await sceneOf(t, "interrupted");
   const frozen = scene.start({
     serve,
     dispatch: [{ shape: "interrupted", id: "interrupted", args: [20_000] }],
@@ -112,37 +112,40 @@ test("an activity that runs in a worker which loses its lease is told by a Lease
   frozen.kill("SIGSTOP");
   await stopped(scene, frozen);
   const second = scene.start({ serve });
-  await scene.until("the other one has ended it", () =>
-    read(scene.database).executions.every((row) => row.state === "completed"),
+  await scene.until("the other one has ended it", async () =>
+    (await read(scene.database)).executions.every((row) => row.state === "completed"),
   );
   frozen.kill("SIGCONT");
   const told = await scene.until("it is told", (lines) =>
     lines.find((line) => line.what === "note" && line.text === "aborted"),
   );
   assert.equal(told.what === "note" && told.value, "LeaseLostError");
-  const [execution] = read(scene.database).executions;
+  const [execution] = (await read(scene.database)).executions;
   assert.match(execution?.result ?? "", /again/);
   second.kill("SIGKILL");
   await second.ended;
 });
 
 test("a worker whose event loop was blocked for longer than its lease is warned, loses its session and goes on", async (t) => {
-  const scene = sceneOf(t, "blocked");
+  const scene = await sceneOf(t, "blocked");
   const busy = scene.start({
     serve,
     dispatch: [{ shape: "blocking", id: "blocking", args: [4_000] }],
   });
   await scene.until("it runs", (lines) => lines.find((line) => line.what === "start"));
   const second = scene.start({ serve });
-  await scene.until("the other one has ended it", () =>
-    read(scene.database).executions.every((row) => row.state === "completed"),
+  await scene.until("the other one has ended it", async () =>
+    (await read(scene.database)).executions.every((row) => row.state === "completed"),
   );
   const warning = await scene.until("it is warned", (lines) =>
     lines.find((line) => line.what === "log" && line.level === "warn" && line.pid === busy.pid),
   );
   assert.match(warning.what === "log" ? warning.message : "", /event loop was blocked/);
-  await scene.until("it registers anew", () => liveSessions(read(scene.database), busy.pid) === 1);
-  assert.match(read(scene.database).executions[0]?.result ?? "", /again/);
+  await scene.until(
+    "it registers anew",
+    async () => liveSessions(await read(scene.database), busy.pid) === 1,
+  );
+  assert.match((await read(scene.database)).executions[0]?.result ?? "", /again/);
   second.kill("SIGKILL");
   await second.ended;
 });

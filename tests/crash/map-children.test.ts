@@ -4,6 +4,7 @@ import type { Failpoint } from "../../src/runtime/failpoint.ts";
 import { Chance } from "./chance.ts";
 import type { Line } from "./external-log.ts";
 import { checkAfterKill, checkKept, checkMoment, checkWorld } from "./invariants.ts";
+import type { SceneDatabase } from "./database.ts";
 import type { Child } from "./processes.ts";
 import { read, snapshotOf, type Snapshot } from "./snapshot.ts";
 import { stage } from "./stage.ts";
@@ -26,7 +27,7 @@ const points: readonly Failpoint[] = [
 ];
 
 test(`a map over a workflow, killed again and again, runs each child once (${chance.told})`, async (t) => {
-  const scene = sceneOf(t, "fleet");
+  const scene = await sceneOf(t, "fleet");
   const dispatch = [{ shape: "fleet" as const, id: "fleet", args: [size] }];
   const deaths: { readonly left: Snapshot; readonly lines: readonly Line[] }[] = [];
   for (let kill = 0; kill < mostKills; kill++) {
@@ -39,16 +40,16 @@ test(`a map over a workflow, killed again and again, runs each child once (${cha
     child.kill("SIGKILL");
     const { stderr } = await child.ended;
     assert.equal(stderr, "");
-    const left = snapshotOf(scene.database);
+    const left = await snapshotOf(scene.database);
     checkMoment(left);
     deaths.push({ left, lines: scene.lines() });
-    if (isOver(scene.database)) break;
+    if (await isOver(scene.database)) break;
   }
   const survivor = scene.start({ serve, dispatch });
   await scene.until("it is over", () => isOver(scene.database));
   survivor.kill("SIGKILL");
   await survivor.ended;
-  const end = snapshotOf(scene.database);
+  const end = await snapshotOf(scene.database);
   const lines = scene.lines();
   checkMoment(end);
   for (const death of deaths) {
@@ -84,8 +85,8 @@ function hasDied({ process }: Child): boolean {
   return process.exitCode !== null || process.signalCode !== null;
 }
 
-function isOver(database: string): boolean {
-  const fleet = read(database).executions.find(({ id }) => id === "fleet");
+async function isOver(database: SceneDatabase): Promise<boolean> {
+  const fleet = (await read(database)).executions.find(({ id }) => id === "fleet");
   return fleet !== undefined && fleet.ended_at !== null;
 }
 

@@ -18,7 +18,7 @@ test(
   async (t) => {
     await Promise.all([
       t.test("a call of an activity", async (t) => {
-        const { end, deaths } = await untilCalm(sceneOf(t, "call"), "deadlyCall");
+        const { end, deaths } = await untilCalm(await sceneOf(t, "call"), "deadlyCall");
         assert.match(resultOf(end, "deadlyCall"), /PoisonError/);
         assert.deepEqual(
           [stateOf(end, "deadlyCall"), end.deadLetters, deaths],
@@ -27,32 +27,37 @@ test(
         );
       }),
       t.test("one of many items of a map", async (t) => {
-        const { end, deaths } = await untilCalm(sceneOf(t, "map"), "deadlyMap");
+        const { end, deaths } = await untilCalm(await sceneOf(t, "map"), "deadlyMap");
         assert.match(resultOf(end, "deadlyMap"), /\[0,1,2,3,4,5,6,"PoisonError",8,9\]/);
         assert.ok(deaths <= maxClaims + 1, `${deaths} processes died of it`);
       }),
       t.test("a run closure", async (t) => {
-        const { end, deaths } = await untilCalm(sceneOf(t, "closure"), "deadlyClosure");
+        const { end, deaths } = await untilCalm(await sceneOf(t, "closure"), "deadlyClosure");
         assert.match(resultOf(end, "deadlyClosure"), /PoisonError/);
         assert.equal(deaths, maxClaims);
       }),
       t.test("a transaction", async (t) => {
-        const { end, deaths } = await untilCalm(sceneOf(t, "transaction"), "deadlyTransaction");
+        const { end, deaths } = await untilCalm(
+          await sceneOf(t, "transaction"),
+          "deadlyTransaction",
+        );
         assert.match(resultOf(end, "deadlyTransaction"), /not tried again by itself/);
         assert.equal(deaths, maxClaims);
       }),
       t.test("a job", async (t) => {
-        const { end, deaths } = await untilCalm(sceneOf(t, "job"), "deadlyJob");
+        const { end, deaths } = await untilCalm(await sceneOf(t, "job"), "deadlyJob");
         assert.match(resultOf(end, "deadlyJob"), /PoisonError/);
         assert.deepEqual(
           [stateOf(end, "deadlyJob"), end.deadLetters.length, deaths],
           ["failed", 1, maxClaims],
         );
       }),
-      t.test("a first turn", (t) => givesUpTurn(sceneOf(t, "turn"), "deadlyTurn", maxClaims)),
+      t.test("a first turn", async (t) =>
+        givesUpTurn(await sceneOf(t, "turn"), "deadlyTurn", maxClaims),
+      ),
       // Its first two deaths come before the outcome of the call is stored, and look like ones of the call; then that goes its own way.
-      t.test("a turn that follows a call", (t) =>
-        givesUpTurn(sceneOf(t, "later-turn"), "deadlyTurnAfterCall", maxClaims + 2),
+      t.test("a turn that follows a call", async (t) =>
+        givesUpTurn(await sceneOf(t, "later-turn"), "deadlyTurnAfterCall", maxClaims + 2),
       ),
     ]);
   },
@@ -101,7 +106,7 @@ async function untilCalm(
     }
     child.kill("SIGKILL");
     await child.ended;
-    const end = snapshotOf(scene.database);
+    const end = await snapshotOf(scene.database);
     checkMoment(end);
     for (const { id } of innocents) assert.equal(stateOf(end, id), "completed", id);
     const lines = scene.lines();
@@ -116,8 +121,8 @@ async function untilCalm(
   throw new Error(`processes die of ${shape} without end`);
 }
 
-function isCalm(scene: Scene): boolean {
-  const { executions } = read(scene.database);
+async function isCalm(scene: Scene): Promise<boolean> {
+  const { executions } = await read(scene.database);
   return (
     executions.length > 0 &&
     executions.every((row) => row.ended_at !== null || row.blocked !== null)

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Failpoint, FailpointAction } from "../../src/runtime/failpoint.ts";
 import { linesOf, type Line } from "./external-log.ts";
+import type { SceneDatabase } from "./database.ts";
 import type { ProcessTask } from "./worker-process.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -58,25 +59,38 @@ export interface Child {
   kill(signal: NodeJS.Signals): void;
 }
 
+type Looked<T> = T | undefined | false;
+
+/** What a process is asked to do, on the scene's own database or through another way to it. */
+export type SceneTask = Omit<ProcessTask, "database"> & Partial<Pick<ProcessTask, "database">>;
+
 /** Where one scene takes place: a database, a log of what happens outside of it, and the processes at work. */
 export class Scene {
-  readonly database: string;
+  readonly database: SceneDatabase;
   readonly log: string;
   readonly #script: string;
   readonly #children = new Set<ChildProcess>();
 
   constructor(
     t: Ending,
-    place: { readonly directory: string; readonly name: string; readonly script: string },
+    place: {
+      readonly directory: string;
+      readonly name: string;
+      readonly script: string;
+      readonly database: SceneDatabase;
+    },
   ) {
-    this.database = join(place.directory, `${place.name}.db`);
+    this.database = place.database;
     this.log = join(place.directory, `${place.name}.log`);
     this.#script = place.script;
-    t.after(() => this.killAll());
+    t.after(async () => {
+      this.killAll();
+      await this.database.close();
+    });
   }
 
   start(
-    task: Omit<ProcessTask, "database">,
+    task: SceneTask,
     disturbed?: {
       readonly point: Failpoint;
       readonly action: FailpointAction;
@@ -90,7 +104,7 @@ export class Scene {
         NODE_OPTIONS: "",
         NODE_TEST_CONTEXT: undefined,
         STENT_CRASH_LOG: this.log,
-        STENT_CRASH_TASK: JSON.stringify({ database: this.database, ...task }),
+        STENT_CRASH_TASK: JSON.stringify({ database: this.database.place, ...task }),
         STENT_FAILPOINT:
           disturbed === undefined
             ? ""
@@ -122,12 +136,12 @@ export class Scene {
   /** Waits until the log says so. */
   async until<T>(
     what: string,
-    look: (lines: readonly Line[]) => T | undefined | false,
+    look: (lines: readonly Line[]) => Looked<T> | Promise<Looked<T>>,
     timeoutMs = 20_000,
   ): Promise<T> {
     const giveUpAt = performance.now() + timeoutMs;
     for (;;) {
-      const found = look(this.lines());
+      const found = await look(this.lines());
       if (found !== undefined && found !== false) return found;
       if (performance.now() > giveUpAt)
         throw new Error(

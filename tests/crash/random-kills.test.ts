@@ -7,7 +7,7 @@ import { checkAfterKill, checkKept, checkMoment, checkResults, checkWorld } from
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
 import { snapshotOf, type Snapshot } from "./snapshot.ts";
-import { stage } from "./stage.ts";
+import { stage, usualBackend } from "./stage.ts";
 
 const sceneOf = stage();
 const chance = Chance.fromEnvironment();
@@ -17,8 +17,8 @@ const kills = 15;
 const serve = { maxClaims: 1_000, drainTimeout: "20ms", heartbeatInterval: "25ms" } as const;
 
 test(`killed ${kills} times at random, everything goes on (${chance.told})`, async (t) => {
-  const scene = sceneOf(t, "random");
-  const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
+  const scene = await sceneOf(t, "random");
+  const reopened = new Set(planOf(size, usualBackend).filter((id) => id.startsWith("mended")));
   const deaths: { left: Snapshot; lines: readonly Line[] }[] = [];
   for (let kill = 0; kill < kills; kill++) {
     const client = scene.start({ serve, load: size, drainAfterMs: 200 });
@@ -37,12 +37,12 @@ test(`killed ${kills} times at random, everything goes on (${chance.told})`, asy
     helper?.kill("SIGKILL");
     const [{ stderr }] = await Promise.all([client.ended, helper?.ended]);
     assert.equal(stderr, "");
-    const left = snapshotOf(scene.database);
+    const left = await snapshotOf(scene.database);
     checkMoment(left);
     deaths.push({ left, lines: scene.lines() });
   }
   await endedWell(scene.start({ serve, load: size }), 30_000, scene);
-  const end = snapshotOf(scene.database);
+  const end = await snapshotOf(scene.database);
   const lines = scene.lines();
   checkMoment(end);
   for (const death of deaths) {
@@ -50,7 +50,7 @@ test(`killed ${kills} times at random, everything goes on (${chance.told})`, asy
     checkAfterKill(death.left, death.lines, lines.slice(death.lines.length), reopened);
   }
   checkWorld(lines, end, reopened);
-  checkResults(lines, planOf(size), end);
+  checkResults(lines, planOf(size, usualBackend), end);
   const finished = deaths.map(
     ({ left }) => left.executions.filter((row) => row.ended_at !== null).length,
   );

@@ -1,8 +1,7 @@
-import { copyFileSync, existsSync, rmSync } from "node:fs";
-import Database from "better-sqlite3";
 import { itemPath, stepId } from "../../src/core/places.ts";
 import { entryStatus } from "../../src/core/status.ts";
-import { checkInvariants } from "../support/invariants.ts";
+import { checkInvariants, type Query } from "../support/invariants.ts";
+import type { SceneDatabase } from "./database.ts";
 
 interface ExecutionRow {
   readonly key: number;
@@ -79,53 +78,37 @@ export interface Snapshot {
   readonly violations: readonly string[];
 }
 
-/** Reads a copy, so that the write-ahead log is found by the next process as the killed one left it. No process may be at work. */
-export function snapshotOf(path: string): Snapshot {
-  const copy = `${path}.copy`;
-  for (const suffix of ["", "-wal"]) {
-    rmSync(copy + suffix, { force: true });
-    if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-  }
-  return read(copy);
+/** Reads it when no process is at work. */
+export function snapshotOf(database: SceneDatabase): Promise<Snapshot> {
+  return database.lookAtRest(everything);
 }
 
-/** Reads the database itself, beside the processes that are at work. */
-export function read(path: string): Snapshot {
-  const database = new Database(path, { timeout: 5_000 });
-  try {
-    const known = "select 1 from sqlite_master where name = ?";
-    database.exec("begin");
-    const all = <T>(table: string): T[] => {
-      return database.prepare(known).get(table) === undefined
-        ? []
-        : database.prepare<[], T>(`select * from ${table}`).all();
-    };
-    return {
-      executions: all("stent_executions"),
-      journal: all("stent_journal"),
-      items: all("stent_items"),
-      tasks: all("stent_tasks"),
-      arrivals: all("stent_arrivals"),
-      signals: all("stent_signals"),
-      workers: all("stent_workers"),
-      marks: all("stent_marks"),
-      deadLetters: all("stent_dead_letters"),
-      ledger: all("ledger"),
-      violations: [
-        ...brokenPages(database),
-        ...(database.prepare(known).get("stent_dead_letters") === undefined
-          ? []
-          : checkInvariants(database)),
-      ],
-    };
-  } finally {
-    database.close();
-  }
+/** Reads it beside the processes that are at work. */
+export function read(database: SceneDatabase): Promise<Snapshot> {
+  return database.look(everything);
 }
 
-function brokenPages(database: Database.Database): string[] {
-  const found = String(database.pragma("integrity_check", { simple: true }));
-  return found === "ok" ? [] : [found];
+async function everything(query: Query, tables: readonly string[]): Promise<Snapshot> {
+  const known = new Set(tables);
+  const all = async <T>(table: string): Promise<readonly T[]> =>
+    known.has(table) ? query<T>(`select * from ${table}`) : [];
+  return {
+    executions: await all("stent_executions"),
+    journal: (await all<EntryRow>("stent_journal")).toSorted(inJournalOrder),
+    items: await all("stent_items"),
+    tasks: await all("stent_tasks"),
+    arrivals: await all("stent_arrivals"),
+    signals: await all("stent_signals"),
+    workers: await all("stent_workers"),
+    marks: await all("stent_marks"),
+    deadLetters: await all("stent_dead_letters"),
+    ledger: await all("ledger"),
+    violations: known.has("stent_dead_letters") ? await checkInvariants(query) : [],
+  };
+}
+
+function inJournalOrder(a: EntryRow, b: EntryRow): number {
+  return a.execution - b.execution || a.run - b.run || a.seq - b.seq;
 }
 
 /** Idempotency keys of the steps whose completion, or failure for good, is committed. */
@@ -158,18 +141,19 @@ export function endedSteps(snapshot: Snapshot): Set<string> {
 }
 
 /** How many executions have not ended, and how many steps have. */
-export function howFar(path: string): { readonly unfinished: number; readonly steps: number } {
-  const database = new Database(path, { timeout: 5_000 });
-  try {
-    const count = (what: string): number =>
-      Number(database.prepare(`select count(*) from ${what}`).pluck().get());
-    return {
-      unfinished: count("stent_executions where ended_at is null"),
-      steps: count("stent_journal where status = 1"),
+export function howFar(
+  database: SceneDatabase,
+): Promise<{ readonly unfinished: number; readonly steps: number }> {
+  return database.look(async (query) => {
+    const count = async (what: string): Promise<number> => {
+      const [row] = await query<{ count: number }>(`select count(*) as count from ${what}`);
+      return row?.count ?? 0;
     };
-  } finally {
-    database.close();
-  }
+    return {
+      unfinished: await count("stent_executions where ended_at is null"),
+      steps: await count("stent_journal where status = 1"),
+    };
+  });
 }
 
 /** Names an entry. */

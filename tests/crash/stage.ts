@@ -1,8 +1,20 @@
 import { after, before } from "node:test";
+import { join } from "node:path";
+import { freshDatabase } from "../support/postgres.ts";
+import { postgresDatabase, sqliteDatabase } from "./database.ts";
 import { built, Scene, temporaryDirectory, type Ending } from "./processes.ts";
 
+export type Backend = "sqlite" | "postgres";
+
+/** Makes a scene for one test. */
+export type Stage = (t: Ending, name: string) => Promise<Scene>;
+
+/** What crash tests run on if they do not say. */
+export const usualBackend: Backend =
+  process.env["TEST_BACKEND"] === "postgres" ? "postgres" : "sqlite";
+
 /** A place for the scenes of one test file: the script is built once, before the first test. */
-export function stage(): (t: Ending, name: string) => Scene {
+export function stage(backend: Backend = usualBackend): Stage {
   const ending: (() => unknown)[] = [];
   const place = { directory: "", script: "" };
   before(async () => {
@@ -12,5 +24,11 @@ export function stage(): (t: Ending, name: string) => Scene {
   after(() => {
     for (const end of ending) end();
   });
-  return (t, name) => new Scene(t, { ...place, name });
+  return async (t, name) => {
+    const database =
+      backend === "sqlite"
+        ? sqliteDatabase(join(place.directory, `${name}.db`))
+        : postgresDatabase(await freshDatabase(t));
+    return new Scene(t, { ...place, name, database });
+  };
 }

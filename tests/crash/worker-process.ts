@@ -1,6 +1,7 @@
 /** A process of its own: a worker, and if it is asked to, a client. Told by its environment what to do. */
 import Driver from "better-sqlite3";
 import { Stent, type Durable, type Logger, type ServeOptions } from "stentjs";
+import type { DatabasePlace } from "./database.ts";
 import { drive } from "./load.ts";
 import { dispatchable, log, tree } from "./workflows.ts";
 
@@ -9,7 +10,7 @@ type AnyDurable = Durable<any, any>;
 
 /** What a process is asked to do; JSON in STENT_CRASH_TASK. */
 export interface ProcessTask {
-  readonly database: string;
+  readonly database: DatabasePlace;
   readonly serve: ServeOptions | false;
   /** How many executions of every shape it starts and waits for; undefined: it serves until it is told to stop. */
   readonly load?: number;
@@ -60,10 +61,16 @@ function complaint(level: string, message: string, fields: object = {}): void {
   });
 }
 
-const stent = await Stent.open({ backend: `sqlite:${task.database}`, logger });
-const ledger = new Driver(task.database, { timeout: 10_000 });
-ledger.exec("create table if not exists ledger (execution text not null, path text not null)");
-ledger.close();
+const { database } = task;
+const stent = await Stent.open({
+  backend: "url" in database ? database.url : `sqlite:${database.path}`,
+  logger,
+});
+if ("path" in database) {
+  const ledger = new Driver(database.path, { timeout: 10_000 });
+  ledger.exec("create table if not exists ledger (execution text not null, path text not null)");
+  ledger.close();
+}
 process.once("SIGTERM", () => {
   stent.requestWorkerDrain();
   void stent.close().then(() => process.exit(0));
@@ -101,7 +108,7 @@ if (task.serve !== false) {
   }
 }
 if (task.load !== undefined) {
-  await drive(stent, task.load);
+  await drive(stent, task.load, { transactions: "path" in database });
   await stent.close();
   log.write({ what: "note", text: "done" });
   process.exit(0);
