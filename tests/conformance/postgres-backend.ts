@@ -7,39 +7,45 @@ import type { ConformanceBackend, OpenDatabase } from "./backend.ts";
 
 let schemas = 0;
 
-/** A schema for each test. */
+/** A schema for each test, in the server that all share. */
 export const postgresBackend: ConformanceBackend = {
   name: "PostgreSQL",
-  async open(options): Promise<OpenDatabase> {
-    const schema = `conformance_${process.pid}_${(schemas += 1)}`;
-    const settings = postgresSettings(await postgresUrl(), { schema });
-    const connections = await openPostgres(settings, {
-      migrate: true,
-      warn: (message) => {
-        throw new Error(`unexpected warning: ${message}`);
-      },
-    });
-    const store = new PostgresStore(connections, options);
-    const query = async <T>(sql: string) => (await connections.pool.query(sql)).rows as T[];
-    return {
-      store,
-      query,
-      violations: (now) => checkInvariants(query, now),
-      async undone(act) {
-        const client = await connections.pool.connect();
-        const query = async <T>(sql: string) => (await client.query(sql)).rows as T[];
-        await query("begin");
-        try {
-          await act(query);
-        } finally {
-          await query("rollback");
-        }
-        client.release();
-      },
-      async close() {
-        await connections.pool.query(`drop schema "${schema}" cascade`);
-        await store.close();
-      },
-    };
-  },
+  open: async (options) => openPostgresDatabase(await postgresUrl(), options),
 };
+
+/** The same by whatever way leads to a server. */
+export async function openPostgresDatabase(
+  url: string,
+  options: Parameters<ConformanceBackend["open"]>[0],
+): Promise<OpenDatabase> {
+  const schema = `conformance_${process.pid}_${(schemas += 1)}`;
+  const settings = postgresSettings(url, { schema });
+  const connections = await openPostgres(settings, {
+    migrate: true,
+    warn: (message) => {
+      throw new Error(`unexpected warning: ${message}`);
+    },
+  });
+  const store = new PostgresStore(connections, options);
+  const query = async <T>(sql: string) => (await connections.pool.query(sql)).rows as T[];
+  return {
+    store,
+    query,
+    violations: (now) => checkInvariants(query, now),
+    async undone(act) {
+      const client = await connections.pool.connect();
+      const query = async <T>(sql: string) => (await client.query(sql)).rows as T[];
+      await query("begin");
+      try {
+        await act(query);
+      } finally {
+        await query("rollback");
+      }
+      client.release();
+    },
+    async close() {
+      await connections.pool.query(`drop schema "${schema}" cascade`);
+      await store.close();
+    },
+  };
+}

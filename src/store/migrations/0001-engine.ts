@@ -280,6 +280,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         await hot(db.schema.createTable("stent_writers"))
           .addColumn("id", text, (c) => c.primaryKey())
           .addColumn("batch", integer, (c) => c.notNull())
+          .addColumn("fence", integer, (c) => c.notNull())
           .addColumn("at", "timestamptz", (c) => c.notNull())
           .execute();
       }

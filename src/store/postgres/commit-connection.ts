@@ -5,6 +5,7 @@ import type { Hints, Settled, Transition } from "../store.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
 import { UntoldError } from "./conversation.ts";
+import { begin } from "./opening.ts";
 import { Predictions } from "./prediction.ts";
 import { isConstraint, isLost, isRefusedData, isTransient, postgresCode } from "./errors.ts";
 
@@ -181,13 +182,10 @@ export class CommitConnection {
       try {
         const client = await this.#connected();
         const [, { rows }] = await Promise.all([
-          client.query("begin read write"),
-          client.query<{ batch: number }>(
-            "select batch from stent_writers where id = $1 for update",
-            [this.#writer],
-          ),
+          client.query(begin),
+          client.query<{ batch: number }>(fenceOff, [this.#writer, batch]),
+          client.query("commit"),
         ]);
-        await client.query("rollback");
         return rows[0]?.batch === batch;
       } catch (error) {
         if (this.#client !== undefined && !(await rolledBack(this.#client)))
@@ -198,6 +196,14 @@ export class CommitConnection {
     }
   }
 }
+
+/**
+ * The number of the last batch that is stored, once the transaction that is in doubt is over. What of it may still be on its way to the
+ * server cannot be stored any more. An insert, since the row of a first batch that is not committed yet is to be waited for, and no
+ * select would see it.
+ */
+const fenceOff =
+  "insert into stent_writers (id, batch, fence, at) values ($1, 0, $2, clock_timestamp()) on conflict (id) do update set fence = excluded.fence returning batch";
 
 /** True where something that must be there was not, in one of many: its assertion has failed. */
 function isUnmet(error: unknown): boolean {

@@ -170,7 +170,7 @@ export function postgresCode(error: unknown): string | undefined {
 
 /** An error of the database, its driver or the network as one that says what to do; any other error as it is. */
 export function databaseError(error: unknown, name: string): unknown {
-  const meaning = meaningOf(error);
+  const meaning = error instanceof DatabaseError ? undefined : meaningOf(error);
   if (meaning === undefined || meaning.kind === "constraint" || meaning.kind === "data") {
     return error;
   }
@@ -182,7 +182,8 @@ export function databaseError(error: unknown, name: string): unknown {
 }
 
 function meaningOf(error: unknown): Meaning | undefined {
-  if (!(error instanceof Error) || error instanceof DatabaseError) return undefined;
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof DatabaseError) return meaningOf(error.cause);
   const code = postgresCode(error);
   const known = byCode.find(([beginning]) => code?.startsWith(beginning) === true);
   if (known !== undefined) return known[1];

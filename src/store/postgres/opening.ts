@@ -32,7 +32,7 @@ export interface WriteId {
 export async function open(send: Send, locks: Locks, id: WriteId): Promise<Opening> {
   const queries = [
     query("begin", begin, []),
-    query("write_id", writeId, [id.writer, id.batch]),
+    query("write_id", writeIdOrFail, [id.writer, id.batch]),
     query("sessions", liveSessions, [numberArray(sorted(locks.sessions))]),
     ...(locks.reaped.size === 0
       ? []
@@ -112,9 +112,12 @@ function sorted(keys: ReadonlySet<number>): number[] {
 /** Outside of it the session writes nothing. */
 export const begin = "begin read write";
 
-/** A row a process, so that it stays one. */
-export const writeId =
-  "insert into stent_writers (id, batch, at) values ($1, $2, clock_timestamp()) on conflict (id) do update set batch = excluded.batch, at = excluded.at";
+/** A row a process. Nothing is written by a batch that has been given up for lost meanwhile (C1). */
+export const writeId = `
+  insert into stent_writers (id, batch, fence, at) values ($1, $2, 0, clock_timestamp())
+  on conflict (id) do update set batch = excluded.batch, at = excluded.at where stent_writers.fence < excluded.batch
+  returning 1`;
+const writeIdOrFail = `with written as (${writeId}) select 1 / count(*) from written`;
 
 /** Shared, which heartbeats do not wait for, and a reaper does. */
 const liveSessions =

@@ -179,7 +179,7 @@ function query(name: string, text: string, values: unknown[]): Query {
 const toldSessions = `
   with written as (${writeId}),
   live as (select key from stent_workers where key = any($3::bigint[]) and state = 'live' order by key for key share)
-  select 1 / case when (select count(*) from live) = $4::bigint and not exists (select 1 from stent_marks) then 1 else 0 end`;
+  select 1 / case when (select count(*) from written) = 1 and (select count(*) from live) = $4::bigint and not exists (select 1 from stent_marks) then 1 else 0 end`;
 
 /** The same where an execution is not as it was told. Parents are locked only. */
 const toldExecutions = `

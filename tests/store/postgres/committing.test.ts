@@ -49,6 +49,7 @@ async function watched(
       store,
       query: async <T>(sql: string) => (await connections.pool.query(sql)).rows as T[],
       violations: async () => [],
+      undone: () => Promise.reject(new Error("not wanted here")),
       close: () => store.close(),
     },
     new ManualClock(1_000_000),

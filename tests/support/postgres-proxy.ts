@@ -1,0 +1,108 @@
+/** A way to a PostgreSQL server that a test can cut, hold up or slow down, at its moments of choice. */
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/**
+ * What becomes of one commit: it is carried out and its answer is lost; or it is lost itself; or its sender is cut off, and it comes to
+ * the server only when `release` is called.
+ */
+export type CommitFate = "answer lost" | "lost" | "held";
+
+/** By this a commit of Stent is known on the wire. */
+const commitName = "stent_commit";
+
+export class PostgresProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #target: URL;
+  readonly #sockets = new Set<Socket>();
+  #fate: CommitFate | undefined;
+  #met: (() => void) | undefined;
+  #release: (() => void) | undefined;
+  /** How many there have been. */
+  connections = 0;
+  /** How long whatever is sent takes, either way. */
+  delayMs = 0;
+
+  private constructor(server: Server, target: URL) {
+    this.#server = server;
+    this.#target = target;
+    server.on("connection", (client) => this.#join(client));
+  }
+
+  static async to(url: string): Promise<PostgresProxy> {
+    const server = createServer();
+    const proxy = new PostgresProxy(server, new URL(url));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return proxy;
+  }
+
+  get url(): string {
+    const url = new URL(this.#target);
+    url.port = String((this.#server.address() as AddressInfo).port);
+    return url.href;
+  }
+
+  /** Decides about the next commit. Resolves when that is done; of one that is held, when it has come. */
+  nextCommit(fate: CommitFate): Promise<void> {
+    this.#fate = fate;
+    return new Promise((resolve) => {
+      this.#met = resolve;
+    });
+  }
+
+  /** Lets the commit that was held go on to the server. */
+  release(): void {
+    this.#release?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await once(this.#server, "close");
+  }
+
+  #join(client: Socket): void {
+    this.connections += 1;
+    const server = connect(Number(this.#target.port), this.#target.hostname);
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on("error", () => undefined);
+      socket.on("close", () => this.#sockets.delete(socket));
+    }
+    server.on("data", (chunk) => this.#pass(chunk, client));
+    server.on("close", () => client.destroy());
+    let lost = false;
+    client.on("close", () => {
+      if (!lost) server.destroy();
+    });
+    client.on("data", (chunk) => {
+      if (this.#fate === undefined || !chunk.includes(commitName)) {
+        this.#pass(chunk, server);
+        return;
+      }
+      lost = true;
+      client.destroy();
+      this.#meet(this.#fate, chunk, server);
+    });
+  }
+
+  #meet(fate: CommitFate, chunk: Buffer, server: Socket): void {
+    this.#fate = undefined;
+    // Like the system of a process that has died: what it had sent arrives, and then the end.
+    if (fate === "lost") server.destroy();
+    else if (fate === "answer lost") server.end(chunk);
+    else this.#release = () => server.end(chunk);
+    if (fate === "held") this.#met?.();
+    else server.once("close", () => this.#met?.());
+  }
+
+  #pass(chunk: Buffer, to: Socket): void {
+    const write = (): void => {
+      if (!to.destroyed) to.write(chunk);
+    };
+    if (this.delayMs === 0) write();
+    else setTimeout(write, this.delayMs);
+  }
+}
