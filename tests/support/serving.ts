@@ -62,7 +62,7 @@ export async function stentOn(
 /** The backend that stands for that file, or for a database in memory. */
 async function backendFor(t: Ending, backend: string): Promise<string | Backend> {
   if (!onPostgres) return backend;
-  const { freshSchema } = (await import(postgresSupport)) as typeof import("./postgres.ts");
+  const { freshSchema } = (await import(postgresSupport)) as PostgresSupport;
   const path = backend.replace(/^sqlite:/, "");
   if (path === ":memory:") {
     const { url, schema } = await freshSchema(t);
@@ -71,6 +71,10 @@ async function backendFor(t: Ending, backend: string): Promise<string | Backend>
   const known = schemas.get(path) ?? (await freshSchema(t));
   schemas.set(path, known);
   return postgres(known.url, { schema: known.schema });
+}
+
+interface PostgresSupport {
+  readonly freshSchema: (t: Ending) => Promise<{ readonly url: string; readonly schema: string }>;
 }
 
 /** Not named outright, since every test that serves would count as one that needs a server. */

@@ -42,6 +42,8 @@ export class Unwinding {
   }
 }
 
+type Method = (this: Inner, value: unknown) => IteratorResult<unknown, unknown>;
+
 const prototype = Object.getPrototypeOf(
   function* () {
     // only its prototype is wanted
@@ -59,7 +61,7 @@ function returnThrough(
 ): { readonly step: IteratorResult<unknown, unknown>; readonly inner: Inner | undefined } {
   const called: [Inner, IteratorResult<unknown, unknown>][] = [];
   const original = Object.getOwnPropertyDescriptor(prototype, "return");
-  const native = prototype.return;
+  const native = original?.value as Method;
   const watched = Reflect.defineProperty(prototype, "return", {
     ...original,
     value(this: Inner, returned: unknown) {

@@ -3,11 +3,11 @@
 const toEscape = /["\\]/g;
 
 /** Numbers, or nulls. */
-export function numberArray(values: readonly unknown[]): string {
+export function numberArray(values: readonly (number | string | null | undefined)[]): string {
   let text = "{";
   for (const [index, value] of values.entries()) {
     if (index > 0) text += ",";
-    text += value === null || value === undefined ? "NULL" : String(value as number);
+    text += value === null || value === undefined ? "NULL" : String(value);
   }
   return `${text}}`;
 }
