@@ -3,8 +3,8 @@
  * never work. Topics are short texts such as "execution:<id>", "queue" and "workers"; they carry names and ids, never payloads.
  *
  *   N1  `publish` neither waits for a network nor is rejected: whatever becomes of a hint, its publisher goes on.
- *   N2  The topic "*" means that anything may have changed. A listener is told it where hints may have been missed: after every
- *       (re)subscription, and where there were too many topics for one message.
+ *   N2  The topic "*" means that anything may have changed. A listener is told it where hints may have been missed, after every
+ *       (re)subscription above all. "ended:*" stands for all topics of that kind, where there were too many for one message.
  *   N3  A backend that crosses processes tells the listeners of other processes; those of this one hear of their own work at once, by the
  *       in-process notifier.
  */
@@ -13,6 +13,12 @@ import { Listeners } from "./listeners.ts";
 
 /** The topic that stands for all others: look at everything once (N2). */
 export const everything = "*";
+
+/** The topic that stands for all of its kind (N2): "ended:*" for "ended:<id>". One that is alone of its kind stays as it is. */
+export function kindOf(topic: string): string {
+  const end = topic.indexOf(":");
+  return end < 0 ? topic : `${topic.slice(0, end)}:*`;
+}
 
 /** Best-effort wake-ups. Losing every message costs latency, never work. */
 export interface NotificationBackend {

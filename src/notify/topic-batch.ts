@@ -1,10 +1,15 @@
-import { everything } from "./notifier.ts";
+import { everything, kindOf } from "./notifier.ts";
 
-/** Topics that wait to be sent, each once. What would pass the limit becomes "*", so that it never grows. */
+/**
+ * Topics that wait to be sent, each once. Where they would pass the limit, those of a kind become one: "ended:*" for "ended:a" and "ended:b".
+ * What would pass it even so becomes "*", so that it never grows.
+ */
 export class TopicBatch {
   readonly #maxBytes: number;
   #topics = new Set<string>();
   #bytes = 0;
+  /** Kinds stand for their topics. */
+  #shortened = false;
 
   /** `maxBytes` counts the topics as JSON, with a comma each. */
   constructor(maxBytes: number) {
@@ -17,20 +22,36 @@ export class TopicBatch {
 
   add(topics: readonly string[]): void {
     for (const topic of topics) {
-      if (this.#topics.has(everything)) return;
-      if (this.#topics.has(topic)) continue;
-      this.#bytes += Buffer.byteLength(JSON.stringify(topic)) + 1;
-      if (topic === everything || this.#bytes > this.#maxBytes)
-        this.#topics = new Set([everything]);
-      else this.#topics.add(topic);
+      this.#put(topic);
+      if (this.#bytes > this.#maxBytes && !this.#shortened) this.#shorten();
+      if (this.#bytes > this.#maxBytes || topic === everything) this.#replace([everything]);
     }
   }
 
   /** All of them; the batch is empty afterwards. */
   take(): string[] {
     const topics = [...this.#topics];
+    this.#replace([]);
+    this.#shortened = false;
+    return topics;
+  }
+
+  #put(topic: string): void {
+    if (this.#topics.has(everything)) return;
+    const put = this.#shortened ? kindOf(topic) : topic;
+    if (this.#topics.has(put)) return;
+    this.#topics.add(put);
+    this.#bytes += Buffer.byteLength(JSON.stringify(put)) + 1;
+  }
+
+  #shorten(): void {
+    this.#shortened = true;
+    this.#replace(this.#topics);
+  }
+
+  #replace(topics: Iterable<string>): void {
     this.#topics = new Set();
     this.#bytes = 0;
-    return topics;
+    for (const topic of topics) this.#put(topic);
   }
 }

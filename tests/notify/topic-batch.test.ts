@@ -22,6 +22,22 @@ describe("a batch of topics", () => {
     assert.deepEqual(batch.take(), ["d"]);
   });
 
+  test("that would be too long holds kinds in place of topics", () => {
+    const batch = new TopicBatch(40);
+    batch.add(["ready", "ended:1", "ended:2"]);
+    batch.add(["ended:3", "ended:4", "woken:1"]);
+    assert.deepEqual(batch.take(), ["ready", "ended:*", "woken:*"]);
+    batch.add(["ended:5"]);
+    assert.deepEqual(batch.take(), ["ended:5"]);
+  });
+
+  test('of too many kinds holds "*"', () => {
+    const batch = new TopicBatch(40);
+    batch.add(Array.from({ length: 20 }, (_, kind) => `kind${kind}:1`));
+    batch.add(["a"]);
+    assert.deepEqual(batch.take(), ["*"]);
+  });
+
   for (const topic of ["x", "é", "\u{1F600}", '"', "\0", "\ud800"]) {
     test(`makes messages of ${JSON.stringify(topic)} that are no longer than it may be`, () => {
       const maxBytes = 7_900;
@@ -31,7 +47,7 @@ describe("a batch of topics", () => {
       for (;;) {
         batch.add([`${topic}:${(count += 1)}`]);
         const topics = batch.take();
-        if (topics[0] === "*") break;
+        if (topics.length < count) break;
         longest = Math.max(longest, Buffer.byteLength(encodeHints("sender", topics)));
         batch.add(topics);
       }
