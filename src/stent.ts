@@ -71,7 +71,7 @@ export class Stent implements AsyncDisposable {
   readonly #life: ConnectionLife;
   readonly #acts: HandleActs;
 
-  /** @throws TypeError, RangeError or InvalidDurationError for a wrong option; NotSupportedError */
+  /** @throws TypeError, RangeError or InvalidDurationError for a wrong option */
   constructor(options: StentOptions) {
     this.#options = resolveStentOptions(options);
     this.#workers = new Workers(() => this.#life.connected());

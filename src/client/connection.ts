@@ -1,7 +1,7 @@
 import type { Middleware } from "../core/middleware.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
-import type { ForeignWatch } from "../store/foreign-watch.ts";
+import type { ForeignChanges } from "../store/foreign-changes.ts";
 import type { HintHub } from "../store/hint-hub.ts";
 import type { Observer } from "../observe/observer.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -18,7 +18,7 @@ export interface Connection {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly hints: HintHub;
-  readonly foreign: ForeignWatch;
+  readonly foreign: ForeignChanges;
   /** For workers: around every effect of the runs that begin here, the first outermost. */
   readonly middleware: readonly Middleware[];
   /** Development mode, for the workers of this process. */

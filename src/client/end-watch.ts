@@ -1,14 +1,14 @@
 /**
  * Waits for executions to end: all waits of one client through one watch.
  *
- *   W1  In this process a commit's hint wakes a wait at once; what other processes commit is seen by one cheap read every few
- *       milliseconds; and one poller asks for all that are waited for, in case both were missed.
+ *   W1  In this process a commit's hint wakes a wait at once; what is known of other processes' commits is asked for at once; and one
+ *       poller asks for all that are waited for, in case both were missed.
  *   W2  Nothing runs while nobody waits: no timer, no listener.
  *   W3  A wait is told how its execution ended, as it was committed. Being told twice does no harm.
  */
 import { ExecutionNotFoundError } from "../core/errors.ts";
-import type { ForeignWatch } from "../store/foreign-watch.ts";
 import { TurnoverMap } from "../core/turnover-map.ts";
+import type { ForeignChanges, ForeignHints } from "../store/foreign-changes.ts";
 import type { HintHub } from "../store/hint-hub.ts";
 import { monotonicMs, type Clock } from "../runtime/clock.ts";
 import type { EndedExecution, Store } from "../store/store.ts";
@@ -24,7 +24,7 @@ interface WatchDeps {
   readonly store: Pick<Store, "ended">;
   readonly clock: Clock;
   readonly hints: HintHub;
-  readonly foreign: ForeignWatch;
+  readonly foreign: ForeignChanges;
   readonly polling: Polling;
 }
 
@@ -45,6 +45,9 @@ export class EndWatch {
   #unschedule: (() => void) | undefined;
   #looking = false;
   #restUntil = 0;
+  /** Those that another process has ended, until they are asked for. */
+  #named = new Set<string>();
+  #asking = false;
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -84,7 +87,7 @@ export class EndWatch {
     this.#delayMs = polling.minMs;
     this.#takeBack = [
       hints.on(({ ended }) => this.#tell(ended)),
-      foreign.on(() => this.#lookUnlessTired()),
+      foreign.on((told) => this.#endedElsewhere(told)),
     ];
     this.#poll();
   }
@@ -120,6 +123,29 @@ export class EndWatch {
     if (this.#delayMs <= this.#deps.polling.minMs * this.#deps.polling.factor) return;
     this.#delayMs = this.#deps.polling.minMs;
     this.#poll();
+  }
+
+  #endedElsewhere({ ended }: ForeignHints): void {
+    if (ended === "any") return this.#lookUnlessTired();
+    for (const id of ended) if (this.#waits.has(id)) this.#named.add(id);
+    if (this.#named.size > 0 && !this.#asking) void this.#askForNamed();
+  }
+
+  /** One question at a time: what is named meanwhile goes into the next one. */
+  async #askForNamed(): Promise<void> {
+    this.#asking = true;
+    try {
+      while (this.#named.size > 0) {
+        const ids = [...this.#named];
+        this.#named = new Set();
+        for (let from = 0; from < ids.length; from += maxAsked)
+          this.#tell(await this.#deps.store.ended(ids.slice(from, from + maxAsked)));
+      }
+    } catch {
+      this.#named = new Set(); // polling goes on
+    } finally {
+      this.#asking = false;
+    }
   }
 
   /** Another process that writes without a pause must not make this one read without a pause. */

@@ -41,8 +41,8 @@ export function resolveWaitOptions(
 export interface Unended {
   /** How many batches this process had stored. */
   readonly commits: number;
-  /** How often it had noticed that another process has. */
-  readonly foreignChanges: number;
+  /** What it knew of other processes; undefined: nothing. */
+  readonly foreignChanges: number | undefined;
 }
 
 /** For what has been stored just now, and has not ended in the same commit. */
@@ -50,9 +50,13 @@ export function unendedNow({ committer, foreign }: Connection): Unended {
   return { commits: committer.commits, foreignChanges: foreign.changes };
 }
 
-/** What another process has written and is not noticed yet is noticed once somebody waits, and looked at then. */
+/** What another process has ended and is not noticed yet is noticed once somebody waits, and looked at then. */
 function isStillUnended({ committer, foreign }: Connection, unended: Unended | undefined): boolean {
-  return unended?.commits === committer.commits && unended.foreignChanges === foreign.changes;
+  return (
+    unended?.commits === committer.commits &&
+    unended.foreignChanges !== undefined &&
+    unended.foreignChanges === foreign.changes
+  );
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { Adopter, Connection } from "../client/connection.ts";
 import { EndWatch } from "../client/end-watch.ts";
-import { ForeignWatch } from "../store/foreign-watch.ts";
 import { HintHub } from "../store/hint-hub.ts";
 import { Committer } from "../store/committer.ts";
+import type { Store } from "../store/store.ts";
 import { failuresOf } from "./failures.ts";
+import type { ForeignSources } from "./foreign-sources.ts";
+import { openForeign } from "./open-foreign.ts";
 import type { ResolvedStentOptions } from "./options.ts";
 
 /** Opens the database and puts what works on it together. @throws DatabaseError, SchemaMismatchError */
@@ -12,11 +14,15 @@ export async function openConnection(
   adopter: () => Adopter | undefined,
 ): Promise<Connection> {
   const { backend, codec, registry, clock, observer, polling, migrate, dev, middleware } = options;
-  const store = await backend.open({ migrate, clock, failures: failuresOf(codec, registry) });
+  const warn = (message: string): void => observer.log.warn(message);
+  const failures = failuresOf(codec, registry);
+  const store = await backend.open({ migrate, clock, failures, warn });
+  const foreign = await foreignOf(store, options);
   const hints = new HintHub();
-  const committer = new Committer(store, (told) => hints.emit(told));
-  const foreign = new ForeignWatch(() => store.foreignChange());
-  await foreign.begin();
+  const committer = new Committer(store, (told) => {
+    hints.emit(told);
+    foreign.publish(told);
+  });
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
   const parts = { store, committer, codec, registry, clock, observer, hints, foreign };
   return { ...parts, dev, middleware, ends, adopter };
@@ -25,6 +31,18 @@ export async function openConnection(
 /** Lets go of the database once everything that was handed in is stored. */
 export async function closeConnection({ committer, foreign, store }: Connection): Promise<void> {
   await committer.idle();
-  foreign.stop();
+  await foreign.close();
   await store.close();
+}
+
+async function foreignOf(
+  store: Store,
+  { backend, notifications, observer }: ResolvedStentOptions,
+): Promise<ForeignSources> {
+  try {
+    return await openForeign({ store, backend, notifications, log: observer.log });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }

@@ -1,5 +1,4 @@
 import type { Duration } from "../core/duration.ts";
-import { NotSupportedError } from "../core/errors.ts";
 import { checkMiddleware, type Middleware } from "../core/middleware.ts";
 import { knownOptions, positiveDurationOption, show } from "../core/option.ts";
 import { PayloadCodec } from "../core/payload.ts";
@@ -12,6 +11,7 @@ import { Observer } from "../observe/observer.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import { isStoreBackend, type Backend, type StoreBackend } from "../store/backend.ts";
 import { backendOf } from "./backend-string.ts";
+import { notificationsOf } from "./notifications-option.ts";
 
 /** How a Stent works. */
 export interface StentOptions {
@@ -19,7 +19,7 @@ export interface StentOptions {
   backend: string | Backend;
   /** "superjson" (default: JSON plus Date, Map, Set, bigint, URL, undefined, Error, Uint8Array), "json", or your own. */
   serializer?: "superjson" | "json" | Serializer;
-  /** Cross-process wake-ups beside the backend's own. Not supported yet. */
+  /** Cross-process wake-ups beside the backend's own: "redis://…", "rediss://…", or your own. */
   notifications?: string | NotificationBackend;
   /** How often waits ask the database, in case no hint reaches them: from "100ms" … */
   pollMinInterval?: Duration;
@@ -51,6 +51,7 @@ export interface StentOptions {
 export interface ResolvedStentOptions {
   readonly backend: StoreBackend;
   readonly codec: PayloadCodec;
+  readonly notifications: NotificationBackend | undefined;
   readonly polling: Polling;
   readonly registry: FunctionRegistry;
   readonly observer: Observer;
@@ -78,13 +79,13 @@ const known = [
 ];
 const defaults = { pollMinMs: 100, pollMaxMs: 5_000, pollBackoffFactor: 2 } as const;
 
-/** Every option checked once. @throws TypeError, RangeError or InvalidDurationError naming the option; NotSupportedError. */
+/** Every option checked once. @throws TypeError, RangeError or InvalidDurationError naming the option. */
 export function resolveStentOptions(options: StentOptions): ResolvedStentOptions {
   knownOptions("Stent", options, known);
-  refuseUnsupported(options);
   return {
     backend: storeBackend(options.backend),
     codec: new PayloadCodec(resolveSerializer(options.serializer), options.maxPayloadBytes),
+    notifications: notificationsOf(options.notifications),
     polling: pollingOf(options),
     registry: registryOf(options.registry),
     observer: new Observer({
@@ -96,13 +97,6 @@ export function resolveStentOptions(options: StentOptions): ResolvedStentOptions
     clock: withMethods("clock", options.clock, ["now", "schedule"]) ?? systemClock,
     middleware: checkMiddleware(options.middleware),
   };
-}
-
-function refuseUnsupported({ notifications }: StentOptions): void {
-  if (notifications === undefined) return;
-  throw new NotSupportedError(
-    "this version of Stent does not have the option notifications; leave it out",
-  );
 }
 
 function devOf(given: boolean | undefined): boolean {

@@ -12,12 +12,16 @@ export interface OpenOptions {
   readonly migrate: boolean;
   readonly clock: Clock;
   readonly failures: Failures;
+  /** Told what may cost data, and works all the same. */
+  readonly warn: (message: string) => void;
 }
 
 /** A backend as the engine sees it. */
 export interface StoreBackend extends Backend {
   /** @throws DatabaseError, SchemaMismatchError */
   open(options: OpenOptions): Promise<Store>;
+  /** The same text in every process that has opened the same database, as far as can be told; another for every other one. No password in it. */
+  identity(): string;
 }
 
 /** True for backends of this package. */

@@ -1,3 +1,5 @@
+import { anything, type ForeignChanges, type ForeignHints } from "./foreign-changes.ts";
+
 /** How often it is looked whether another process has committed: one cheap read. */
 const lookEveryMs = 20;
 
@@ -5,9 +7,9 @@ const lookEveryMs = 20;
  * Tells listeners that another process has written to the database. Runs only while somebody listens; keeps no process alive. What was
  * written while nobody listened is told to who listens next.
  */
-export class ForeignWatch {
+export class ForeignWatch implements ForeignChanges {
   readonly #look: () => Promise<number>;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(hints: ForeignHints) => void>();
   #timer: NodeJS.Timeout | undefined;
   #last: number | undefined;
   #changes = 0;
@@ -28,7 +30,7 @@ export class ForeignWatch {
   }
 
   /** @returns what takes the listener away again. Listeners must not throw. */
-  on(listener: () => void): () => void {
+  on(listener: (hints: ForeignHints) => void): () => void {
     this.#listeners.add(listener);
     if (this.#timer === undefined) {
       this.#timer = setInterval(() => void this.#check(), lookEveryMs).unref();
@@ -36,11 +38,16 @@ export class ForeignWatch {
     }
     return () => {
       this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.stop();
+      if (this.#listeners.size === 0) this.#stop();
     };
   }
 
-  stop(): void {
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    this.#stop();
+  }
+
+  #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -56,6 +63,6 @@ export class ForeignWatch {
     this.#last = seen;
     if (!changed) return;
     this.#changes += 1;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(anything);
   }
 }

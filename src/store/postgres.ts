@@ -7,13 +7,14 @@ export function postgres(url: string, options?: PostgresOptions): Backend {
   const settings = postgresSettings(url, options);
   const backend: StoreBackend = {
     name: settings.name,
+    identity: () => settings.name,
     // The driver is loaded when it is needed: a process that only defines functions needs none.
     async open(options: OpenOptions): Promise<Store> {
       const [{ openPostgres }, { PostgresStore }] = await Promise.all([
         import("./postgres/connection.ts"),
         import("./postgres/store.ts"),
       ]);
-      const connections = await openPostgres(settings, { ...options, warn: () => undefined });
+      const connections = await openPostgres(settings, options);
       return new PostgresStore(connections, options);
     },
   };

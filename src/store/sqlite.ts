@@ -1,3 +1,6 @@
+import { randomUUID } from "node:crypto";
+import { realpathSync } from "node:fs";
+import { hostname } from "node:os";
 import type { Backend, OpenOptions, StoreBackend } from "./backend.ts";
 import type { Store } from "./store.ts";
 
@@ -6,6 +9,8 @@ export function sqlite(path: string): Backend {
   checkPath(path);
   const backend: StoreBackend = {
     name: `sqlite:${path}`,
+    identity: () =>
+      path === ":memory:" ? randomUUID() : `sqlite:${hostname()}:${realpathSync(path)}`,
     // The driver is loaded when it is needed: a process that only defines functions needs none.
     async open(options: OpenOptions): Promise<Store> {
       const [{ openConnection }, { SqliteStore }, { databaseError }] = await Promise.all([

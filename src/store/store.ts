@@ -690,8 +690,8 @@ export interface Store {
   transact(request: TransactRequest): Promise<TransactAnswer>;
   /** Milliseconds since 1970 by the database's clock. */
   now(): Promise<number>;
-  /** Changes whenever another process has committed something. Cheap. */
-  foreignChange(): Promise<number>;
+  /** Changes whenever another process has committed something. Cheap; not there where it would not be. */
+  foreignChange?(): Promise<number>;
 
   /** Whether there is something due that a worker may take, and when the next thing becomes due. */
   peek(accepts: (lane: Lane) => boolean): Promise<{

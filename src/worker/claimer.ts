@@ -13,6 +13,9 @@ export interface ClaimHost {
 /** How far polls are spread, so that workers that started together do not poll together. */
 const spread = 0.2;
 
+/** How long a look that another process brought about in vain puts off the next such look: twice as long each time. */
+const vainPause = { firstMs: 4, maxMs: 32 } as const;
+
 /** Claims when something wakes it, when the next thing is due, and now and then in any case: polling is the truth, hints are faster. */
 export class Claimer {
   readonly #host: ClaimHost;
@@ -24,6 +27,10 @@ export class Claimer {
   #busy = false;
   #again = false;
   #stopped = false;
+  /** Another process has brought the next look about. */
+  #hinted = false;
+  #vainPauseMs = 0;
+  #restUntil = -Infinity;
 
   constructor(host: ClaimHost) {
     this.#host = host;
@@ -38,6 +45,15 @@ export class Claimer {
     this.#busy = true;
     this.#endTimer();
     void this.#work();
+  }
+
+  /** Another process says that there may be something. What that one does without a pause for others must not make this one look without a pause. */
+  hint(): void {
+    if (this.#stopped) return;
+    this.#hinted = true;
+    if (this.#busy) return; // looked for when the look under way is over
+    if (this.#host.now() < this.#restUntil) this.noteDue(this.#restUntil);
+    else this.wake();
   }
 
   /** Something that it may take becomes due then. */
@@ -56,6 +72,8 @@ export class Claimer {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       this.#noted = Infinity;
+      const hinted = this.#hinted;
+      this.#hinted = false;
       const answer = await this.#host.claim();
       if (answer === undefined) break;
       nextDueAt = answer.nextDueAt;
@@ -63,6 +81,7 @@ export class Claimer {
       this.#idleMs = found
         ? this.#host.polling.minMs
         : Math.min(this.#host.polling.maxMs, this.#idleMs * this.#host.polling.factor);
+      this.#rest(hinted && !found);
       this.#host.taken(answer); // also when nothing was: a place may have become free while the claim was on its way
     }
     this.#busy = false;
@@ -70,9 +89,17 @@ export class Claimer {
     else if (!this.#stopped) this.#waitUntil(nextDueAt);
   }
 
+  #rest(inVain: boolean): void {
+    const { firstMs, maxMs } = vainPause;
+    if (inVain) this.#vainPauseMs = Math.min(maxMs, Math.max(firstMs, 2 * this.#vainPauseMs));
+    else this.#vainPauseMs = 0;
+    this.#restUntil = this.#host.now() + this.#vainPauseMs;
+  }
+
   #waitUntil(nextDueAt: number | undefined): void {
     const poll = this.#idleMs * (1 - spread + 2 * spread * Math.random());
-    this.#setTimer(Math.min(this.#host.now() + poll, nextDueAt ?? Infinity, this.#noted));
+    const hintAt = this.#hinted ? this.#restUntil : Infinity;
+    this.#setTimer(Math.min(this.#host.now() + poll, nextDueAt ?? Infinity, this.#noted, hintAt));
   }
 
   #setTimer(at: number): void {

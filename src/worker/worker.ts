@@ -12,6 +12,7 @@ import type { Workflow } from "../core/durable.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
 import { EmptyTurn } from "./empty-turn.ts";
 import { failpoint } from "../runtime/failpoint.ts";
+import type { ForeignHints } from "../store/foreign-changes.ts";
 import type {
   ClaimAnswer,
   ClaimedExecution,
@@ -75,6 +76,7 @@ export class Worker {
   #state: "new" | "ready" | "draining" | "stopped" = "new";
   #losing: Promise<void> | undefined;
   #lastHeldCheck = 0;
+  #nextHeldCheck = Infinity;
   /** How often something was seen to be held that nothing here knows of, by key and claim. */
   #forgotten = new Map<string, number>();
   #endHeldCheck: () => void = nothing;
@@ -137,7 +139,7 @@ export class Worker {
     this.#unsubscribe = [
       guardUnhandledRejections(this.#deps.observer),
       this.#deps.hints.on((hints) => this.#hinted(hints)),
-      this.#deps.foreign.on(() => this.#foreignChange()),
+      this.#deps.foreign.on((hints) => this.#hintedFromElsewhere(hints)),
     ];
     this.#session.start();
     this.#maintenance.start();
@@ -483,7 +485,7 @@ export class Worker {
 
   // ── hints ──
 
-  #hinted(hints: Hints): void {
+  #hinted(hints: Omit<Hints, "ended">): void {
     for (const key of hints.woken) {
       this.#runs.get(key)?.wake();
       void this.#jobs.get(key)?.wake();
@@ -492,17 +494,29 @@ export class Worker {
     if (hints.ready) this.#claimer.wake();
   }
 
-  #foreignChange(): void {
-    this.#claimer.wake();
-    if (monotonicMs() - this.#lastHeldCheck > heldCheckPauseMs) void this.#checkHeld();
+  #hintedFromElsewhere({ ready, woken, stopped }: ForeignHints): void {
+    if (ready) this.#claimer.hint();
+    if (woken === "any" || stopped === "any") return this.#checkHeldSoon();
+    this.#hinted({ woken, stopped, ready: false });
   }
 
-  #checkHeldLater(): void {
+  /** Many times within a pause are one look at its end. */
+  #checkHeldSoon(): void {
+    const restMs = this.#lastHeldCheck + heldCheckPauseMs - monotonicMs();
+    if (restMs <= 0) void this.#checkHeld();
+    else this.#checkHeldLater(restMs);
+  }
+
+  #checkHeldLater(afterMs = heldCheckMs): void {
     if (this.#state === "stopped") return;
-    this.#endHeldCheck = this.#deps.clock.schedule(
-      heldCheckMs,
-      () => void this.#checkHeld().then(() => this.#checkHeldLater()),
-    );
+    const at = monotonicMs() + afterMs;
+    if (at >= this.#nextHeldCheck) return;
+    this.#endHeldCheck();
+    this.#nextHeldCheck = at;
+    this.#endHeldCheck = this.#deps.clock.schedule(afterMs, () => {
+      this.#nextHeldCheck = Infinity;
+      void this.#checkHeld().then(() => this.#checkHeldLater());
+    });
   }
 
   /** Hints may be lost: what is held is looked up by itself. */

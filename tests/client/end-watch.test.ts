@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EndWatch, type EndWait } from "../../src/client/end-watch.ts";
-import { ForeignWatch } from "../../src/store/foreign-watch.ts";
+import type { ForeignChanges, ForeignHints } from "../../src/store/foreign-changes.ts";
 import { HintHub } from "../../src/store/hint-hub.ts";
 import type { EndedExecution } from "../../src/store/store.ts";
 import { turns } from "../support/client.ts";
@@ -116,6 +116,56 @@ test("many waits are looked for in portions, all of them at each look", async ()
   for (const wait of waits) giveUp(wait);
 });
 
+test("what another process has ended is asked for at once, and nothing else", async () => {
+  const { watch, foreign, asked, ended } = watching();
+  const [a, b] = [watch.open("a"), watch.open("b")];
+  ended.add("a").add("b").add("stranger");
+  foreign.tell({ ended: ["a", "stranger"] });
+  assert.equal((await a.ended).state, "completed");
+  assert.deepEqual(asked, [["a"]]);
+  giveUp(b);
+});
+
+test("what is said while it asks goes into one more question", async () => {
+  const { watch, foreign, asked } = watching();
+  const waits = ["a", "b", "c", "d"].map((id) => watch.open(id));
+  for (const { id } of waits) foreign.tell({ ended: [id, id] });
+  await settled();
+  assert.deepEqual(asked, [["a"], ["b", "c", "d"]]);
+  for (const wait of waits) giveUp(wait);
+});
+
+test("other news of other processes is no reason to ask", async () => {
+  const { watch, foreign, asked } = watching();
+  const wait = watch.open("a");
+  foreign.tell({ ready: true, woken: [1], stopped: [2], ended: ["b"] });
+  await settled();
+  assert.deepEqual(asked, []);
+  giveUp(wait);
+});
+
+test("where any may have ended, all that are waited for are asked for", async () => {
+  const { watch, foreign, asked } = watching();
+  const waits = ["a", "b"].map((id) => watch.open(id));
+  foreign.tell({ ended: "any" });
+  await settled();
+  assert.deepEqual(asked, [["a", "b"]]);
+  for (const wait of waits) giveUp(wait);
+});
+
+test("a question that fails is left to the next poll", async () => {
+  const { watch, foreign, asked, ended, failing, clock } = watching();
+  const wait = watch.open("a");
+  ended.add("a");
+  failing.with = new Error("unreachable");
+  foreign.tell({ ended: ["a"] });
+  await settled();
+  failing.with = undefined;
+  await clock.advanceAsync(120);
+  assert.equal((await wait.ended).state, "completed");
+  assert.deepEqual(asked, [["a"]]);
+});
+
 /** Ends a wait as its time-out does. */
 function giveUp(wait: EndWait): void {
   wait.ended.catch(() => undefined);
@@ -130,6 +180,7 @@ function watching(): {
   watch: EndWatch;
   clock: ManualClock;
   hints: HintHub;
+  foreign: FakeForeign;
   asked: string[][];
   ended: Set<string>;
   failing: { with: Error | undefined };
@@ -146,7 +197,26 @@ function watching(): {
       return ids.filter((id) => ended.has(id)).map((id) => end(id));
     },
   };
-  const foreign = new ForeignWatch(() => Promise.resolve(0));
+  const foreign = new FakeForeign();
   const watch = new EndWatch({ store, clock, hints, foreign, polling });
-  return { watch, clock, hints, asked, ended, failing };
+  return { watch, clock, hints, foreign, asked, ended, failing };
+}
+
+class FakeForeign implements ForeignChanges {
+  readonly changes = 0;
+  readonly #listeners = new Set<(hints: ForeignHints) => void>();
+
+  on(listener: (hints: ForeignHints) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  tell(hints: Partial<ForeignHints>): void {
+    const none = { ready: false, woken: [], ended: [], stopped: [] };
+    for (const listener of this.#listeners) listener({ ...none, ...hints });
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+  }
 }

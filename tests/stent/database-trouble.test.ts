@@ -184,6 +184,10 @@ class LimitedBackend implements Backend, StoreBackend {
     return new SqliteStore(this.#database, this.#path, options);
   }
 
+  identity(): string {
+    return this.#path;
+  }
+
   pages(): number {
     return Number(this.#database?.pragma("page_count", { simple: true }));
   }

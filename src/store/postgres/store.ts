@@ -88,8 +88,9 @@ export class PostgresStore extends Reader implements Store {
     return this.#readBatch(now, deadlines);
   }
 
-  foreignChange(): Promise<number> {
-    return Promise.resolve(0);
+  /** Where its processes can tell each other what they have done. */
+  get connections(): PostgresConnections {
+    return this.#connections;
   }
 
   async close(): Promise<void> {
