@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import type { Backend } from "stentjs";
+import { isStoreBackend, type StoreBackend } from "../../src/store/backend.ts";
+
+/**
+ * The same database for those who may not look by themselves at what others do: no change is seen, and what is held is never looked
+ * through. What they notice all the same they have been told.
+ */
+export function deaf(backend: Backend): StoreBackend {
+  assert.ok(isStoreBackend(backend));
+  return {
+    name: backend.name,
+    identity: () => backend.identity(),
+    async open(options) {
+      const store = await backend.open(options);
+      const unseen = { foreignChange: undefined, held: () => new Promise(() => undefined) };
+      return Object.assign(store, unseen) as typeof store;
+    },
+  };
+}
