@@ -85,7 +85,7 @@ function wholeNumber(option: string, value: string | undefined): number | undefi
 function pathOf(backend: string | undefined): string | undefined {
   if (backend === undefined) return undefined;
   if (/^postgres(?:ql)?:/.test(backend)) {
-    throw new UsageError("PostgreSQL is not there yet; use --backend sqlite:PATH");
+    throw new UsageError("PostgreSQL cannot be measured yet; use --backend sqlite:PATH");
   }
   const path = /^sqlite:(.+)$/.exec(backend)?.[1];
   if (path === undefined) throw new UsageError(`--backend takes sqlite:PATH, got "${backend}"`);

@@ -98,7 +98,7 @@ describe("what cannot be measured is refused with exit code 2", () => {
     "an option of another workload": [["chain", "--preload", "5"], /chain has no --preload/],
     PostgreSQL: [
       ["hello", "--backend", "postgresql://u:secret@h/d"],
-      /PostgreSQL is not there yet/,
+      /PostgreSQL cannot be measured yet/,
     ],
     memory: [["hello", "--backend", "sqlite::memory:"], /not durable/],
     "a file that is there": [["hello", "--backend", `sqlite:${taken}`], /taken\.db exists/],

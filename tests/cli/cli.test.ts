@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  symlinkSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -18,6 +16,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import Database from "better-sqlite3";
 import { activity, call, signal, Stent, workflow } from "stentjs";
+import { buildInto, environment, run, type Run } from "../support/command-line.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -128,7 +127,10 @@ describe("the command line", () => {
       "list --since soon": [2, /soon/],
       "list -d a.db -d b.db": [2, /given twice/],
       "list -d sqlite::memory:": [2, /in memory/],
-      "list -d postgres://u:secret@h/d": [2, /PostgreSQL is not supported/],
+      "list -d postgres://u:secret@127.0.0.1:1/d": [
+        3,
+        /postgresql:\/\/127\.0\.0\.1:1\/d: .*start it/,
+      ],
       "signal order-book go {": [2, /no JSON/],
       worker: [2, /modules|Not enough/],
       "worker nope.js": [2, /no module at/],
@@ -304,24 +306,6 @@ import { activity, call, signal, workflow } from "stentjs";
   });
 `;
 
-interface Run {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-const environment = { ...process.env, STENT_DATABASE_URL: "" };
-
-function run(program: string, cwd: string, parameters: readonly string[], input: string): Run {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...parameters], {
-    cwd,
-    input,
-    encoding: "utf8",
-    env: environment,
-  });
-  return { status, stdout, stderr };
-}
-
 /** The modules that a command loads. */
 function loadedBy(program: string, folder: string, parameters: readonly string[]): string[] {
   spawnSync(process.execPath, [program, ...parameters], {
@@ -343,21 +327,4 @@ function newestPayload(path: string): unknown {
     .get();
   database.close();
   return JSON.parse(String(payload));
-}
-
-/** The package, built, as the command line of a project beside it finds it. */
-function buildInto(place: string): void {
-  const compiler = join(root, "node_modules/typescript/bin/tsc");
-  const project = [
-    "--project",
-    join(root, "src/tsconfig.build.json"),
-    "--outDir",
-    join(place, "dist"),
-  ];
-  const { status, stdout } = spawnSync(process.execPath, [compiler, ...project], {
-    encoding: "utf8",
-  });
-  assert.equal(status, 0, stdout);
-  copyFileSync(join(root, "package.json"), join(place, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(place, "node_modules"));
 }
