@@ -53,7 +53,8 @@ const means: Record<string, (t: Ending) => Promise<Means>> = {
 };
 
 for (const [how, make] of Object.entries(means)) {
-  describe(`without a poll, ${how},`, how.includes("Redis") ? needsRedisServer : {}, () => {
+  const needed = make === throughRedis ? needsRedisServer : {};
+  describe(`without a poll, ${how},`, needed, () => {
     test("a worker takes what another process dispatches, and who waits there is told of its end", async (t) => {
       const shared = await make(t);
       await serving(t, shared);
@@ -100,7 +101,7 @@ for (const [how, make] of Object.entries(means)) {
 
     test("a cancel reaches a task that a third process runs for the one that holds its workflow", async (t) => {
       const shared = await make(t);
-      await serving(t, shared);
+      await serving(t, shared, { queues: ["default"] });
       await serving(t, shared, { queues: ["elsewhere"] });
       const { stent: client } = await joining(t, shared);
       const [name, at] = named(begun);
@@ -125,7 +126,25 @@ for (const [how, make] of Object.entries(means)) {
     });
   });
 
-  test(`with polls, work goes on while hints are cut off, ${how}`, async (t) => {
+  test(
+    `who waits is told of what ended while hints were cut off, once they are back, ${how}`,
+    needed,
+    async (t) => {
+      const shared = await make(t);
+      const { stent: client, log } = await joining(t, shared);
+      await serving(t, shared, { pollInterval: "20ms", pollIntervalMax: "20ms" });
+      assert.equal(await client.run(double, [1]), 2);
+      await shared.cut();
+      await until("it has been noticed", () => warnings(log).length === 1);
+      const handle = await client.dispatch(double, [2]);
+      const waiting = handle.result(limit);
+      await until("it has ended", async () => (await handle.state()).state === "completed");
+      await shared.mend();
+      assert.equal(await waiting, 4);
+    },
+  );
+
+  test(`with polls, work goes on while hints are cut off, ${how}`, needed, async (t) => {
     const shared = await make(t);
     const { stent: client, log } = await joining(t, shared, { polling: "20ms" });
     await serving(t, shared, { pollInterval: "20ms", pollIntervalMax: "20ms" });
