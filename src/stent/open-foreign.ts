@@ -65,7 +65,7 @@ function besideOf({ notifications, backend, log }: ForeignNeeds): ToldChanges | 
 function isOnPostgres(
   store: Store,
 ): store is Store & { readonly connections: PostgresConnections } {
-  return "connections" in store;
+  return "connections" in store && store.connections !== undefined;
 }
 
 /** A schema may have any name; a channel may not. */

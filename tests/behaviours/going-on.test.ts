@@ -384,6 +384,7 @@ test("a task that was running in maxClaims sessions when they died fails its cal
     const file = databaseFile(t);
     const key = `poison ${queue ?? "here"}`;
     const first = await stentOn(t, file, {
+      cutOff: true,
       serve: {
         leaseDuration: 150,
         heartbeatInterval: null,

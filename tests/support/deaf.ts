@@ -18,3 +18,15 @@ export function deaf(backend: Backend): StoreBackend {
     },
   };
 }
+
+/** The same database for a process that stands for a dead one: it neither sees nor hears of others. */
+export function cutOff(backend: Backend): StoreBackend {
+  const silent = deaf(backend);
+  return {
+    ...silent,
+    async open(options) {
+      const store = await silent.open(options);
+      return Object.defineProperty(store, "connections", { value: undefined });
+    },
+  };
+}

@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { postgres, Stent, type Backend, type ServeOptions, type StentOptions } from "stentjs";
+import {
+  postgres,
+  sqlite,
+  Stent,
+  type Backend,
+  type ServeOptions,
+  type StentOptions,
+} from "stentjs";
+import { cutOff } from "./deaf.ts";
 import type { Ending } from "./ending.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 
@@ -11,6 +19,8 @@ export type { Ending } from "./ending.ts";
 export interface Served {
   readonly serve?: boolean | ServeOptions;
   readonly stent?: Partial<StentOptions>;
+  /** It neither sees nor hears what other processes do, as if it were dead. */
+  readonly cutOff?: true;
 }
 
 /**
@@ -44,11 +54,12 @@ export function databaseFile(t: Ending): string {
 export async function stentOn(
   t: Ending,
   backend: string,
-  { serve = true, stent: options = {} }: Served = {},
+  { serve = true, stent: options = {}, cutOff: isCutOff }: Served = {},
 ): Promise<Stent> {
+  const on = await backendFor(t, backend);
   const opened = await Stent.bootstrap(
     {
-      backend: await backendFor(t, backend),
+      backend: isCutOff ? cutOff(typeof on === "string" ? sqlite(on) : on) : on,
       logger: new MemoryLogger(),
       dev: replaying,
       ...options,
