@@ -91,10 +91,6 @@ interface PostgresSupport {
 /** Not named outright, since every test that serves would count as one that needs a server. */
 const postgresSupport = join(import.meta.dirname, "postgres.ts");
 
-interface PostgresSupport {
-  freshSchema(this: void, t: Ending): Promise<{ readonly url: string; readonly schema: string }>;
-}
-
 /** By the path of the file for which they stand. */
 const schemas = new Map<string, { readonly url: string; readonly schema: string }>();
 
