@@ -8,6 +8,8 @@ export interface Address {
   readonly name: string;
   /** What the URL asks for in `options`, which is for the server's command line. */
   readonly options: string | undefined;
+  /** What it names as the schema: text may be all that there is, on a command line. */
+  readonly schema: string | undefined;
 }
 
 /** @throws TypeError for what is no URL of one PostgreSQL server; the message holds nothing of it. */
@@ -29,9 +31,10 @@ export function addressOf(text: unknown): Address {
   }
   const url = parse(text);
   return {
-    url: withoutOptions(text),
+    url: withoutOurs(text),
     name: nameOf(url),
     options: url.searchParams.get("options") ?? undefined,
+    schema: url.searchParams.get("schema") ?? undefined,
   };
 }
 
@@ -56,11 +59,13 @@ function tryToParse(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** The driver would let these override the settings that Stent needs, so they are put together with them instead. */
-function withoutOptions(text: string): string {
+const ours = /^(?:options|schema)=/;
+
+/** The driver would let options override the settings that Stent needs, so they are put together with them instead; it knows no schema. */
+function withoutOurs(text: string): string {
   const [before, query] = split(text, "?");
   if (query === undefined) return text;
-  const kept = query.split("&").filter((parameter) => !parameter.startsWith("options="));
+  const kept = query.split("&").filter((parameter) => !ours.test(parameter));
   return kept.length === 0 ? before : `${before}?${kept.join("&")}`;
 }
 

@@ -3,7 +3,7 @@ import { addressOf, type Address } from "./address.ts";
 
 /** Where in a PostgreSQL server, and with how many connections. */
 export interface PostgresOptions {
-  /** The schema that holds the tables, created if it is not there: several Stents may share a database. Default "stent". */
+  /** The schema that holds the tables, created if it is not there: several Stents may share a database. Default: what the URL says by `?schema=`, else "stent". */
   schema?: string;
   /** Most connections for reading. Default 10. */
   poolSize?: number;
@@ -24,7 +24,7 @@ const maxNameBytes = 63;
 export function postgresSettings(url: unknown, options: PostgresOptions = {}): PostgresSettings {
   knownOptions("postgres", options, ["schema", "poolSize"]);
   const address = addressOf(url);
-  const schema = schemaOf(options.schema);
+  const schema = schemaOf(options.schema ?? address.schema);
   const name =
     schema === defaults.schema
       ? address.name

@@ -76,6 +76,15 @@ describe("options", () => {
     assert.deepEqual({ schema, poolSize }, { schema: "stent", poolSize: 10 });
   });
 
+  test("the schema may stand in the URL, which the driver is not given; an option goes before it", () => {
+    const { schema, url, name } = postgresSettings(`${at}?schema=two%20words&sslmode=disable`);
+    assert.equal(schema, "two words");
+    assert.equal(url, `${at}?sslmode=disable`);
+    assert.equal(postgres(name).name, name);
+    assert.equal(postgresSettings(`${at}?schema=a`, { schema: "b" }).schema, "b");
+    assert.throws(() => postgresSettings(`${at}?schema=pg_mine`), /^TypeError: schema /);
+  });
+
   for (const schema of [
     "",
     7,
