@@ -57,8 +57,9 @@ class Closure {
  *   K1  What has been answered is stored.
  *   K2  Transitions are written in the order in which they were handed in.
  *   K3  A commit that failed as a whole has stored nothing, and every one of its transitions is rejected.
- *   K4  A closure of the user's runs in a transaction of its own, between two batches, and they take turns: whatever waits is written
- *       after one closure, so thousands of them hold up no heartbeat. A transition may overtake a closure, which is fenced like one.
+ *   K4  A closure of the user's runs in a transaction of its own: where the store says so, beside everything else. Else between two
+ *       batches, and they take turns: whatever waits is written after one closure, so thousands of them hold up no heartbeat. A transition
+ *       may overtake a closure, which is fenced like one.
  */
 export class Committer {
   readonly #store: Store;
@@ -66,6 +67,8 @@ export class Committer {
   #waiting: Waiting[] = [];
   readonly #closures: Closure[] = [];
   #closureIsNext = false;
+  /** Those that run beside everything else. */
+  readonly #aside = new Set<Promise<void>>();
   #flushing: Promise<void> | undefined;
   #scheduled = false;
   #commits = 0;
@@ -103,15 +106,27 @@ export class Committer {
   /** Runs a closure in the transaction that stores its outcome. Rejects if the database failed; what the closure throws is an answer. */
   transact(request: TransactRequest): Promise<TransactAnswer> {
     return new Promise((resolve, reject) => {
-      this.#closures.push(new Closure(request, resolve, reject));
-      this.#schedule();
+      const closure = new Closure(request, resolve, reject);
+      if (this.#store.closuresAside) this.#runAside(closure);
+      else {
+        this.#closures.push(closure);
+        this.#schedule();
+      }
     });
+  }
+
+  #runAside(closure: Closure): void {
+    const running = this.#transact(closure).finally(() => this.#aside.delete(running));
+    this.#aside.add(running);
   }
 
   /** Resolves when everything that was handed in so far has been answered. */
   async idle(): Promise<void> {
-    while (this.#scheduled || this.#flushing !== undefined) {
-      await (this.#flushing ?? new Promise<void>((done) => setImmediate(done)));
+    for (;;) {
+      if (this.#scheduled || this.#flushing !== undefined)
+        await (this.#flushing ?? new Promise<void>((done) => setImmediate(done)));
+      else if (this.#aside.size > 0) await Promise.all(this.#aside);
+      else return;
     }
   }
 

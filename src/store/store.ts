@@ -682,10 +682,12 @@ export interface Store {
   commit(
     batch: readonly Transition[],
   ): Promise<{ readonly settled: readonly Settled[]; readonly hints: Hints }>;
+  /** Closures run beside commits and beside each other, a few at a time; else one by one, and between commits. */
+  readonly closuresAside: boolean;
   /**
    * Runs a closure in a transaction of its own, and stores its value as the outcome of its entry in the same one: both or neither.
-   * Nothing else of this store sees what is not committed yet, and no commit of it is under way meanwhile. Rejects only if nothing is
-   * stored; what the closure throws is an answer.
+   * Nothing else of this store sees what is not committed yet. Where it ran into other transactions it may be run again from its start.
+   * Rejects only if nothing is stored; what the closure throws is an answer.
    */
   transact(request: TransactRequest): Promise<TransactAnswer>;
   /** Milliseconds since 1970 by the database's clock. */

@@ -5,6 +5,8 @@ import type { Failures, Store } from "../../src/store/store.ts";
 /** A database under test: all that a backend has to say of itself. */
 export interface ConformanceBackend {
   readonly name: string;
+  /** As its stores say. */
+  readonly closuresAside: boolean;
   /** A new, empty database. */
   open(options: { readonly clock: Clock; readonly failures: Failures }): Promise<OpenDatabase>;
 }

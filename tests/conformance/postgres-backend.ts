@@ -10,6 +10,7 @@ let schemas = 0;
 /** A schema for each test, in the server that all share. */
 export const postgresBackend: ConformanceBackend = {
   name: "PostgreSQL",
+  closuresAside: true,
   open: async (options) => openPostgresDatabase(await postgresUrl(), options),
 };
 
@@ -19,7 +20,10 @@ export async function openPostgresDatabase(
   options: Parameters<ConformanceBackend["open"]>[0],
 ): Promise<OpenDatabase> {
   const schema = `conformance_${process.pid}_${(schemas += 1)}`;
-  const settings = postgresSettings(url, { schema });
+  // What closures make is made beside Stent's tables, where it is looked for.
+  const address = new URL(url);
+  address.searchParams.set("options", `-c search_path=${schema}`);
+  const settings = postgresSettings(address.href, { schema });
   const connections = await openPostgres(settings, {
     migrate: true,
     warn: (message) => {

@@ -12,6 +12,7 @@ export const sqliteInFile = sqliteBackend("SQLite in a file", true);
 function sqliteBackend(name: string, inFile: boolean): ConformanceBackend {
   return {
     name,
+    closuresAside: false,
     async open(options): Promise<OpenDatabase> {
       const folder = inFile ? mkdtempSync(join(tmpdir(), "stent-conformance-")) : undefined;
       const path = folder === undefined ? ":memory:" : join(folder, "stent.db");

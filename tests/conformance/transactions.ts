@@ -64,46 +64,8 @@ export function transactionConformance(backend: ConformanceBackend): void {
       assert.match(answer.error.message, /nowhere/);
     });
 
-    scene(backend, "is rolled back when it waits for anything but its tx", async (one) => {
-      const held = await beginning(one);
-      let late: unknown;
-      const waiting: Act = async (tx) => {
-        await post("a")(tx);
-        await pause(20);
-        await post("b")(tx).catch((error: unknown) => {
-          late = error;
-        });
-      };
-      const answer = await transact(one, held, waiting);
-      assert.ok(answer.kind === "rolled-back" && answer.error instanceof TypeError);
-      assert.match(answer.error.message, /^the closure waited for something other than its tx/);
-      await one.dispatch({ id: "next" });
-      await pause(40);
-      assert.match(String(late), /the closure is over/);
-      assert.deepEqual(await written(one), []);
-    });
-
-    scene(
-      backend,
-      "shows nobody what is not committed, and holds up what is handed in",
-      async (one) => {
-        const held = await beginning(one);
-        const order: string[] = [];
-        const looking: Act = async (tx) => {
-          const { key } = (await tx
-            .selectFrom(sql<{ key: number }>`stent_executions`.as("e"))
-            .select("key")
-            .executeTakeFirst()) ?? { key: 0 };
-          void one.store.executionByKey(key).then((row) => order.push(`read ${row?.id}`));
-          void one.dispatch({ id: "beside" }).then(() => order.push("dispatched"));
-          for (let n = 0; n < 20; n += 1) await post(String(n))(tx);
-          order.push("ended");
-        };
-        assert.deepEqual(await transact(one, held, looking), { kind: "stored" });
-        while (order.length < 3) await pause(1);
-        assert.equal(order[0], "ended");
-      },
-    );
+    if (backend.closuresAside) besideConformance(backend);
+    else betweenConformance(backend);
 
     scene(backend, "is not run for who does not hold its execution (I3, S1, S2)", async (one) => {
       const held = await beginning(one);
@@ -166,6 +128,96 @@ export function transactionConformance(backend: ConformanceBackend): void {
         await one.stored(heldBy(last, executions[0]), { changes: [change(1, 1)] }, park(1_000));
       },
     );
+  });
+}
+
+/** Where closures run between commits, one by one. */
+function betweenConformance(backend: ConformanceBackend): void {
+  scene(backend, "is rolled back when it waits for anything but its tx", async (one) => {
+    const held = await beginning(one);
+    let late: unknown;
+    const waiting: Act = async (tx) => {
+      await post("a")(tx);
+      await pause(20);
+      await post("b")(tx).catch((error: unknown) => {
+        late = error;
+      });
+    };
+    const answer = await transact(one, held, waiting);
+    assert.ok(answer.kind === "rolled-back" && answer.error instanceof TypeError);
+    assert.match(answer.error.message, /^the closure waited for something other than its tx/);
+    await one.dispatch({ id: "next" });
+    await pause(40);
+    assert.match(String(late), /the closure is over/);
+    assert.deepEqual(await written(one), []);
+  });
+
+  scene(
+    backend,
+    "shows nobody what is not committed, and holds up what is handed in",
+    async (one) => {
+      const held = await beginning(one);
+      const order: string[] = [];
+      const looking: Act = async (tx) => {
+        const { key } = (await tx
+          .selectFrom(sql<{ key: number }>`stent_executions`.as("e"))
+          .select("key")
+          .executeTakeFirst()) ?? { key: 0 };
+        void one.store.executionByKey(key).then((row) => order.push(`read ${row?.id}`));
+        void one.dispatch({ id: "beside" }).then(() => order.push("dispatched"));
+        for (let n = 0; n < 20; n += 1) await post(String(n))(tx);
+        order.push("ended");
+      };
+      assert.deepEqual(await transact(one, held, looking), { kind: "stored" });
+      while (order.length < 3) await pause(1);
+      assert.equal(order[0], "ended");
+    },
+  );
+}
+
+/** Where closures run beside commits, and beside each other. */
+function besideConformance(backend: ConformanceBackend): void {
+  scene(backend, "may wait for what is answered", async (one) => {
+    const held = await beginning(one);
+    const waiting: Act = async (tx) => {
+      await post("a")(tx);
+      await pause(1);
+      await one.dispatch({ id: "meanwhile" });
+      await post("b")(tx);
+    };
+    assert.deepEqual(await transact(one, held, waiting), { kind: "stored" });
+    assert.deepEqual(await written(one), ["a", "b"]);
+  });
+
+  scene(backend, "shows nobody what is not committed, and holds up nothing", async (one) => {
+    const held = await beginning(one);
+    const other = await heldTransaction(one, held.session, { id: "third" });
+    const looking: Act = async (tx) => {
+      await post("a")(tx);
+      assert.deepEqual(await written(one), []);
+      await one.dispatch({ id: "beside" });
+      assert.deepEqual(await transact(one, other, post("b")), { kind: "stored" });
+      await one.signal(held.id, "hello");
+      await one.cancel(other.id);
+    };
+    assert.deepEqual(await transact(one, held, looking), { kind: "stored" });
+    assert.deepEqual((await written(one)).toSorted(), ["a", "b"]);
+  });
+
+  scene(backend, "is rolled back for what came in between: a cancel, a death", async (one) => {
+    const held = await beginning(one);
+    const other = await heldTransaction(one, held.session, { id: "third" });
+    const cancelled: Act = async (tx) => {
+      await post("a")(tx);
+      await one.cancel(held.id);
+    };
+    assert.deepEqual(await transact(one, held, cancelled), refused("cancelled"));
+    const died: Act = async (tx) => {
+      await post("b")(tx);
+      await one.dies(held.session);
+    };
+    assert.deepEqual(await transact(one, other, died), refused("session"));
+    assert.deepEqual(await written(one), []);
   });
 }
 

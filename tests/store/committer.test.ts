@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql, type Kysely } from "kysely";
 import { Committer } from "../../src/store/committer.ts";
-import type { TransactRequest } from "../../src/store/store.ts";
+import type { Store, TransactRequest } from "../../src/store/store.ts";
 import { closureOf, heldTransaction } from "../conformance/closures.ts";
 import { dispatchOf, newExecution, type Scene } from "../conformance/scene.ts";
-import type { Ending } from "../support/serving.ts";
+import { Gate, type Ending } from "../support/serving.ts";
 import { sqliteScene, type SqliteScene } from "./sqlite-scene.ts";
 
 test("a closure runs between two batches, and what waits is not held up by many of them (K4)", async (t) => {
@@ -52,6 +52,33 @@ test("a database that fails rejects the closure alone, with nothing stored", asy
   await store.close();
   await assert.rejects(failing, { code: "CLOSED" });
   await committer.idle();
+});
+
+test("where closures run aside, commits and other closures do not wait for them, but being idle does", async (t) => {
+  const { one, store } = await opened(t);
+  const gates = [new Gate(), new Gate()];
+  const aside: Store = Object.create(store, {
+    closuresAside: { value: true },
+    commit: { value: store.commit.bind(store) },
+    transact: {
+      value: async ({ seq }: TransactRequest) => {
+        await gates[seq]?.passed;
+        return { kind: "stored" };
+      },
+    },
+  });
+  const committer = new Committer(aside, () => undefined);
+  const request = await closure(one, () => undefined);
+  const [first, second] = [0, 1].map((seq) => committer.transact({ ...request, seq }));
+  await committer.submit("dispatch", dispatchOf([newExecution({ id: "d" })]));
+  gates[1]?.open();
+  await second;
+  let idle = false;
+  const becomingIdle = committer.idle().then(() => (idle = true));
+  await committer.submit("dispatch", dispatchOf([newExecution({ id: "e" })]));
+  assert.equal(idle, false);
+  gates[0]?.open();
+  await Promise.all([first, becomingIdle]);
 });
 
 async function opened(t: Ending): Promise<SqliteScene & { committer: Committer }> {

@@ -104,7 +104,7 @@ async function carryOutAll(
 const nobody = -1;
 
 /** After an error that nobody has read, PostgreSQL takes a commit for a rollback, and says so in its answer only. */
-function commits(answer: pg.QueryArrayResult | undefined): void {
+export function commits(answer: pg.QueryArrayResult | undefined): void {
   if (answer?.command === "COMMIT") return;
   throw new Error(`PostgreSQL answered COMMIT with ${answer?.command ?? "nothing"}`);
 }

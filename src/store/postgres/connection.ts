@@ -20,6 +20,8 @@ export interface ClientOptions {
   readonly purpose: string;
   /** Statements are sent without waiting for the answers to those before. */
   readonly pipeline?: boolean;
+  /** For statements of the user's: the search_path and time zone of the role, and the parsers that the application has given the driver. */
+  readonly forUser?: boolean;
 }
 
 /** Ways to one PostgreSQL database: a pool for reading, and clients of one's own. Every session has the same settings. */
@@ -145,7 +147,8 @@ async function connect(
   ignoreErrorEvents(client);
   try {
     await client.connect();
-    if (options.way === "statement") await client.query(settingStatement(settings.schema));
+    if (options.way === "statement")
+      await client.query(settingStatement(schemaFor(settings, options)));
     return client;
   } catch (error) {
     await client.end().catch(() => undefined); // the first error is the one to tell
@@ -172,16 +175,20 @@ function clientConfig(settings: PostgresSettings, options: ConnectOptions): pg.C
   return {
     connectionString: settings.url,
     application_name: `stent ${options.purpose}`,
-    types: typeParsers,
+    ...(options.forUser === true ? {} : { types: typeParsers }),
     keepAlive: true,
     keepAliveInitialDelayMillis: keepAliveMs,
     connectionTimeoutMillis: connectLimitMs,
     query_timeout: options.answerLimitMs ?? answerLimitMs,
     pipeline: options.pipeline ?? false,
     ...(options.way === "startup" && {
-      options: startupOptions(settings.schema, settings.options),
+      options: startupOptions(schemaFor(settings, options), settings.options),
     }),
   };
+}
+
+function schemaFor({ schema }: PostgresSettings, { forUser }: ConnectOptions): string | undefined {
+  return forUser === true ? undefined : schema;
 }
 
 /** An event "error" that nobody listens to ends the process; the next statement on that connection says the same. */

@@ -29,9 +29,19 @@ export interface WriteId {
 }
 
 /** Begins, locks in the order of R1, and looks. All of it is sent at once. */
-export async function open(send: Send, locks: Locks, id: WriteId): Promise<Opening> {
+export function open(send: Send, locks: Locks, id: WriteId): Promise<Opening> {
+  return lockAndLook(send, locks, id, [query("begin", begin, [])]);
+}
+
+/** The same in a transaction that has begun. */
+export async function lockAndLook(
+  send: Send,
+  locks: Locks,
+  id: WriteId,
+  first: readonly Query[] = [],
+): Promise<Opening> {
   const queries = [
-    query("begin", begin, []),
+    ...first,
     query("write_id", writeIdOrFail, [id.writer, id.batch]),
     query("sessions", liveSessions, [numberArray(sorted(locks.sessions))]),
     ...(locks.reaped.size === 0

@@ -35,21 +35,26 @@ const required = {
 
 type Setting = readonly [name: string, value: string];
 
-function settings(schema: string): { readonly weak: Setting[]; readonly strong: Setting[] } {
+/** `schema` undefined: for statements of the user's, which find what they find in any session of their role. */
+function settings(schema: string | undefined): {
+  readonly weak: Setting[];
+  readonly strong: Setting[];
+} {
   return {
     weak: Object.entries(adjustable),
-    strong: [...Object.entries(required), ["search_path", quoted(schema)]],
+    strong:
+      schema === undefined ? [] : [...Object.entries(required), ["search_path", quoted(schema)]],
   };
 }
 
 /** The settings as the server's command line takes them, with what the URL asks for between those that it may change and those it may not. */
-export function startupOptions(schema: string, asked: string | undefined): string {
+export function startupOptions(schema: string | undefined, asked: string | undefined): string {
   const { weak, strong } = settings(schema);
   return [weak.map(commandLine), asked ?? [], strong.map(commandLine)].flat().join(" ");
 }
 
 /** The same as one statement; what the URL asks for is not in it. */
-export function settingStatement(schema: string): string {
+export function settingStatement(schema: string | undefined): string {
   const { weak, strong } = settings(schema);
   const all = [...weak, ...strong].map(
     ([name, value]) => `set_config(${literal(name)}, ${literal(value)}, false)`,

@@ -1,10 +1,11 @@
-import { ClosedError, NotSupportedError } from "../../core/errors.ts";
+import { ClosedError } from "../../core/errors.ts";
 import { systemClock, type Clock } from "../../runtime/clock.ts";
 import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
 import { Reader, type Read } from "../reader.ts";
 import type { Failures, Store, TransactAnswer, TransactRequest, Transition } from "../store.ts";
 import { peek } from "../verbs/claim.ts";
 import { deadlines } from "../verbs/ending.ts";
+import { refusalOf } from "../verbs/transact.ts";
 import { CommitConnection, pause } from "./commit-connection.ts";
 import type { PostgresConnections } from "./connection.ts";
 import { Asking, ProcedureError, together } from "./conversation.ts";
@@ -12,6 +13,7 @@ import { databaseError, isLost } from "./errors.ts";
 import { lockOf } from "./locking.ts";
 import { Reads } from "./reads.ts";
 import { PostgresStatement } from "./statement.ts";
+import { Transacting } from "./transacting.ts";
 
 /** How long reading tries to reach the database. */
 const readPatienceMs = 30_000;
@@ -19,12 +21,14 @@ const readPatienceMs = 30_000;
 /** Everything that Stent keeps, in one schema of a PostgreSQL database. */
 export class PostgresStore extends Reader implements Store {
   readonly name: string;
+  readonly closuresAside = true;
   readonly #connections: PostgresConnections;
   readonly #clock: Clock;
   readonly #failures: Failures;
   readonly #lanes = new LaneCache();
   readonly #reads: Reads;
   readonly #committing: CommitConnection;
+  readonly #transacting: Transacting;
   #closed = false;
 
   constructor(
@@ -41,11 +45,16 @@ export class PostgresStore extends Reader implements Store {
       (query) => connections.pool.query(query),
       (act) => this.#patiently(act),
     );
-    this.#committing = new CommitConnection(connections, {
+    const writing = {
       lanes: this.#lanes,
       failures: options.failures,
       now: this.#ownTime,
       statements: statementsWith(lockOf),
+    };
+    this.#committing = new CommitConnection(connections, writing);
+    this.#transacting = new Transacting(connections, {
+      ...writing,
+      look: (request) => this.#readBatch(this.#clock.now(), (batch) => refusalOf(batch, request)),
     });
   }
 
@@ -58,8 +67,13 @@ export class PostgresStore extends Reader implements Store {
     }
   }
 
-  transact(_: TransactRequest): Promise<TransactAnswer> {
-    return Promise.reject(new NotSupportedError("transaction is not supported on PostgreSQL yet"));
+  async transact(request: TransactRequest): Promise<TransactAnswer> {
+    if (this.#closed) throw new ClosedError();
+    try {
+      return await this.#transacting.run(request);
+    } catch (error) {
+      throw databaseError(error, this.name);
+    }
   }
 
   /** A clock that is not the system's stands for the database's as well: tests own the time. */
@@ -96,7 +110,7 @@ export class PostgresStore extends Reader implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#committing.close();
+    await Promise.all([this.#committing.close(), this.#transacting.close()]);
     await this.#connections.close();
   }
 

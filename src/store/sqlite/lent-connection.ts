@@ -16,26 +16,26 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
   type CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
   type QueryResult,
 } from "kysely";
-import type { Payload } from "../../core/payload.ts";
+import {
+  everyPromise,
+  firstWords,
+  forgotten,
+  isOver,
+  LentDriver,
+  notByHand,
+  notOurSettings,
+  notOurTables,
+  ownTable,
+  type Closure,
+  type ClosureEnd,
+  type Lent,
+} from "../lent-driver.ts";
 import { plainResults } from "../query-results.ts";
-import type { TransactRequest } from "../store.ts";
 import { isTrouble } from "./errors.ts";
 
-/** How a closure ended: with what is to be committed, or with the error for which nothing is. */
-export type ClosureEnd =
-  | { readonly kind: "value"; readonly value: Payload }
-  | { readonly kind: "error"; readonly error: unknown };
-
-type Closure = Pick<TransactRequest, "title" | "act" | "encode">;
-
-// As it was when this module was loaded: clocks of test frameworks replace it.
-const nextTick = process.nextTick.bind(process);
-
-export class LentConnection implements DatabaseConnection {
+export class LentConnection implements Lent {
   readonly #database: Database;
   readonly #closure: Closure;
   #phase: "running" | "ended" | "over" = "running";
@@ -90,7 +90,8 @@ export class LentConnection implements DatabaseConnection {
   #judge(end: ClosureEnd | undefined): ClosureEnd {
     if (end === undefined) return { kind: "error", error: this.#waited() };
     if (end.kind === "error") return end;
-    if (this.#stray !== undefined) return { kind: "error", error: this.#forgotten(this.#stray) };
+    if (this.#stray !== undefined)
+      return { kind: "error", error: forgotten(this.#title, this.#stray) };
     if (!this.#database.inTransaction) return { kind: "error", error: this.#endedBySqlite() };
     return end;
   }
@@ -116,15 +117,14 @@ export class LentConnection implements DatabaseConnection {
 
   #prepare(sql: string): Statement<unknown[]> {
     if (this.#phase === "ended") this.#stray ??= sql;
-    if (this.#phase !== "running") throw this.#over();
+    if (this.#phase !== "running") throw isOver(this.#title);
     if (!this.#database.inTransaction) throw this.#endedBySqlite();
-    const [, first = "", second = ""] = beginning.exec(sql) ?? [];
-    const verb = first.toLowerCase();
-    if (transactional.has(verb) && !(verb === "rollback" && /^to$/i.test(second)))
-      throw this.#notByHand(verb);
-    if (settings.has(verb)) throw this.#notOurSettings(verb);
+    const [verb, second] = firstWords(sql);
+    if (transactional.has(verb) && !(verb === "rollback" && second === "to"))
+      throw notByHand(this.#title, verb);
+    if (settings.has(verb)) throw notOurSettings(this.#title, verb, "Use a connection of your own");
     const statement = this.#database.prepare<unknown[]>(sql);
-    if (!statement.readonly && ownTable.test(sql)) throw this.#notOurTables();
+    if (!statement.readonly && ownTable.test(sql)) throw notOurTables(this.#title);
     return statement;
   }
 
@@ -140,101 +140,17 @@ export class LentConnection implements DatabaseConnection {
     );
   }
 
-  #forgotten(sql: string): TypeError {
-    return new TypeError(
-      `${this.#title} ended before one of its statements was run, and was rolled back; await every one of them: ${shortened(sql)}`,
-    );
-  }
-
-  #over(): Error {
-    return new Error(`${this.#title} is over, and takes no statements any more`);
-  }
-
   #endedBySqlite(): Error {
     return new Error(
       `${this.#title} was rolled back by one of its own statements (a ROLLBACK in a conflict clause or a trigger); nothing of it is stored`,
     );
   }
 
-  #notByHand(verb: string): TypeError {
-    return new TypeError(
-      `${this.#title} has no ${verb.toUpperCase()} of its own: it is committed with its outcome when the closure ends, and rolled back when that throws. Part of it can be undone by a savepoint`,
-    );
-  }
-
-  #notOurSettings(verb: string): TypeError {
-    return new TypeError(
-      `${this.#title} cannot run ${verb.toUpperCase()}: it would change the connection that Stent itself works on. Use a connection of your own`,
-    );
-  }
-
-  #notOurTables(): TypeError {
-    return new TypeError(
-      `${this.#title} cannot write to a table whose name begins with stent_: those are Stent's own. If that is only part of a text in the statement, bind the text as a parameter`,
-    );
-  }
-
   /** For what would be a transaction within it. */
   refuseBegin(): never {
-    throw this.#notByHand("begin");
+    throw notByHand(this.#title, "begin");
   }
 }
 
-/** Hands the lent connection to Kysely. Beginning and ending are the store's (L2): here they do nothing. */
-class LentDriver implements Driver {
-  readonly #connection: LentConnection;
-  #begun = false;
-
-  constructor(connection: LentConnection) {
-    this.#connection = connection;
-  }
-
-  async init(): Promise<void> {
-    // it is open
-  }
-
-  async acquireConnection(): Promise<DatabaseConnection> {
-    return this.#connection;
-  }
-
-  async beginTransaction(): Promise<void> {
-    if (this.#begun) this.#connection.refuseBegin();
-    this.#begun = true;
-  }
-
-  async commitTransaction(): Promise<void> {
-    // by L2
-  }
-
-  async rollbackTransaction(): Promise<void> {
-    // by L2
-  }
-
-  async releaseConnection(): Promise<void> {
-    // it was lent
-  }
-
-  async destroy(): Promise<void> {
-    // it is the store's
-  }
-}
-
-/** Resolves when no promise in this process has anything left to go on with: Node runs a tick when the microtasks are through. */
-function everyPromise(): Promise<void> {
-  return new Promise((resolve) => {
-    queueMicrotask(() => nextTick(resolve));
-  });
-}
-
-/** The first two words of a statement; for ROLLBACK TRANSACTION TO the second is TO. */
-const beginning =
-  /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*([a-z]+)(?:\s+transaction)?(?:\s+([a-z]+))?/i;
 const transactional: ReadonlySet<string> = new Set(["begin", "commit", "end", "rollback"]);
 const settings: ReadonlySet<string> = new Set(["pragma", "attach", "detach", "vacuum"]);
-const ownTable = /\bstent_/i;
-
-const shownLength = 200;
-
-function shortened(sql: string): string {
-  return sql.length <= shownLength ? sql : `${sql.slice(0, shownLength)}…`;
-}

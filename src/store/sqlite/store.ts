@@ -30,6 +30,7 @@ type CommitAnswer = Awaited<ReturnType<Store["commit"]>>;
 /** Everything that Stent keeps, in one SQLite file. A batch is one synchronous `begin immediate` transaction. */
 export class SqliteStore extends Reader implements Store {
   readonly name: string;
+  readonly closuresAside = false;
   readonly #database: Database;
   readonly #prepare: Prepare;
   readonly #sql: Statements;
