@@ -11,12 +11,22 @@ type Refusal = Extract<TransactAnswer, { kind: "refused" }>["reason"];
 /** Why it may not run; undefined if it may. */
 export function* refusalOf(batch: Batch, request: TransactRequest): Procedure<Refusal | undefined> {
   const { session, claim, execution, run, seq } = request;
-  if (!(yield* batch.isLive(session))) return "session";
-  const held = yield* batch.sql.executions.fence.get({ session, claim, execution, run });
-  if (held === undefined) return "lost";
-  const cancelling = (held.standing & standingBits.cancelling) !== 0;
-  if (cancelling && !request.knowsCancel) return "cancelled";
-  return (yield* waitingEntry(batch, { execution, run, seq })) === undefined ? "over" : undefined;
+  const { fence } = batch.sql.executions;
+  const reasons = yield* batch.each(
+    ["session", "holder", "over"] as const,
+    function* (asked): Procedure<Refusal | undefined> {
+      if (asked === "session") return (yield* batch.isLive(session)) ? undefined : "session";
+      if (asked === "over") {
+        const entry = yield* waitingEntry(batch, { execution, run, seq });
+        return entry === undefined ? "over" : undefined;
+      }
+      const held = yield* fence.get({ session, claim, execution, run });
+      if (held === undefined) return "lost";
+      const cancelling = (held.standing & standingBits.cancelling) !== 0;
+      return cancelling && !request.knowsCancel ? "cancelled" : undefined;
+    },
+  );
+  return reasons.find((reason) => reason !== undefined);
 }
 
 /**
