@@ -1,5 +1,6 @@
 import { bulk, type BulkAction, type BulkOptions, type BulkResult } from "./client/bulk.ts";
 import { cancel, resolveCancelOptions, type CancelOptions } from "./client/cancel.ts";
+import type { Connection } from "./client/connection.ts";
 import { cleanup, resolveCleanupOptions, type CleanupOptions } from "./client/cleanup.ts";
 import {
   discardDeadLetter,
@@ -12,8 +13,9 @@ import {
   resolveDispatchOptions,
   resolveManyOptions,
   type DispatchOptions,
+  type ResolvedDispatch,
 } from "./core/dispatch-options.ts";
-import { dispatchAll } from "./client/dispatch.ts";
+import { dispatchAll, dispatchWithin } from "./client/dispatch.ts";
 import type { ExecutionFilter } from "./client/execution-filter.ts";
 import type { ExecutionState, ExecutionSummary, WaitReason } from "./client/execution-state.ts";
 import { ClientHandle, type ExecutionHandle, type HandleActs } from "./client/handle.ts";
@@ -25,7 +27,12 @@ import { outcomeOf } from "./client/outcome-codec.ts";
 import type { Page } from "./client/page.ts";
 import { resultOf } from "./client/result-of.ts";
 import { resolveRetryOptions, retry, type RetryOptions } from "./client/retry.ts";
-import { newSignal, sendSignal, type SendSignalOptions } from "./client/send-signal.ts";
+import {
+  newSignal,
+  sendSignal,
+  sendSignalWithin,
+  type SendSignalOptions,
+} from "./client/send-signal.ts";
 import { stateOf } from "./client/state-of.ts";
 import type { TaskRecord } from "./client/task-record.ts";
 import {
@@ -131,8 +138,8 @@ export class Stent implements AsyncDisposable {
     checkDispatchable(this.#options.registry, fn);
     const preparing = newExecution(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, execution) => {
-      await dispatchAll(connection, [execution], resolved.ifExists);
-      return this.#newHandle<R>(execution, unendedNow(connection));
+      await this.#store(connection, [execution], resolved);
+      return this.#newHandle<R>(execution, resolved, unendedNow(connection));
     });
   }
 
@@ -146,9 +153,9 @@ export class Stent implements AsyncDisposable {
     checkDispatchable(this.#options.registry, fn);
     const preparing = newExecutions(this.#options.codec, fn, args, resolved);
     return this.#life.actOn(preparing, async (connection, executions) => {
-      if (executions.length > 0) await dispatchAll(connection, executions, resolved.ifExists);
+      if (executions.length > 0) await this.#store(connection, executions, resolved);
       const unended = unendedNow(connection);
-      return executions.map((execution) => this.#newHandle<R>(execution, unended));
+      return executions.map((execution) => this.#newHandle<R>(execution, resolved, unended));
     });
   }
 
@@ -170,6 +177,10 @@ export class Stent implements AsyncDisposable {
     args: NoInfer<A>,
     options?: DispatchOptions,
   ): Promise<R> {
+    if (options?.transaction !== undefined)
+      throw new TypeError(
+        "run waits for the result, and nothing begins before your transaction is committed: dispatch in it, commit, and wait for the handle's result",
+      );
     const handle = await this.dispatch<A, R>(fn, args, options);
     return handle.result();
   }
@@ -180,9 +191,24 @@ export class Stent implements AsyncDisposable {
     return new ClientHandle<R>(id, this.#acts);
   }
 
-  /** Nobody else knows its id yet, if that was made here: nothing but a later commit can end it. */
-  #newHandle<R>({ id, ownId }: NewExecution, unended: Unended): ExecutionHandle<R> {
-    return new ClientHandle<R>(id, this.#acts, ownId === true ? unended : undefined);
+  #store(
+    connection: Connection,
+    executions: readonly NewExecution[],
+    { ifExists, transaction }: ResolvedDispatch,
+  ): Promise<void> {
+    return transaction === undefined
+      ? dispatchAll(connection, executions, ifExists)
+      : dispatchWithin(connection, executions, ifExists, transaction);
+  }
+
+  /** Nobody else knows its id yet, if that was made here: nothing but a later commit can end it, if it is there at all. */
+  #newHandle<R>(
+    { id, ownId }: NewExecution,
+    { transaction }: ResolvedDispatch,
+    unended: Unended,
+  ): ExecutionHandle<R> {
+    const fresh = ownId === true && transaction === undefined;
+    return new ClientHandle<R>(id, this.#acts, fresh ? unended : undefined);
   }
 
   // ── one execution: each @throws TypeError for an id that is none ──
@@ -234,7 +260,12 @@ export class Stent implements AsyncDisposable {
   ): Promise<void> {
     checkExecutionId("sendSignal", id);
     const preparing = newSignal(this.#options.codec, id, name, payload, options);
-    return this.#life.actOn(preparing, sendSignal);
+    const transaction = options?.transaction;
+    return this.#life.actOn(preparing, (connection, request) =>
+      transaction === undefined
+        ? sendSignal(connection, request)
+        : sendSignalWithin(connection, request, transaction),
+    );
   }
 
   /** Idempotent; a finished execution stays as it is. Reaches children and running activities. @throws ExecutionNotFoundError */

@@ -10,6 +10,20 @@ import type { Adopter, Connection } from "./connection.ts";
 
 type IfExists = DispatchRequest["ifExists"];
 
+/** Stores new executions in a transaction of the caller's, with which they are there or not. @throws as `dispatchAll`; TypeError */
+export async function dispatchWithin(
+  { store }: Connection,
+  executions: readonly NewExecution[],
+  ifExists: IfExists,
+  transaction: unknown,
+): Promise<void> {
+  const adopt = executions.map(() => undefined); // nobody can take what is not committed
+  throwRefused(
+    executions,
+    await store.within(transaction, "dispatch", { executions, ifExists, adopt }),
+  );
+}
+
 /**
  * Stores new executions, all of them or none. A worker of this process that has room takes them in the same commit.
  * @throws ExecutionExistsError; DatabaseError
@@ -31,6 +45,10 @@ export async function dispatchAll(
     if (adopter !== undefined) handOver(adopter, adopt, executions, answers);
   }
   failpoint("dispatch.after-adoption");
+  throwRefused(executions, answers);
+}
+
+function throwRefused(executions: readonly NewExecution[], answers: readonly Dispatched[]): void {
   for (const [index, answer] of answers.entries()) {
     if (answer.kind === "refused")
       throw executionExists(answer, executions[index] ?? { id: "", name: "" });

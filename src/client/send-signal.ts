@@ -5,21 +5,20 @@ import type { PayloadCodec } from "../core/payload.ts";
 import { signalPlace } from "../core/places.ts";
 import { validate, type AnySchema } from "../core/schema.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type { SignalRequest } from "../store/store.ts";
+import type { SignalAnswer, SignalRequest } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
-import { noTransactions } from "../core/dispatch-options.ts";
 
 /** How a signal is sent. */
 export interface SendSignalOptions {
   /** A second signal of that name to that execution under the same key is dropped: a resend does no harm. */
   dedupeKey?: string;
-  /** A transaction of yours with which the message commits. Not supported yet. */
+  /** An open transaction of yours on the same database, as with `dispatch`: the message commits with it, or not at all. */
   transaction?: unknown;
 }
 
 type AnySignal = string | { readonly name: string; readonly schema?: AnySchema | undefined };
 
-/** The message as it will be stored. @throws TypeError, NotSupportedError; ValidationError against the signal's schema; SerializationError */
+/** The message as it will be stored. @throws TypeError; ValidationError against the signal's schema; SerializationError */
 export async function newSignal(
   codec: PayloadCodec,
   id: string,
@@ -28,7 +27,6 @@ export async function newSignal(
   options: SendSignalOptions = {},
 ): Promise<SignalRequest> {
   knownOptions("sendSignal", options, ["dedupeKey", "transaction"]);
-  if (options.transaction !== undefined) throw noTransactions("sendSignal");
   const name = signalName(signal);
   const dedupeKey = nameOption("dedupeKey", options.dedupeKey);
   const schema = typeof signal === "string" ? undefined : signal.schema;
@@ -50,6 +48,19 @@ export async function sendSignal(connection: Connection, request: SignalRequest)
   failpoint("signal.before-submit");
   const answer = await connection.committer.submit("signal", request);
   failpoint("signal.after-commit");
+  throwUnsent(request, answer);
+}
+
+/** The same in a transaction of the caller's. @throws also TypeError */
+export async function sendSignalWithin(
+  { store }: Connection,
+  request: SignalRequest,
+  transaction: unknown,
+): Promise<void> {
+  throwUnsent(request, await store.within(transaction, "signal", request));
+}
+
+function throwUnsent(request: SignalRequest, answer: SignalAnswer): void {
   switch (answer) {
     case "sent":
       return;

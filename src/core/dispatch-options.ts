@@ -1,5 +1,4 @@
 import type { Duration } from "./duration.ts";
-import { NotSupportedError } from "./errors.ts";
 import {
   durationOption,
   knownOptions,
@@ -29,7 +28,10 @@ export interface DispatchOptions {
   priority?: number;
   /** "default" names the unqueued. */
   queue?: string;
-  /** A transaction of yours with which the dispatch commits. Not supported yet. */
+  /**
+   * An open transaction of yours on the same database: a Kysely transaction, a client of pg or a database of better-sqlite3. The dispatch
+   * commits with it, or not at all.
+   */
   transaction?: unknown;
 }
 
@@ -42,6 +44,7 @@ export interface ResolvedDispatch {
   readonly tags: readonly string[] | undefined;
   readonly priority: number | undefined;
   readonly queue: string | undefined;
+  readonly transaction: unknown;
 }
 
 const known = [
@@ -58,10 +61,9 @@ const known = [
 const policies = ["reject", "join", "restart-if-failed"] as const;
 const maxIdLength = 255;
 
-/** Every option checked once. @throws TypeError, RangeError or InvalidDurationError naming the option; NotSupportedError. */
+/** Every option checked once. @throws TypeError, RangeError or InvalidDurationError naming the option. */
 export function resolveDispatchOptions(options: DispatchOptions = {}): ResolvedDispatch {
   knownOptions("dispatch", options, known);
-  if (options.transaction !== undefined) throw noTransactions("dispatch");
   if (options.maxDuration !== undefined && options.expiry !== undefined) {
     throw new TypeError("maxDuration and expiry are two names for one option; give one of them");
   }
@@ -75,6 +77,7 @@ export function resolveDispatchOptions(options: DispatchOptions = {}): ResolvedD
     tags: namesOption("tags", options.tags),
     priority: priorityOf(options.priority),
     queue: nameOption("queue", options.queue),
+    transaction: options.transaction,
   };
 }
 
@@ -84,13 +87,6 @@ export function resolveManyOptions(options: DispatchOptions = {}): ResolvedDispa
   if (resolved.id === undefined) return resolved;
   throw new TypeError(
     "dispatchMany takes no id: only one of many could have it; dispatch that one",
-  );
-}
-
-/** What is thrown where the caller's own transaction is given. */
-export function noTransactions(what: string): NotSupportedError {
-  return new NotSupportedError(
-    `${what} cannot join a transaction of yours in this version; leave the option transaction out`,
   );
 }
 

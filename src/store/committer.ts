@@ -1,6 +1,7 @@
 import type {
   Hints,
   Settled,
+  SettledLater,
   Store,
   TransactAnswer,
   TransactRequest,
@@ -55,7 +56,7 @@ class Closure {
  * transaction was written, and writes it in one.
  *
  *   K1  What has been answered is stored.
- *   K2  Transitions are written in the order in which they were handed in.
+ *   K2  Transitions are written in the order in which they were handed in, but for those that wait aside for a user's transaction.
  *   K3  A commit that failed as a whole has stored nothing, and every one of its transitions is rejected.
  *   K4  A closure of the user's runs in a transaction of its own: where the store says so, beside everything else. Else between two
  *       batches, and they take turns: whatever waits is written after one closure, so thousands of them hold up no heartbeat. A transition
@@ -67,7 +68,7 @@ export class Committer {
   #waiting: Waiting[] = [];
   readonly #closures: Closure[] = [];
   #closureIsNext = false;
-  /** Those that run beside everything else. */
+  /** What is on its way beside everything else. */
   readonly #aside = new Set<Promise<void>>();
   #flushing: Promise<void> | undefined;
   #scheduled = false;
@@ -152,11 +153,28 @@ export class Committer {
     try {
       const { settled, hints } = await this.#store.commit(batch);
       this.#commits += 1;
-      batch.forEach((waiting, index) => settle(waiting, settled[index]));
+      batch.forEach((waiting, index) => this.#settle(waiting, settled[index]));
       this.#hinted(hints);
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
     }
+  }
+
+  #settle(waiting: Waiting, settled: Settled | undefined): void {
+    if (settled === undefined || !("later" in settled)) {
+      settle(waiting, settled);
+      return;
+    }
+    const settling = settled.later
+      .then(
+        (later) => {
+          settle(waiting, later.settled);
+          this.#hinted(later.hints);
+        },
+        (error: unknown) => waiting.reject(error),
+      )
+      .finally(() => this.#aside.delete(settling));
+    this.#aside.add(settling);
   }
 
   /** By K4. */
@@ -176,7 +194,7 @@ export class Committer {
   }
 }
 
-function settle(waiting: Waiting, settled: Settled | undefined): void {
+function settle(waiting: Waiting, settled: SettledLater["settled"] | undefined): void {
   try {
     if (settled === undefined) waiting.reject(new Error("the store gave no answer"));
     else if ("error" in settled) waiting.reject(settled.error);

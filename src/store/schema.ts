@@ -264,6 +264,12 @@ export interface DeadLetterTable {
   moved_at: number;
 }
 
+/** A message has come to an execution in a transaction of the sender's, which is no place to lock the execution in: who claims wakes it. */
+export interface WakeTable {
+  key: GeneratedAlways<number>;
+  execution: number;
+}
+
 /** Every table of Stent. */
 export interface Tables {
   stent_executions: ExecutionTable;
@@ -280,4 +286,5 @@ export interface Tables {
   stent_state: StateTable;
   stent_left_runs: LeftRunTable;
   stent_dead_letters: DeadLetterTable;
+  stent_wakes: WakeTable;
 }

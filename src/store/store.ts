@@ -296,6 +296,8 @@ export interface ClaimRequest {
   readonly accepts: (lane: Lane) => boolean;
   /** Suspects (two marks or more) may be taken: at most one. */
   readonly suspects: boolean;
+  /** Executions to which messages have come within transactions of their senders are woken first, as `peek` has found some. */
+  readonly wakes?: boolean;
 }
 export interface Lane {
   readonly key: number;
@@ -491,7 +493,20 @@ export type Transition<K extends keyof Transitions = keyof Transitions> = {
 }[K];
 /** How a transition went: its answer, or the error for which it alone was refused. */
 export type Settled =
-  { readonly answer: Transitions[keyof Transitions]["answer"] } | { readonly error: unknown };
+  | { readonly answer: Transitions[keyof Transitions]["answer"] }
+  | { readonly error: unknown }
+  /** Somebody's open transaction stands in its way, and others do not wait for that. */
+  | { readonly later: Promise<SettledLater> };
+
+/** How it went in the end, by itself. */
+export interface SettledLater {
+  readonly settled: Exclude<Settled, { readonly later: unknown }>;
+  readonly hints: Hints;
+}
+
+/** What may be stored in a transaction of the caller's. */
+export type WithinKind = "dispatch" | "signal";
+export type WithinTransition = Extract<Transition, { readonly kind: WithinKind }>;
 
 /** An execution that has ended. */
 export interface EndedExecution {
@@ -690,14 +705,25 @@ export interface Store {
    * Rejects only if nothing is stored; what the closure throws is an answer.
    */
   transact(request: TransactRequest): Promise<TransactAnswer>;
+  /**
+   * Writes a transition in a transaction of the caller's on the same database, with which it is stored or not: nobody is told, and no
+   * row of Stent's is locked but those that it writes. What fails leaves nothing behind in that transaction, and it goes on.
+   * @throws TypeError for what is no open transaction on this database
+   */
+  within<K extends WithinKind>(
+    transaction: unknown,
+    kind: K,
+    request: Transitions[K]["request"],
+  ): Promise<Transitions[K]["answer"]>;
   /** Milliseconds since 1970 by the database's clock. */
   now(): Promise<number>;
   /** Changes whenever another process has committed something. Cheap; not there where it would not be. */
   foreignChange?(): Promise<number>;
 
-  /** Whether there is something due that a worker may take, and when the next thing becomes due. */
+  /** Whether there is something due that a worker may take, or to be woken by whoever claims, and when the next thing becomes due. */
   peek(accepts: (lane: Lane) => boolean): Promise<{
     readonly due: boolean;
+    readonly wakes: boolean;
     readonly nextDueAt: number | undefined;
     readonly now: number;
   }>;

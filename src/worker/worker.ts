@@ -235,6 +235,7 @@ export class Worker {
         turns: turnsBesideSlots,
         accepts,
         suspects: this.#suspects.size === 0,
+        wakes: peeked.wakes,
       });
       if (answer.kind === "refused") {
         this.#sessionLost();

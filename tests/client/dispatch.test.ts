@@ -295,7 +295,7 @@ for (const [what, options, error] of [
   ["tags that are no array", { tags: "a" }, TypeError],
   ["an empty tag", { tags: ["a", ""] }, TypeError],
   ["an empty queue", { queue: "" }, TypeError],
-  ["a transaction", { transaction: {} }, NotSupportedError],
+  ["what is no transaction", { transaction: {} }, TypeError],
 ] as const) {
   test(`${what} is refused`, async (t) => {
     const stent = await clientOn(t);

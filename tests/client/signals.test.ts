@@ -5,7 +5,6 @@ import {
   defineSignal,
   ExecutionFinishedError,
   ExecutionNotFoundError,
-  NotSupportedError,
   SerializationError,
   signal,
   ValidationError,
@@ -109,7 +108,7 @@ test("signals without a name, and wrong options, are refused", async (t) => {
   await assert.rejects(stent.sendSignal(id, undefined as never, 1), TypeError);
   await assert.rejects(stent.sendSignal(id, "go", 1, { dedupeKey: "" }), TypeError);
   await assert.rejects(stent.sendSignal(id, "go", 1, { key: "k" } as never), TypeError);
-  await assert.rejects(stent.sendSignal(id, "go", 1, { transaction: {} }), NotSupportedError);
+  await assert.rejects(stent.sendSignal(id, "go", 1, { transaction: {} }), TypeError);
 });
 
 function inbox(path: string): [string, string][] {

@@ -114,6 +114,7 @@ export function claimConformance(backend: ConformanceBackend): void {
       });
       assert.deepEqual(await one.store.peek(() => true), {
         due: false,
+        wakes: false,
         nextDueAt: one.now + 20,
         now: one.now,
       });

@@ -87,8 +87,10 @@ export class Scene {
     request: Transitions[K]["request"],
   ): Promise<Transitions[K]["answer"]> {
     const [settled] = await this.commit({ kind, request } as unknown as Transition);
-    if (settled === undefined || "error" in settled) throw settled?.error;
-    return settled.answer;
+    const known =
+      settled !== undefined && "later" in settled ? (await settled.later).settled : settled;
+    if (known === undefined || "error" in known) throw known?.error;
+    return known.answer;
   }
 
   // ── sessions ──

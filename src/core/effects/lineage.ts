@@ -38,6 +38,10 @@ export function dispatch<A extends readonly unknown[], R>(
   options?: DispatchOptions,
 ): Effect<string> {
   assertDurable("dispatch", fn);
+  if (options?.transaction !== undefined)
+    throw new TypeError(
+      "a workflow's dispatch commits with its step; the option transaction is for stent.dispatch",
+    );
   resolveDispatchOptions(options); // refused where it is written
   const overrides = overridesOf(fn);
   return makeEffect<DispatchEffect>(

@@ -276,6 +276,10 @@ export function engineTables(dialect: SchemaDialect): Migration {
         db,
       );
 
+      await autoKey(hot(db.schema.createTable("stent_wakes")), "key")
+        .addColumn("execution", integer, (c) => c.notNull())
+        .execute();
+
       if (dialect.answersMayBeLost) {
         await hot(db.schema.createTable("stent_writers"))
           .addColumn("id", text, (c) => c.primaryKey())

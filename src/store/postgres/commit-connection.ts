@@ -2,12 +2,14 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { ClosedError } from "../../core/errors.ts";
 import type { Hints, Settled, Transition } from "../store.ts";
+import { Aside, mayMeetUsers } from "./aside.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
 import { UntoldError } from "./conversation.ts";
 import { begin } from "./opening.ts";
 import { Predictions } from "./prediction.ts";
 import { isConstraint, isLost, isRefusedData, isTransient, postgresCode } from "./errors.ts";
+import { pause } from "./pause.ts";
 
 /** How long a commit tries to reach the database, and to get its locks. */
 const patienceMs = 30_000;
@@ -46,24 +48,38 @@ const triesOfOne = 5;
  *   C1  A commit whose answer was lost is not repeated before it is known that nothing of it is stored: its number stands in a row of this
  *       process, which is locked until the transaction is over.
  *   C2  A transition is refused by itself only if it is impossible by itself. What lasts no longer than another's transaction is waited for.
+ *   C3  What a user's open transaction may stand in the way of is waited for aside: nothing else is.
  */
 export class CommitConnection {
   readonly #connections: PostgresConnections;
   readonly #writing: Shared;
   readonly #writer = randomUUID();
   readonly #predictions = new Predictions();
+  readonly #patienceMs: number;
+  /** By C3. Undefined for what works aside itself. */
+  readonly #spare: CommitConnection | undefined;
+  readonly #aside: Aside | undefined;
   #batch = 0;
   #client: pg.Client | undefined;
   #closed = false;
 
-  constructor(connections: PostgresConnections, writing: Shared) {
+  constructor(
+    connections: PostgresConnections,
+    writing: Shared,
+    place: "first" | "aside" = "first",
+  ) {
     this.#connections = connections;
     this.#writing = writing;
+    this.#patienceMs = place === "first" ? patienceMs : 0;
+    if (place === "aside") return;
+    const spare = new CommitConnection(connections, writing, "aside");
+    this.#spare = spare;
+    this.#aside = new Aside((transition) => spare.write([transition]));
   }
 
   /** Stores all of these but for those that are impossible. Rejects only if nothing is stored. */
   async write(transitions: readonly Transition[]): Promise<Committed> {
-    const giveUpAt = performance.now() + patienceMs;
+    const giveUpAt = performance.now() + this.#patienceMs;
     let checks = false;
     let foretold = false;
     for (let tries = 1; ; tries += 1) {
@@ -81,6 +97,8 @@ export class CommitConnection {
           continue;
         }
         if (error instanceof TransitionError) return this.#without(transitions, error);
+        if (isLocked(error) && this.#aside !== undefined && transitions.some(mayMeetUsers))
+          return this.#besides(transitions, this.#aside);
         if (isConstraint(error) || isRefusedData(error)) {
           const [only] = transitions;
           if (transitions.length > 1) return this.#inHalves(transitions);
@@ -97,6 +115,7 @@ export class CommitConnection {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#spare?.close();
     await this.#client?.end().catch(() => undefined);
   }
 
@@ -106,6 +125,21 @@ export class CommitConnection {
     const rest = await this.write(transitions.filter((_, place) => place !== error.place));
     const settled = rest.settled.toSpliced(error.place, 0, { error: error.cause });
     return { settled, hints: rest.hints };
+  }
+
+  /** By C3. */
+  async #besides(transitions: readonly Transition[], aside: Aside): Promise<Committed> {
+    const rest = transitions.filter((transition) => !mayMeetUsers(transition));
+    const { settled, hints } = rest.length === 0 ? nothing : await this.write(rest);
+    const others = settled.values();
+    return {
+      hints,
+      settled: transitions.map((transition) =>
+        mayMeetUsers(transition)
+          ? { later: aside.write(transition) }
+          : (others.next().value ?? { error: new Error("it had no turn") }),
+      ),
+    };
   }
 
   async #inHalves(transitions: readonly Transition[]): Promise<Committed> {
@@ -173,7 +207,9 @@ export class CommitConnection {
     });
     await client.query(`${forgetWriters}; ${settings}`);
     this.#client = client;
-    return client;
+    if (!this.#closed) return client;
+    await this.close();
+    throw new ClosedError();
   }
 
   /** By C1. Asks until it is known. */
@@ -202,7 +238,7 @@ export class CommitConnection {
  * server cannot be stored any more. An insert, since the row of a first batch that is not committed yet is to be waited for, and no
  * select would see it.
  */
-const fenceOff =
+export const fenceOff =
   "insert into stent_writers (id, batch, fence, at) values ($1, 0, $2, clock_timestamp()) on conflict (id) do update set fence = excluded.fence returning batch";
 
 /** True where something that must be there was not, in one of many: its assertion has failed. */
@@ -220,8 +256,17 @@ async function rolledBack(client: pg.Client): Promise<boolean> {
   }
 }
 
+const nothing: Committed = {
+  settled: [],
+  hints: { woken: [], ended: [], ready: false, stopped: [] },
+};
+
 function refused(error: unknown): Committed {
-  return { settled: [{ error }], hints: { woken: [], ended: [], ready: false, stopped: [] } };
+  return { ...nothing, settled: [{ error }] };
+}
+
+function isLocked(error: unknown): boolean {
+  return postgresCode(error) === "55P03";
 }
 
 function together(a: Hints, b: Hints): Hints {
@@ -231,12 +276,4 @@ function together(a: Hints, b: Hints): Hints {
     ready: a.ready || b.ready,
     stopped: [...a.stopped, ...b.stopped],
   };
-}
-
-/** Longer from one to the next, up to a second, and never the same for two processes. */
-export function pause(tries: number): Promise<void> {
-  const ms = Math.min(1_000, 5 * 2 ** tries) * (0.5 + Math.random());
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

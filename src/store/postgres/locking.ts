@@ -31,6 +31,7 @@ const executions: Partial<Record<keyof typeof executionStatements, string>> = {
   expired: passOver,
   outOfTime: passOver,
   unchanging: share,
+  wakeable: passOver,
 };
 const tasks: Partial<Record<keyof typeof taskStatements, string>> = {
   byKey: wait,
@@ -43,8 +44,12 @@ const journal: Partial<Record<keyof typeof journalStatements, string>> = {
   leftRun: passOver,
 };
 
+const sessions: Partial<Record<keyof typeof sessionStatements, string>> = {
+  wakes: passOver,
+};
+
 /** What is appended to a statement of that group and name, if anything is. */
 export function lockOf(group: StatementGroup, name: string): string | undefined {
-  const groups = { executions, journal, tasks, sessions: {} };
+  const groups = { executions, journal, tasks, sessions };
   return (groups[group] as Partial<Record<NameOf, string>>)[name as NameOf];
 }

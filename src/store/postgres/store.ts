@@ -1,19 +1,41 @@
 import { ClosedError } from "../../core/errors.ts";
 import { systemClock, type Clock } from "../../runtime/clock.ts";
-import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
+import {
+  Batch,
+  LaneCache,
+  laneText,
+  prepareStatements,
+  tagsColumn,
+  type Statements,
+} from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
 import { Reader, type Read } from "../reader.ts";
-import type { Failures, Store, TransactAnswer, TransactRequest, Transition } from "../store.ts";
+import type {
+  Failures,
+  NewExecution,
+  Store,
+  TransactAnswer,
+  TransactRequest,
+  Transition,
+  Transitions,
+  WithinKind,
+  WithinTransition,
+} from "../store.ts";
 import { peek } from "../verbs/claim.ts";
+import { dispatch, wouldRestart } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
+import { leaveMessage } from "../verbs/message.ts";
 import { refusalOf } from "../verbs/transact.ts";
-import { CommitConnection, pause } from "./commit-connection.ts";
+import { CommitConnection } from "./commit-connection.ts";
 import type { PostgresConnections } from "./connection.ts";
 import { Asking, ProcedureError, together } from "./conversation.ts";
 import { databaseError, isLost } from "./errors.ts";
 import { lockOf } from "./locking.ts";
+import { pause } from "./pause.ts";
 import { Reads } from "./reads.ts";
 import { PostgresStatement } from "./statement.ts";
 import { Transacting } from "./transacting.ts";
+import { CallersTransaction, identityBy } from "./within.ts";
 
 /** How long reading tries to reach the database. */
 const readPatienceMs = 30_000;
@@ -26,6 +48,8 @@ export class PostgresStore extends Reader implements Store {
   readonly #clock: Clock;
   readonly #failures: Failures;
   readonly #lanes = new LaneCache();
+  readonly #reading: Statements = statementsWith(() => undefined);
+  readonly #locking: Statements = statementsWith(lockOf);
   readonly #reads: Reads;
   readonly #committing: CommitConnection;
   readonly #transacting: Transacting;
@@ -41,7 +65,7 @@ export class PostgresStore extends Reader implements Store {
     this.#clock = options.clock;
     this.#failures = options.failures;
     this.#reads = new Reads(
-      statementsWith(() => undefined),
+      this.#reading,
       (query) => connections.pool.query(query),
       (act) => this.#patiently(act),
     );
@@ -49,12 +73,15 @@ export class PostgresStore extends Reader implements Store {
       lanes: this.#lanes,
       failures: options.failures,
       now: this.#ownTime,
-      statements: statementsWith(lockOf),
+      statements: this.#locking,
     };
     this.#committing = new CommitConnection(connections, writing);
     this.#transacting = new Transacting(connections, {
       ...writing,
-      look: (request) => this.#readBatch(this.#clock.now(), (batch) => refusalOf(batch, request)),
+      look: (request) => {
+        const now = this.#clock.now();
+        return this.#readBatch(now, (batch) => refusalOf(batch, request));
+      },
     });
   }
 
@@ -73,6 +100,57 @@ export class PostgresStore extends Reader implements Store {
       return await this.#transacting.run(request);
     } catch (error) {
       throw databaseError(error, this.name);
+    }
+  }
+
+  async within<K extends WithinKind>(
+    transaction: unknown,
+    kind: K,
+    request: Transitions[K]["request"],
+  ): Promise<Transitions[K]["answer"]> {
+    const now = await this.now();
+    const writing = this.#callersTransaction(transaction, now);
+    const asked = { kind, request } as WithinTransition;
+    if (asked.kind === "dispatch") await this.#internLanes(asked.request.executions);
+    // By O2 with locks only where there is no other way.
+    const locking = new Batch(this.#locking, now, this.#lanes, this.#failures);
+    const answer = await writing.write(function* writeWithin(batch): Procedure<unknown> {
+      if (asked.kind === "signal") return yield* leaveMessage(batch, asked.request);
+      const restarts = yield* wouldRestart(batch, asked.request);
+      return yield* dispatch(restarts ? locking : batch, asked.request);
+    });
+    return answer as Transitions[K]["answer"];
+  }
+
+  #callersTransaction(transaction: unknown, now: number): CallersTransaction {
+    const { name, schema, pool } = this.#connections;
+    return new CallersTransaction(transaction, {
+      name,
+      schema,
+      lanes: this.#lanes,
+      failures: this.#failures,
+      now,
+      statements: this.#reading,
+      identity: () =>
+        this.#patiently(() =>
+          identityBy(async (text, values) => {
+            const { rows } = await pool.query<object>(text, [...values]);
+            return { rows, changed: 0 };
+          }, schema),
+        ),
+    });
+  }
+
+  /** Beforehand, and committed: others that need the same lane would wait for the caller's commit. A lane that nobody uses does no harm. */
+  async #internLanes(executions: readonly NewExecution[]): Promise<void> {
+    for (const { kind, name, version, queue, tags } of executions) {
+      const lane = { kind, name, version, queue, tags };
+      const text = laneText(lane);
+      if (this.#lanes.byText.has(text)) continue;
+      await this.#readBatch(0, function* insert({ sql }) {
+        yield* sql.sessions.insertLane.run({ ...lane, tags: tagsColumn(tags), text });
+      });
+      await this.#readBatch(0, (batch) => batch.lane(lane));
     }
   }
 

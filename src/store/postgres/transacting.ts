@@ -15,7 +15,7 @@ import type { Payload } from "../../core/payload.ts";
 import { Batch, type LaneCache, type Statements } from "../batch.ts";
 import type { Failures, TransactAnswer, TransactRequest } from "../store.ts";
 import { complete, refusalOf } from "../verbs/transact.ts";
-import { pause } from "./commit-connection.ts";
+import { fenceOff } from "./commit-connection.ts";
 import { commits } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
 import { Conversation, ProcedureError, type Send } from "./conversation.ts";
@@ -23,6 +23,7 @@ import { isConstraint, isLost, isRefusedData, isTransient } from "./errors.ts";
 import { quoted } from "./identifier.ts";
 import { LentClient } from "./lent-client.ts";
 import { lockAndLook, type WriteId } from "./opening.ts";
+import { pause } from "./pause.ts";
 import type { Locks } from "./reach.ts";
 import { typeParsers } from "./type-parsers.ts";
 
@@ -283,14 +284,14 @@ export class Transacting {
     ]);
   }
 
-  /** By T3. Asks until it is known. */
+  /** By T3. Asks until it is known: what has not been stored by then will not be. */
   async #isStored(id: WriteId): Promise<boolean> {
     for (let tries = 1; ; tries += 1) {
       try {
-        const { rows } = await this.#connections.pool.query<{ batch: number }>(
-          "select batch from stent_writers where id = $1 for update",
-          [id.writer],
-        );
+        const { rows } = await this.#connections.pool.query<{ batch: number }>(fenceOff, [
+          id.writer,
+          id.batch,
+        ]);
         return rows[0]?.batch === id.batch;
       } catch (error) {
         if (this.#closed || !(isTransient(error) || isLost(error))) throw error;

@@ -11,7 +11,8 @@ export class Prepared<O> implements PreparedStatement<O> {
 
   constructor(database: Database, query: Compilable<O> | RawBuilder<O>) {
     const compiled = compile(query);
-    const statement = database.prepare<unknown[], unknown[]>(compiled.sql);
+    // Numbers, also on a connection of the user's that reads bigints.
+    const statement = database.prepare<unknown[], unknown[]>(compiled.sql).safeIntegers(false);
     this.#statement = statement.reader ? statement.raw() : statement;
     this.#bind = binder(compiled);
     this.#toRow = rowMaker<O>(

@@ -9,6 +9,9 @@ import type {
   TransactAnswer,
   TransactRequest,
   Transition,
+  Transitions,
+  WithinKind,
+  WithinTransition,
 } from "../store.ts";
 import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
@@ -18,9 +21,12 @@ import { apply } from "../verbs/apply.ts";
 import { LentConnection } from "./lent-connection.ts";
 import { Prepared, runThrough } from "./prepared.ts";
 import { peek } from "../verbs/claim.ts";
+import { dispatch } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
+import { send } from "../verbs/message.ts";
 import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
 import { complete, refusalOf } from "../verbs/transact.ts";
+import { WithinCallers } from "./within.ts";
 
 /** How long a commit waits for another process that keeps writing, before it gives up. */
 const commitPatienceMs = 30_000;
@@ -37,6 +43,7 @@ export class SqliteStore extends Reader implements Store {
   readonly #clock: Clock;
   readonly #failures: Failures;
   readonly #lanes = new LaneCache();
+  readonly #within = new WithinCallers();
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
@@ -127,6 +134,29 @@ export class SqliteStore extends Reader implements Store {
         return { error };
       }
     });
+  }
+
+  /** On the caller's connection. What it locks, it has locked already: SQLite has one writer. */
+  async within<K extends WithinKind>(
+    transaction: unknown,
+    kind: K,
+    request: Transitions[K]["request"],
+  ): Promise<Transitions[K]["answer"]> {
+    if (!this.#database.open) throw new ClosedError();
+    const { name } = this.#database;
+    const file = this.#database.memory ? "" : name;
+    const parts = { name: this.name, file, now: this.#clock.now(), failures: this.#failures };
+    const asked = { kind, request } as WithinTransition;
+    const answer = await this.#within.write(
+      transaction,
+      parts,
+      function* writeWithin(batch): Procedure<unknown> {
+        return asked.kind === "signal"
+          ? yield* send(batch, asked.request)
+          : yield* dispatch(batch, asked.request);
+      },
+    );
+    return answer as Transitions[K]["answer"];
   }
 
   /** Between two commits, on the connection of both. */

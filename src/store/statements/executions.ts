@@ -129,6 +129,11 @@ export const executionStatements = {
     where e.id is null or e.ended_at is not null`,
   byKey: build.selectFrom("stent_executions").selectAll().where("key", "=", given<number>("key")),
 
+  /** As `standing`, for those who do not wait for the execution. */
+  wakeable: build
+    .selectFrom("stent_executions")
+    .select(["key", "worker", "ended_at"])
+    .where("key", "=", given<number>("key")),
   /** What a transition has to know of the execution that it changes. */
   standing: build
     .selectFrom("stent_executions")

@@ -157,6 +157,14 @@ export const sessionStatements = {
     .deleteFrom("stent_signals")
     .where("execution", "=", given<number>("execution")),
 
+  leaveWake: build.insertInto("stent_wakes").values({ execution: given("execution") }),
+  wakes: build
+    .selectFrom("stent_wakes")
+    .select(["key", "execution"])
+    .orderBy("key")
+    .limit(given<number>("limit")),
+  removeWake: build.deleteFrom("stent_wakes").where("key", "=", given<number>("key")),
+
   keepLetter: build
     .insertInto("stent_dead_letters")
     .values({

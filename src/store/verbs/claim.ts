@@ -8,6 +8,7 @@ import type {
 } from "../store.ts";
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
+import { anyWake, wakeAll } from "./wakes.ts";
 import { suspectMarks, TaskDetails, takeTask, type Taken, type TaskRow } from "./claim-task.ts";
 
 interface Head {
@@ -43,10 +44,12 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
       now: batch.now,
     };
   }
+  const wakesLeft = request.wakes === true && (yield* wakeAll(batch));
   const heads = yield* acceptedHeads(batch, request.accepts);
   const due = heads.filter((head) => head.dueAt <= batch.now);
   const { suspects } = request;
-  const taken: Taken = { executions: [], tasks: [], more: false, suspects, passedOver: false };
+  const passedOver = wakesLeft;
+  const taken: Taken = { executions: [], tasks: [], more: false, suspects, passedOver };
   yield* take(
     batch,
     request.session,
@@ -101,14 +104,20 @@ function* acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Procedu
   return heads;
 }
 
-/** Whether something is due, and when the next thing becomes due. */
+/** Whether something is due or to be woken, and when the next thing becomes due. */
 export function* peek(
   batch: Batch,
   accepts: ClaimRequest["accepts"],
 ): Procedure<Awaited<ReturnType<Store["peek"]>>> {
   const { now } = batch;
-  const heads = yield* acceptedHeads(batch, accepts);
-  return { due: heads.some((head) => head.dueAt <= now), nextDueAt: nextOf(heads, now), now };
+  let wakes = false;
+  let heads: Head[] = [];
+  yield* batch.each(["wakes", "heads"] as const, function* (what) {
+    if (what === "wakes") wakes = yield* anyWake(batch);
+    else heads = yield* acceptedHeads(batch, accepts);
+  });
+  const due = wakes || heads.some((head) => head.dueAt <= now);
+  return { due, wakes, nextDueAt: nextOf(heads, now), now };
 }
 
 /** When the next thing becomes due. */

@@ -27,11 +27,7 @@ export function* dispatch(batch: Batch, request: DispatchRequest): Procedure<Dis
     if (row.name !== execution.name)
       return { kind: "refused", reason: "other-function", name: row.name };
     if (request.ifExists === "reject") return { kind: "refused", reason: "exists", name: row.name };
-    const restarts =
-      request.ifExists === "restart-if-failed" &&
-      row.ended_at !== null &&
-      row.state !== "completed";
-    return restarts ? undefined : { kind: "joined" };
+    return restarts(request, row) ? undefined : { kind: "joined" };
   });
   const twice = sameIdTwice(request.executions);
   if (twice !== undefined) {
@@ -52,10 +48,20 @@ export function* dispatch(batch: Batch, request: DispatchRequest): Procedure<Dis
   });
 }
 
-function* existing(
-  batch: Batch,
-  id: string,
-): Procedure<RowOf<Statements["executions"]["byId"]> | undefined> {
+/** Whether one of the executions that are there would begin anew. */
+export function* wouldRestart(batch: Batch, request: DispatchRequest): Procedure<boolean> {
+  if (request.ifExists !== "restart-if-failed") return false;
+  const rows = yield* batch.each(request.executions, ({ id }) => existing(batch, id));
+  return rows.some((row) => row !== undefined && restarts(request, row));
+}
+
+function restarts({ ifExists }: DispatchRequest, { ended_at, state }: Standing): boolean {
+  return ifExists === "restart-if-failed" && ended_at !== null && state !== "completed";
+}
+
+type Standing = RowOf<Statements["executions"]["byId"]>;
+
+function* existing(batch: Batch, id: string): Procedure<Standing | undefined> {
   return yield* batch.sql.executions.byId.get({ id });
 }
 

@@ -1,0 +1,34 @@
+/** Messages that were sent within a transaction of the sender's, and have come with its commit. */
+import type { Batch } from "../batch.ts";
+import type { Procedure } from "../procedure.ts";
+
+/** How many are seen to at once: bounds how long the claim takes that does it. */
+const mostWakes = 200;
+
+/** Whether there is one. */
+export function* anyWake(batch: Batch): Procedure<boolean> {
+  return (yield* batch.sql.sessions.wakes.all({ limit: 1 })).length > 0;
+}
+
+/** Wakes those executions. What others hold just now is left for the next look. @returns whether something was left */
+export function* wakeAll(batch: Batch): Procedure<boolean> {
+  const wakes = yield* batch.sql.sessions.wakes.all({ limit: mostWakes });
+  const left = yield* batch.each(wakes, (wake) => wakeOne(batch, wake));
+  return left.includes(true) || wakes.length === mostWakes;
+}
+
+function* wakeOne(
+  batch: Batch,
+  { key, execution }: { readonly key: number; readonly execution: number },
+): Procedure<boolean> {
+  const { executions, sessions } = batch.sql;
+  const row = yield* executions.wakeable.get({ key: execution });
+  if (row?.ended_at === null) batch.wake(execution, row.worker !== null);
+  if (row === undefined) {
+    if ((yield* executions.runOf.get({ key: execution })) !== undefined) return true;
+    // It was deleted while its message was not committed yet.
+    sessions.removeSignals.do({ execution });
+  }
+  sessions.removeWake.do({ key });
+  return false;
+}
