@@ -139,6 +139,7 @@ export class Batch {
   #tasks: ReadonlyMap<number, TaskRow> = new Map();
   readonly #woken = new Set<number>();
   readonly #awake = new Set<number>();
+  readonly #beginning = new Set<number>();
   readonly #failed = new Set<string>();
   readonly #ended: EndedExecution[] = [];
   readonly #stopped: number[] = [];
@@ -179,6 +180,16 @@ export class Batch {
   /** The row of an execution, if it is known without asking: none of the transitions has changed it. */
   known(execution: number): HeldRow | undefined {
     return this.#held.get(execution);
+  }
+
+  /** The same of its work: 1 if there is any. */
+  knownWork(execution: number): number | undefined {
+    return this.#beginning.has(execution) ? 1 : this.#held.get(execution)?.work;
+  }
+
+  /** Work of an execution is stored, which nobody has seen when the batch began. */
+  noteWork(execution: number): void {
+    if (this.#held.has(execution)) this.#beginning.add(execution);
   }
 
   /** Whether `each` does so for all of them at the same time. */
@@ -323,6 +334,7 @@ export class Batch {
     this.#held = new Map();
     this.#tasks = new Map();
     this.#awake.clear();
+    this.#beginning.clear();
     this.#failed.clear();
   }
 

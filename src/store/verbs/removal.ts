@@ -7,7 +7,7 @@ import type { EntryKey } from "./outcome.ts";
 /** Removes every task, arrival and fan-out of an execution. Whoever runs one of the tasks is told. */
 export function* removeWork(batch: Batch, execution: number): Procedure<void> {
   const { journal, tasks } = batch.sql;
-  const any = batch.known(execution)?.work ?? (yield* journal.anyWork.get({ execution }))?.any;
+  const any = batch.knownWork(execution) ?? (yield* journal.anyWork.get({ execution }))?.any;
   if (any === 0) return;
   for (const task of yield* tasks.ofExecution.all({ execution })) {
     if (task.worker !== null) batch.hintStopped(task.key);
