@@ -40,6 +40,21 @@ for (const fate of ["answer lost", "lost", "held"] satisfies readonly CommitFate
   });
 }
 
+test("a batch that comes to the server after it was found to be lost, and done anew, stores nothing", async (t) => {
+  const { one, proxy } = await sceneBehindProxy(t);
+  const session = await one.register();
+  const held = await one.start(session);
+  await one.stored(held, {});
+  const met = proxy.nextCommit("held");
+  const answer = one.turn(held, { counters: [{ name: "n", value: 1 }] });
+  await met;
+  assert.ok(proxy.heldAll, "what locks its number is held with it: all was sent in one go");
+  assert.equal((await answer).kind, "stored");
+  await one.stored(held, { counters: [{ name: "n", value: 2 }] });
+  await proxy.release();
+  assert.deepEqual(await one.query("select value from stent_counters"), [{ value: 2 }]);
+});
+
 for (const mode of ["fast", "immediate", "kill"] satisfies readonly StopMode[]) {
   test(`a commit whose answer was lost is stored once, and answered, when the server comes back: ${mode}`, async (t) => {
     const { one, proxy } = await sceneBehindProxy(t);
@@ -88,7 +103,7 @@ async function released(fate: CommitFate, proxy: PostgresProxy): Promise<void> {
     await pause(5);
   }
   await client.end();
-  proxy.release();
+  await proxy.release();
 }
 
 async function triesToConnect(proxy: PostgresProxy): Promise<void> {

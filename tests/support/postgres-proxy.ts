@@ -17,7 +17,8 @@ export class PostgresProxy implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #fate: CommitFate | undefined;
   #met: (() => void) | undefined;
-  #release: (() => void) | undefined;
+  #release: (() => Promise<unknown>) | undefined;
+  #heldAll = false;
   /** How many there have been. */
   connections = 0;
   /** How long whatever is sent takes, either way. */
@@ -51,9 +52,14 @@ export class PostgresProxy implements AsyncDisposable {
     });
   }
 
-  /** Lets the commit that was held go on to the server. */
-  release(): void {
-    this.#release?.();
+  /** Whether the commit that is held came with everything that it is to store. */
+  get heldAll(): boolean {
+    return this.#heldAll;
+  }
+
+  /** Lets the commit that was held go on to the server, and waits until that is done with it. */
+  async release(): Promise<void> {
+    await this.#release?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,7 +99,13 @@ export class PostgresProxy implements AsyncDisposable {
     // Like the system of a process that has died: what it had sent arrives, and then the end.
     if (fate === "lost") server.destroy();
     else if (fate === "answer lost") server.end(chunk);
-    else this.#release = () => server.end(chunk);
+    else {
+      this.#heldAll = chunk.includes("begin");
+      this.#release = () => {
+        server.end(chunk);
+        return once(server, "close");
+      };
+    }
     if (fate === "held") this.#met?.();
     else server.once("close", () => this.#met?.());
   }
