@@ -100,7 +100,7 @@ const declaration = /^[\w.#]+(?:<[^()]*>)?\([^()]*\):/;
 
 /** Whether what comes next is run, or handed to who runs it. */
 function isRun(before: string): boolean {
-  return runners.some((runner) => runner.test(before.slice(-300))) || isHandedOn(before);
+  return runners.some((runner) => runner.test(before.slice(-500))) || isHandedOn(before);
 }
 
 /** What a function that is no generator itself returns is for its caller to run. */
@@ -113,6 +113,7 @@ const runners = [
   /\byield\*\s*$/,
   /\bfunction\*\s+$/,
   /\.each\(\s*[\w.]+,\s*\(?[^()=]*\)?\s*=>\s*$/,
+  /\byield\* batch\.both\([^;]*=>\s*$/,
   /\bplan\.push\(\(\)\s*=>\s*$/,
   /\brunThrough\(\s*$/,
   /\bread\(\(\)\s*=>\s*$/,
