@@ -18,7 +18,14 @@ import {
   type StandardSchema,
 } from "stentjs";
 import { binding } from "../support/binding-serializer.ts";
-import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  databaseFile,
+  rejection,
+  serving,
+  stentOn,
+  until,
+  sqliteOnly,
+} from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
 
@@ -213,34 +220,38 @@ test("a worker that drains gives back a loop that never waits, and another goes 
   assert.ok(Number((await second.waitFor(id, limit)).unwrap()) > 5);
 });
 
-test("forks end first; a parent is told of the last run's end; long runs leave nothing behind", async (t) => {
-  const child = workflow("continue.child", function* (round: number): Flow<number> {
-    const task = yield* fork(call(keep, round));
-    yield* map(
-      keep,
-      Array.from({ length: 600 }, (_, n) => n),
+test(
+  "forks end first; a parent is told of the last run's end; long runs leave nothing behind",
+  sqliteOnly,
+  async (t) => {
+    const child = workflow("continue.child", function* (round: number): Flow<number> {
+      const task = yield* fork(call(keep, round));
+      yield* map(
+        keep,
+        Array.from({ length: 600 }, (_, n) => n),
+      );
+      assert.ok(task.id);
+      if (round === 3) return round;
+      return yield* continueAsNew(round + 1);
+    });
+    const parent = workflow("continue.parent", function* (): Flow<number> {
+      return yield* call(child, 1);
+    });
+    const file = databaseFile(t);
+    const stent = await stentOn(t, file);
+    assert.equal(await stent.run(parent, []), 3);
+    const { default: Database } = await import("better-sqlite3");
+    const database = new Database(file, { readonly: true });
+    t.after(() => database.close());
+    const left = database.prepare(
+      "select (select count(*) from stent_items where run < 3) + (select count(*) from stent_left_runs) as left",
     );
-    assert.ok(task.id);
-    if (round === 3) return round;
-    return yield* continueAsNew(round + 1);
-  });
-  const parent = workflow("continue.parent", function* (): Flow<number> {
-    return yield* call(child, 1);
-  });
-  const file = databaseFile(t);
-  const stent = await stentOn(t, file);
-  assert.equal(await stent.run(parent, []), 3);
-  const { default: Database } = await import("better-sqlite3");
-  const database = new Database(file, { readonly: true });
-  t.after(() => database.close());
-  const left = database.prepare(
-    "select (select count(*) from stent_items where run < 3) + (select count(*) from stent_left_runs) as left",
-  );
-  await until(
-    "what earlier runs left is removed",
-    () => (left.get() as { left: number }).left === 0,
-  );
-});
+    await until(
+      "what earlier runs left is removed",
+      () => (left.get() as { left: number }).left === 0,
+    );
+  },
+);
 
 async function historyRun(stent: Awaited<ReturnType<typeof serving>>, id: string): Promise<number> {
   for await (const { run } of stent.history(id)) return run;

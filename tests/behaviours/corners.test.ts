@@ -32,6 +32,7 @@ import {
   serving,
   stentOn,
   until,
+  patience,
 } from "../support/serving.ts";
 
 const limit = { timeout: "15s" };
@@ -398,7 +399,8 @@ test("clean-up that never ends is ended", async (t) => {
     const handle = await stent.dispatch(fn, []);
     await until("it sleeps", async () => (await handle.state()).waitingFor.length > 0);
     await handle.cancel();
-    assert.ok((await rejection(handle.result(limit))) instanceof CancelledError, fn.functionName);
+    const ended = handle.result({ timeout: 10_000 * patience });
+    assert.ok((await rejection(ended)) instanceof CancelledError, fn.functionName);
     assert.equal((await handle.state()).state, "cancelled");
   }
 });

@@ -28,7 +28,15 @@ import {
   type Flow,
   type StandardSchema,
 } from "stentjs";
-import { databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+  sqliteOnly,
+} from "../support/serving.ts";
 
 const limit = { timeout: "10s" };
 
@@ -466,28 +474,32 @@ function connections(t: { after(fn: () => unknown): void }): Set<Database.Databa
   return opened;
 }
 
-test("a full disk is a DatabaseError for the client; what is under way waits for room and loses nothing", async (t) => {
-  const opened = connections(t);
-  const stent = await stentOn(t, databaseFile(t));
-  const held = await stent.dispatch(pays, ["x".repeat(50_000)]);
-  await until("it runs", () => payments === 1);
-  for (const connection of opened) connection.pragma("max_page_count = 1"); // as many as there are
-  const error = await until("a dispatch is refused", () =>
-    stent.dispatch(echo, ["x".repeat(20_000)]).then(
-      () => undefined,
-      (refused: unknown) => refused,
-    ),
-  );
-  assert.ok(error instanceof DatabaseError);
-  assert.equal(error.code, "DATABASE_FULL");
-  paying.open("y".repeat(50_000));
-  await assert.rejects(held.result({ timeout: 300 }), ExpiryError);
-  assert.equal((await held.state()).state, "running");
-  for (const connection of opened) connection.pragma("max_page_count = 1000000");
-  assert.equal(await held.result(limit), 50_000);
-  assert.equal(payments, 1);
-  assert.equal(await stent.run(echo, [1]), 1);
-});
+test(
+  "a full disk is a DatabaseError for the client; what is under way waits for room and loses nothing",
+  sqliteOnly,
+  async (t) => {
+    const opened = connections(t);
+    const stent = await stentOn(t, databaseFile(t));
+    const held = await stent.dispatch(pays, ["x".repeat(50_000)]);
+    await until("it runs", () => payments === 1);
+    for (const connection of opened) connection.pragma("max_page_count = 1"); // as many as there are
+    const error = await until("a dispatch is refused", () =>
+      stent.dispatch(echo, ["x".repeat(20_000)]).then(
+        () => undefined,
+        (refused: unknown) => refused,
+      ),
+    );
+    assert.ok(error instanceof DatabaseError);
+    assert.equal(error.code, "DATABASE_FULL");
+    paying.open("y".repeat(50_000));
+    await assert.rejects(held.result({ timeout: 300 }), ExpiryError);
+    assert.equal((await held.state()).state, "running");
+    for (const connection of opened) connection.pragma("max_page_count = 1000000");
+    assert.equal(await held.result(limit), 50_000);
+    assert.equal(payments, 1);
+    assert.equal(await stent.run(echo, [1]), 1);
+  },
+);
 let payments = 0;
 const paying = new Gate<string>();
 const pay = activity("errors.pay", async () => {
@@ -516,38 +528,42 @@ test(
   },
 );
 
-test("a schema newer than the code is a SchemaMismatchError, and so is an old one without migrate", async (t) => {
-  const file = databaseFile(t);
-  const error = await rejection(Stent.open({ backend: file, migrate: false }));
-  assert.ok(
-    error instanceof SchemaMismatchError || error instanceof DatabaseError,
-    String(error.stack),
-  );
-  await (await Stent.open(file)).close();
-  const database = new Database(file);
-  const table = database
-    .prepare("select name from sqlite_master where name like 'stent%migration%'")
-    .get() as { name: string } | undefined;
-  assert.ok(table !== undefined);
-  const columns = database
-    .prepare(`select * from ${table.name} order by 1 desc limit 1`)
-    .get() as Record<string, unknown>;
-  const values = Object.entries(columns).map(([, value]) =>
-    typeof value === "string" && /^\d{4}/.test(value)
-      ? `9999${value.slice(4)}`
-      : typeof value === "number"
-        ? value + 1
-        : value,
-  );
-  database
-    .prepare(`insert into ${table.name} values (${values.map(() => "?").join(",")})`)
-    .run(...values);
-  database.close();
-  const newer = await rejection(Stent.open(file));
-  assert.ok(newer instanceof SchemaMismatchError, String(newer.stack));
-});
+test(
+  "a schema newer than the code is a SchemaMismatchError, and so is an old one without migrate",
+  sqliteOnly,
+  async (t) => {
+    const file = databaseFile(t);
+    const error = await rejection(Stent.open({ backend: file, migrate: false }));
+    assert.ok(
+      error instanceof SchemaMismatchError || error instanceof DatabaseError,
+      String(error.stack),
+    );
+    await (await Stent.open(file)).close();
+    const database = new Database(file);
+    const table = database
+      .prepare("select name from sqlite_master where name like 'stent%migration%'")
+      .get() as { name: string } | undefined;
+    assert.ok(table !== undefined);
+    const columns = database
+      .prepare(`select * from ${table.name} order by 1 desc limit 1`)
+      .get() as Record<string, unknown>;
+    const values = Object.entries(columns).map(([, value]) =>
+      typeof value === "string" && /^\d{4}/.test(value)
+        ? `9999${value.slice(4)}`
+        : typeof value === "number"
+          ? value + 1
+          : value,
+    );
+    database
+      .prepare(`insert into ${table.name} values (${values.map(() => "?").join(",")})`)
+      .run(...values);
+    database.close();
+    const newer = await rejection(Stent.open(file));
+    assert.ok(newer instanceof SchemaMismatchError, String(newer.stack));
+  },
+);
 
-test("a database with tables of others is used beside them", async (t) => {
+test("a database with tables of others is used beside them", sqliteOnly, async (t) => {
   const file = databaseFile(t);
   const database = new Database(file);
   database.exec("create table mine (a); insert into mine values (1)");

@@ -22,6 +22,7 @@ import {
   serving,
   stentOn,
   until,
+  patience,
 } from "../support/serving.ts";
 
 const limit = { timeout: "30s" };
@@ -69,7 +70,7 @@ test("5,000 items are nothing special", async (t) => {
     await stent.run(doubles, [numbers(5_000)]),
     numbers(5_000).map((n) => n * 2),
   );
-  assert.ok(performance.now() - before < 10_000, `${performance.now() - before}`);
+  assert.ok(performance.now() - before < 10_000 * patience, `${performance.now() - before}`);
 });
 
 let inFlight = 0;

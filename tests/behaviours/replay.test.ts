@@ -20,7 +20,14 @@ import {
   type Flow,
   type Stent,
 } from "stentjs";
-import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
+import {
+  databaseFile,
+  rejection,
+  serving,
+  stentOn,
+  until,
+  sqliteOnly,
+} from "../support/serving.ts";
 import { MemoryLogger } from "../support/memory-logger.ts";
 
 const limit = { timeout: "10s" };
@@ -274,49 +281,57 @@ test("a blocked execution can be retried, and stays cancelling when it is cancel
 
 // ── a journal that cannot be read ──
 
-test("an execution with a corrupt journal row is parked with the reason, and others go on", async (t) => {
-  const file = databaseFile(t);
-  today = asRecorded;
-  const first = await stentOn(t, file);
-  const handle = await first.dispatch(changing, []);
-  await until("it waits", async () =>
-    (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
-  );
-  const fine = await first.dispatch(changing, []);
-  await first.close();
-  corrupt(file, handle.id);
-  const second = await stentOn(t, file);
-  await second.sendSignal(handle.id, "go", 1);
-  await second.sendSignal(fine.id, "go", 2);
-  assert.deepEqual((await second.waitFor(fine.id, limit)).unwrap(), ["a", 2]);
-  const reason = await until("it is parked", async () =>
-    (await second.why(handle.id)).find(({ kind }) => kind === "blocked"),
-  );
-  assert.match(reason.detail ?? "", /journal|read|corrupt|decode/i);
-  assert.equal((await second.stateOf(handle.id)).state, "running");
-});
-
-test("an execution whose arguments cannot be read is parked too, a job and a workflow, and goes on when they are put right", async (t) => {
-  const file = databaseFile(t);
-  const first = await stentOn(t, file, { serve: false });
-  const flow = await first.dispatch(changing, []);
-  const job = await first.dispatch(one, ["x"]);
-  await first.close();
-  const kept = damage(file, job.id);
-  damage(file, flow.id);
-  const second = await stentOn(t, file);
-  assert.equal(await second.run(one, ["others"]), "others");
-  for (const { id } of [flow, job]) {
-    await until("it is parked", async () =>
-      (await second.why(id)).some(({ kind }) => kind === "blocked"),
+test(
+  "an execution with a corrupt journal row is parked with the reason, and others go on",
+  sqliteOnly,
+  async (t) => {
+    const file = databaseFile(t);
+    today = asRecorded;
+    const first = await stentOn(t, file);
+    const handle = await first.dispatch(changing, []);
+    await until("it waits", async () =>
+      (await handle.state()).waitingFor.some(({ kind }) => kind === "signal"),
     );
-  }
-  const database = new Database(file);
-  database.prepare("update stent_executions set input = ? where id = ?").run(kept, job.id);
-  database.close();
-  await second.retry(job.id);
-  assert.equal((await second.waitFor(job.id, limit)).unwrap(), "x");
-});
+    const fine = await first.dispatch(changing, []);
+    await first.close();
+    corrupt(file, handle.id);
+    const second = await stentOn(t, file);
+    await second.sendSignal(handle.id, "go", 1);
+    await second.sendSignal(fine.id, "go", 2);
+    assert.deepEqual((await second.waitFor(fine.id, limit)).unwrap(), ["a", 2]);
+    const reason = await until("it is parked", async () =>
+      (await second.why(handle.id)).find(({ kind }) => kind === "blocked"),
+    );
+    assert.match(reason.detail ?? "", /journal|read|corrupt|decode/i);
+    assert.equal((await second.stateOf(handle.id)).state, "running");
+  },
+);
+
+test(
+  "an execution whose arguments cannot be read is parked too, a job and a workflow, and goes on when they are put right",
+  sqliteOnly,
+  async (t) => {
+    const file = databaseFile(t);
+    const first = await stentOn(t, file, { serve: false });
+    const flow = await first.dispatch(changing, []);
+    const job = await first.dispatch(one, ["x"]);
+    await first.close();
+    const kept = damage(file, job.id);
+    damage(file, flow.id);
+    const second = await stentOn(t, file);
+    assert.equal(await second.run(one, ["others"]), "others");
+    for (const { id } of [flow, job]) {
+      await until("it is parked", async () =>
+        (await second.why(id)).some(({ kind }) => kind === "blocked"),
+      );
+    }
+    const database = new Database(file);
+    database.prepare("update stent_executions set input = ? where id = ?").run(kept, job.id);
+    database.close();
+    await second.retry(job.id);
+    assert.equal((await second.waitFor(job.id, limit)).unwrap(), "x");
+  },
+);
 
 /** @returns the input as it was. */
 function damage(file: string, id: string): unknown {

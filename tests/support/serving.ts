@@ -32,6 +32,12 @@ const replaying = process.env["STENT_REPLAY"] === "1";
 /** With TEST_BACKEND=postgres everything that would be in a file or in memory is in a schema of a PostgreSQL database. */
 const onPostgres = process.env["TEST_BACKEND"] === "postgres";
 
+/** By how much longer things may take where each step is a round trip to a server that all tests share. */
+export const patience = onPostgres ? 6 : 1;
+
+/** For tests that look into the file, or are about one. */
+export const sqliteOnly = { skip: onPostgres ? "it is about an SQLite file" : false };
+
 /** What a worker under test is given beside what the test asks for: it looks often, so that nothing waits long for a lost hint. */
 function serveOptions(serve: boolean | ServeOptions): false | ServeOptions {
   if (serve === false) return false;
