@@ -13,8 +13,8 @@ export type Stage = (t: Ending, name: string) => Promise<Scene>;
 export const usualBackend: Backend =
   process.env["TEST_BACKEND"] === "postgres" ? "postgres" : "sqlite";
 
-/** A place for the scenes of one test file: the script is built once, before the first test. */
-export function stage(backend: Backend = usualBackend): Stage {
+/** The directory of one test file with its script, which is built once, before the first test. */
+export function builtPlace(): { readonly directory: string; readonly script: string } {
   const ending: (() => unknown)[] = [];
   const place = { directory: "", script: "" };
   before(async () => {
@@ -24,6 +24,12 @@ export function stage(backend: Backend = usualBackend): Stage {
   after(() => {
     for (const end of ending) end();
   });
+  return place;
+}
+
+/** A place for the scenes of one test file. */
+export function stage(backend: Backend = usualBackend): Stage {
+  const place = builtPlace();
   return async (t, name) => {
     const database =
       backend === "sqlite"
