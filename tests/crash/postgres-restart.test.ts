@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { PostgresProxy } from "../support/postgres-proxy.ts";
 import { PostgresServer } from "../support/postgres-server.ts";
 import { Chance } from "./chance.ts";
 import { postgresDatabase } from "./database.ts";
+import type { Line } from "./external-log.ts";
 import { checkMoment, checkNothingTwice, checkResults, checkWorld } from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell, Scene } from "./processes.ts";
@@ -13,7 +15,7 @@ import { builtPlace, usualBackend } from "./stage.ts";
 
 const chance = Chance.fromEnvironment();
 const place = builtPlace();
-const size = usualBackend === "postgres" ? 40 : 12;
+const [size, cuts] = usualBackend === "postgres" ? [40, 30] : [8, 6];
 /** No lease is lost by an outage of the server. */
 const serve = { leaseDuration: "20s", pollInterval: "50ms", pollIntervalMax: "200ms" } as const;
 
@@ -38,22 +40,44 @@ test(`connections for commits are ended at random (${chance.told})`, (t) =>
     }
   }));
 
+const fates = ["answer lost", "lost", "held"] as const;
+
+test(`commits are cut off at random, on a slow network (${chance.told})`, (t) =>
+  disturbed(t, "cut", async (_, scene, proxy) => {
+    for (let n = 0; n < cuts; n++) {
+      const fate = fates[chance.upTo(fates.length) - 1] ?? "lost";
+      const met = proxy.nextCommit(fate);
+      await Promise.race([met, scene.until("nothing is left", isOver)]);
+      if (fate === "held") setTimeout(() => void proxy.release(), chance.upTo(300));
+    }
+  }));
+
+async function isOver(lines: readonly Line[]): Promise<boolean> {
+  return lines.some((line) => line.what === "note" && line.text === "done");
+}
+
 async function disturbed(
   t: TestContext,
   name: string,
-  disturb: (server: PostgresServer, scene: Scene) => Promise<void>,
+  disturb: (server: PostgresServer, scene: Scene, proxy: PostgresProxy) => Promise<void>,
 ): Promise<void> {
   const server = await PostgresServer.create();
-  t.after(() => server[Symbol.asyncDispose]());
+  const proxy = await PostgresProxy.to(server.url);
+  proxy.delayMs = 1;
+  t.after(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
   const database = postgresDatabase(server.url);
   const scene = new Scene(t, { ...place, name, database });
-  const worker = scene.start({ serve });
-  const client = scene.start({ serve, load: size });
+  const way = { database: { url: proxy.url } };
+  const worker = scene.start({ ...way, serve });
+  const client = scene.start({ ...way, serve, load: size });
   await scene.until("both serve", (lines) => {
     const ready = lines.filter((line) => line.what === "note" && line.text === "ready");
     return ready.length === 2;
   });
-  await disturb(server, scene);
+  await disturb(server, scene, proxy);
   await endedWell(client, 60_000, scene);
   checkMoment(await read(database));
   worker.kill("SIGTERM");

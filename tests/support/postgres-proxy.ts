@@ -11,17 +11,23 @@ export type CommitFate = "answer lost" | "lost" | "held";
 /** By this a commit of Stent is known on the wire. */
 const commitName = "stent_commit";
 
+/** A commit that is held up, and where it is to go. */
+interface Held {
+  readonly chunk: Buffer;
+  readonly server: Socket;
+}
+
 export class PostgresProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
   #fate: CommitFate | undefined;
   #met: (() => void) | undefined;
-  #release: (() => Promise<unknown>) | undefined;
+  readonly #held: Held[] = [];
   #heldAll = false;
   /** How many there have been. */
   connections = 0;
-  /** How long whatever is sent takes, either way. */
+  /** How long whatever is sent takes, either way: the same as long as there are connections. */
   delayMs = 0;
 
   private constructor(server: Server, target: URL) {
@@ -57,9 +63,14 @@ export class PostgresProxy implements AsyncDisposable {
     return this.#heldAll;
   }
 
-  /** Lets the commit that was held go on to the server, and waits until that is done with it. */
+  /** Lets the commits that are held go on to the server, and waits until that is done with them. */
   async release(): Promise<void> {
-    await this.#release?.();
+    await Promise.all(
+      this.#held.splice(0).map(async ({ chunk, server }) => {
+        server.end(chunk);
+        await once(server, "close");
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,25 +107,26 @@ export class PostgresProxy implements AsyncDisposable {
 
   #meet(fate: CommitFate, chunk: Buffer, server: Socket): void {
     this.#fate = undefined;
-    // Like the system of a process that has died: what it had sent arrives, and then the end.
-    if (fate === "lost") server.destroy();
-    else if (fate === "answer lost") server.end(chunk);
-    else {
+    if (fate === "held") {
       this.#heldAll = chunk.includes("begin");
-      this.#release = () => {
-        server.end(chunk);
-        return once(server, "close");
-      };
+      this.#held.push({ chunk, server });
+      this.#met?.();
+      return;
     }
-    if (fate === "held") this.#met?.();
-    else server.once("close", () => this.#met?.());
+    server.once("close", () => this.#met?.());
+    // Like the system of a process that has died: what it had sent arrives, and then the end.
+    this.#afterDelay(() => (fate === "lost" ? server.destroy() : server.end(chunk)));
   }
 
   #pass(chunk: Buffer, to: Socket): void {
-    const write = (): void => {
+    this.#afterDelay(() => {
       if (!to.destroyed) to.write(chunk);
-    };
-    if (this.delayMs === 0) write();
-    else setTimeout(write, this.delayMs);
+    });
+  }
+
+  /** In the order in which it is asked for. */
+  #afterDelay(act: () => void): void {
+    if (this.delayMs === 0) act();
+    else setTimeout(act, this.delayMs);
   }
 }
