@@ -1,10 +1,12 @@
 /**
  * Measures Stent: `npm run bench -- hello`. What each workload does, and how it is measured, stands in docs/performance.md.
  */
-import { commandLine, UsageError, type Request } from "./command-line.ts";
+import { commandLine, UsageError, type Place, type Request } from "./command-line.ts";
 import { runEach } from "./each-alone.ts";
 import { jsonLine, text } from "./report.ts";
-import { ScratchFiles } from "./scratch-files.ts";
+import { PostgresScratch } from "./postgres/scratch.ts";
+import type { Scratch } from "./scratch.ts";
+import { SqliteScratch } from "./sqlite/scratch.ts";
 import { workloads } from "./workloads.ts";
 
 try {
@@ -21,12 +23,16 @@ async function main(request: Request): Promise<void> {
     return;
   }
   if (request.kind === "all") {
-    process.exitCode = runEach(request.rest);
+    process.exitCode = runEach(request.workloads, request.rest);
     return;
   }
   const { workload, setting, backend, json } = request;
-  using files = new ScratchFiles(backend);
-  for await (const figures of workloads[workload].run({ ...setting, files })) {
-    console.log(json ? jsonLine(workload, figures) : text(workload, figures));
+  await using scratch = await scratchAt(backend);
+  for await (const figures of workloads[workload].run({ ...setting, scratch })) {
+    console.log((json ? jsonLine : text)(workload, scratch.backend, figures));
   }
+}
+
+async function scratchAt(place: Place): Promise<Scratch> {
+  return place.kind === "sqlite" ? new SqliteScratch(place.path) : PostgresScratch.open(place.url);
 }

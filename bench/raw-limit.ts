@@ -2,47 +2,21 @@
  * The limit that the engine is measured against: the bare driver, with the engine's own tables, indexes, statements and durability, and
  * nothing of its logic.
  */
-import type { Database } from "better-sqlite3";
 import type { Compilable } from "kysely";
-import { openConnection } from "../src/store/sqlite/connection.ts";
 import { executionStatements } from "../src/store/statements/executions.ts";
 import { journalStatements } from "../src/store/statements/journal.ts";
-import { compile } from "../src/store/statements/statement.ts";
 
 /** Runs a statement with these values for its changing parameters; gives the key of the row inserted last. */
-type Run = (...values: unknown[]) => number;
+export type Run = (...values: readonly (string | number)[]) => number;
 
-/** An open file and its statements. */
-export class RawLimit implements Disposable {
-  readonly #database: Database;
-  readonly #begin: () => void;
-  readonly #commit: () => void;
-
-  private constructor(database: Database) {
-    this.#database = database;
-    const begin = database.prepare("begin immediate");
-    const commit = database.prepare("commit");
-    this.#begin = () => void begin.run();
-    this.#commit = () => void commit.run();
-  }
-
-  /** Opens the file as the engine does: its tables are made, and every commit is on disk when it returns. */
-  static async open(path: string): Promise<RawLimit> {
-    return new RawLimit(await openConnection(path, { migrate: true }));
-  }
-
-  /** Does `act` for 0 up to `many`, so many of them a transaction. */
-  repeat(many: number, aTransaction: number, act: (index: number) => void): void {
-    for (let start = 0; start < many; start += aTransaction) {
-      this.#begin();
-      for (let index = start; index < Math.min(many, start + aTransaction); index += 1) act(index);
-      this.#commit();
-    }
-  }
+/** An open database and its statements. Those that share a transaction are run in the order in which they were asked for here, or one row after the other. */
+export abstract class RawLimit implements AsyncDisposable {
+  /** Does `act` for 0 up to `many`, so many of them a transaction; each is on disk before the next begins. */
+  abstract repeat(many: number, aTransaction: number, act: (index: number) => void): Promise<void>;
 
   /** `(id)`: an execution that its worker has taken in the same write. */
   insertExecution(kind: "workflow" | "activity"): Run {
-    return this.#prepare(
+    return this.prepare(
       executionStatements.insert,
       { ...execution, kind, now, notBefore: now, dueAt: now, startedAt: now },
       ["id"],
@@ -51,14 +25,14 @@ export class RawLimit implements Disposable {
 
   /** `(key)`: the execution has completed. */
   endExecution(): Run {
-    return this.#prepare(executionStatements.end, { state: "completed", result: payload, now }, [
+    return this.prepare(executionStatements.end, { state: "completed", result: payload, now }, [
       "key",
     ]);
   }
 
   /** `(execution, seq, path)`: a call whose attempt has begun. */
   insertEntry(): Run {
-    return this.#prepare(
+    return this.prepare(
       journalStatements.insert,
       { ...entry, now, scheduledAt: now, startedAt: now },
       ["execution", "seq", "path"],
@@ -67,7 +41,7 @@ export class RawLimit implements Disposable {
 
   /** `(execution, seq)`: the call's outcome is delivered. */
   completeEntry(): Run {
-    return this.#prepare(
+    return this.prepare(
       journalStatements.change,
       {
         run: 1,
@@ -85,7 +59,7 @@ export class RawLimit implements Disposable {
 
   /** `(item)` of the first execution's map. */
   insertItem(): Run {
-    return this.#prepare(
+    return this.prepare(
       journalStatements.insertItem,
       { execution: 1, run: 1, seq: 0, input: payload },
       ["item"],
@@ -94,36 +68,21 @@ export class RawLimit implements Disposable {
 
   /** `(item)` of the first execution's map has completed. */
   completeItem(): Run {
-    return this.#prepare(
+    return this.prepare(
       journalStatements.endItem,
       { execution: 1, run: 1, seq: 0, status: 1, value: payload, attempt: 1, now },
       ["item"],
     );
   }
 
-  [Symbol.dispose](): void {
-    this.#database.close();
-  }
+  abstract [Symbol.asyncDispose](): Promise<void>;
 
-  /** The values are bound by position, in one array that is used again and again: nothing that a program could leave out. */
-  #prepare(
+  /** `changing`: the parameters that a run gives values for. */
+  protected abstract prepare(
     query: Compilable<unknown>,
     fixed: Readonly<Record<string, unknown>>,
     changing: readonly string[],
-  ): Run {
-    const { sql, parameters } = compile(query);
-    const statement = this.#database.prepare<unknown[]>(sql);
-    const names = parameters.map((parameter) => ("name" in parameter ? parameter.name : undefined));
-    const values = parameters.map((parameter) =>
-      "name" in parameter ? (fixed[parameter.name] ?? null) : parameter.constant,
-    );
-    const places = changing.map((name) => names.indexOf(name));
-    return (...given) => {
-      for (let index = 0; index < places.length; index += 1)
-        values[places[index] ?? -1] = given[index];
-      return Number(statement.run(values).lastInsertRowid);
-    };
-  }
+  ): Run;
 }
 
 /** An id as long as the engine's, and rising as those do. */

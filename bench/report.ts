@@ -1,11 +1,11 @@
 import type { Figures } from "./setting.ts";
 
 /** What a workload has measured, for a program: one line. */
-export function jsonLine(workload: string, figures: Figures): string {
+export function jsonLine(workload: string, backend: string, figures: Figures): string {
   const { n, rate, p50, p99, limit } = figures;
   return JSON.stringify({
     workload,
-    backend: "sqlite",
+    backend,
     n,
     rate: rounded(rate),
     p50: rounded(p50, 3),
@@ -17,7 +17,7 @@ export function jsonLine(workload: string, figures: Figures): string {
 }
 
 /** What a workload has measured, for a reader. */
-export function text(workload: string, figures: Figures): string {
+export function text(workload: string, backend: string, figures: Figures): string {
   const { n, unit, concurrency, rate, p50, p99, limit, remarks = [] } = figures;
   const ratio = ratioOf(figures);
   const lines = [
@@ -29,7 +29,7 @@ export function text(workload: string, figures: Figures): string {
     ...remarks,
     `peak memory  ${count(peakMb())} MB`,
   ];
-  const title = `${workload}: ${count(n)} ${unit}, maxConcurrency ${count(concurrency)}`;
+  const title = `${workload} on ${backend}: ${count(n)} ${unit}, maxConcurrency ${count(concurrency)}`;
   return [title, ...lines.map((line) => `  ${line}`), ""].join("\n");
 }
 

@@ -1,11 +1,13 @@
-import type { ScratchFiles } from "./scratch-files.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** How a workload is to be run; what is undefined is for the workload to decide. */
 export interface Setting {
-  readonly files: ScratchFiles;
+  readonly scratch: Scratch;
   readonly n: number | undefined;
   readonly rounds: number | undefined;
-  /** Finished executions that are in the file before it begins. */
+  /** Processes that serve; 0: the one that starts the work does. */
+  readonly processes: number;
+  /** What is in the database before it begins: finished executions, or what waits. */
   readonly preload: number | undefined;
   readonly scale: boolean;
   /** Activities at a time: the first is the one that counts, the others are shown beside it. */
@@ -29,5 +31,7 @@ export interface Figures {
 /** One workload: everything it measures, one after the other. */
 export interface Workload {
   readonly summary: string;
+  /** Default: every backend. */
+  readonly only?: Scratch["backend"];
   run(setting: Setting): AsyncIterable<Figures>;
 }

@@ -9,12 +9,14 @@ const defaultN = 1_000;
 
 export const chain: Workload = {
   summary: "one workflow, 1,000 steps in sequence",
-  async *run({ files, n = defaultN, rounds, concurrencies: [concurrency = 1] }) {
+  async *run({ scratch, n = defaultN, rounds, concurrencies: [concurrency = 1] }) {
     const turns = await takeTurns(
       rounds,
-      () =>
-        withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(steps, [n]))),
-      () => rawSteps(files.fresh(), n, String),
+      async () =>
+        withEngine(await scratch.fresh(), concurrency, (stent) =>
+          rateOf(n, () => stent.run(steps, [n])),
+        ),
+      () => rawSteps(scratch, n, String),
     );
     yield { n, unit: "steps", concurrency, ...turns };
   },

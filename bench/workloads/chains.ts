@@ -1,7 +1,8 @@
 /** chains: many workflows at once, 50 steps in sequence each. */
 import { allEnded, withEngine } from "../engine.ts";
 import { rateOf, takeTurns } from "../measure.ts";
-import { RawLimit, risingId } from "../raw-limit.ts";
+import { risingId } from "../raw-limit.ts";
+import type { Scratch } from "../scratch.ts";
 import type { Workload } from "../setting.ts";
 import { steps } from "./steps.ts";
 
@@ -11,32 +12,32 @@ const aTransaction = 100;
 
 export const chains: Workload = {
   summary: "100 workflows at once, 50 steps in sequence each",
-  async *run({ files, n = defaultN, rounds, concurrencies }) {
+  async *run({ scratch, n = defaultN, rounds, concurrencies }) {
     for (const concurrency of concurrencies) {
       const turns = await takeTurns(
         rounds,
-        () => engine(files.fresh(), n, concurrency),
-        () => raw(files.fresh(), n),
+        async () => engine(await scratch.fresh(), n, concurrency),
+        () => raw(scratch, n),
       );
       yield { n: n * stepsEach, unit: "steps", concurrency, ...turns };
     }
   },
 };
 
-function engine(path: string, workflows: number, concurrency: number): Promise<number> {
+function engine(address: string, workflows: number, concurrency: number): Promise<number> {
   const sizes = Array.from({ length: workflows }, (): [number] => [stepsEach]);
-  return withEngine(path, concurrency, (stent) =>
+  return withEngine(address, concurrency, (stent) =>
     rateOf(workflows * stepsEach, async () => allEnded(await stent.dispatchMany(steps, sizes))),
   );
 }
 
 /** The workflows go on in turn, as they do when all of them run at once. */
-async function raw(path: string, workflows: number): Promise<number> {
-  using limit = await RawLimit.open(path);
+async function raw(scratch: Scratch, workflows: number): Promise<number> {
+  await using limit = await scratch.openRaw(await scratch.fresh());
   const insertExecution = limit.insertExecution("workflow");
   const insertEntry = limit.insertEntry();
   const completeEntry = limit.completeEntry();
-  limit.repeat(workflows, workflows, (index) =>
+  await limit.repeat(workflows, workflows, (index) =>
     insertEntry(insertExecution(risingId(index)), 0, "0"),
   );
   const many = workflows * stepsEach;

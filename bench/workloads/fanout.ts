@@ -2,7 +2,7 @@
 import { activity, map, workflow } from "../../src/index.ts";
 import { withEngine } from "../engine.ts";
 import { rateOf, takeTurns } from "../measure.ts";
-import { RawLimit } from "../raw-limit.ts";
+import type { Scratch } from "../scratch.ts";
 import type { Figures, Setting, Workload } from "../setting.ts";
 
 const defaultN = 10_000;
@@ -34,19 +34,21 @@ export const fanout: Workload = {
 };
 
 async function measure(setting: Setting, n: number): Promise<Figures> {
-  const { files, rounds, concurrencies } = setting;
+  const { scratch, rounds, concurrencies } = setting;
   const [concurrency = 1] = concurrencies;
   const turns = await takeTurns(
     rounds,
-    () =>
-      withEngine(files.fresh(), concurrency, (stent) => rateOf(n, () => stent.run(doubleAll, [n]))),
-    () => raw(files.fresh(), n),
+    async () =>
+      withEngine(await scratch.fresh(), concurrency, (stent) =>
+        rateOf(n, () => stent.run(doubleAll, [n])),
+      ),
+    () => raw(scratch, n),
   );
   return { n, unit: "items", concurrency, ...turns };
 }
 
-async function raw(path: string, n: number): Promise<number> {
-  using limit = await RawLimit.open(path);
+async function raw(scratch: Scratch, n: number): Promise<number> {
+  await using limit = await scratch.openRaw(await scratch.fresh());
   const insertItem = limit.insertItem();
   const completeItem = limit.completeItem();
   return await rateOf(n, () =>

@@ -2,11 +2,11 @@
 import { FunctionRegistry, Stent } from "../../src/index.ts";
 import { longHistory } from "./long-history.ts";
 
-const [path = "", id = ""] = process.argv.slice(2);
+const [address = "", id = ""] = process.argv.slice(2);
 
 const registry = new FunctionRegistry();
 registry.register(longHistory);
-await using stent = await Stent.open({ backend: `sqlite:${path}`, registry });
+await using stent = await Stent.open({ backend: address, registry });
 await stent.sendSignal(id, "go", null);
 const startedAt = performance.now();
 void stent.serve();

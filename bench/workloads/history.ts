@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { extname, join } from "node:path";
 import { withEngine } from "../engine.ts";
 import { median, rateOf, takeTurns } from "../measure.ts";
-import { RawLimit, risingId } from "../raw-limit.ts";
+import { risingId } from "../raw-limit.ts";
+import type { Scratch } from "../scratch.ts";
 import type { Workload } from "../setting.ts";
 import { branches, hooks, longHistory } from "./long-history.ts";
 
@@ -20,19 +21,19 @@ interface Shown {
 
 export const history: Workload = {
   summary: "one workflow, 50,000 steps in sequence and in 100 branches, and its replay",
-  async *run({ files, n: asked = defaultN, rounds, concurrencies: [concurrency = 1] }) {
+  async *run({ scratch, n: asked = defaultN, rounds, concurrencies: [concurrency = 1] }) {
     const n = Math.ceil(asked / (branches * 10)) * branches * 10;
     for (const inBranches of [false, true]) {
       const shown: Shown[] = [];
       const turns = await takeTurns(
         rounds ?? defaultRounds,
         async () => {
-          const path = files.fresh();
-          const { rate, ...rest } = await engine(path, n, inBranches, concurrency);
-          shown.push({ ...rest, replay: await replay(path) });
+          const address = await scratch.fresh();
+          const { rate, ...rest } = await engine(address, n, inBranches, concurrency);
+          shown.push({ ...rest, replay: await replay(address) });
           return rate;
         },
-        () => raw(files.fresh(), n, inBranches ? branches : 1),
+        () => raw(scratch, n, inBranches ? branches : 1),
       );
       const [early, late, replayed] = (["early", "late", "replay"] as const).map((figure) =>
         median(shown.map((each) => each[figure])),
@@ -55,7 +56,7 @@ export const history: Workload = {
 const id = "history";
 
 async function engine(
-  path: string,
+  address: string,
   n: number,
   inBranches: boolean,
   concurrency: number,
@@ -67,7 +68,7 @@ async function engine(
     if (count % tenth === 0) at.push(performance.now());
     count += 1;
   };
-  const rate = await withEngine(path, concurrency, (stent) =>
+  const rate = await withEngine(address, concurrency, (stent) =>
     rateOf(n, async () => {
       const allDone = new Promise<void>((resolve) => {
         hooks.done = resolve;
@@ -82,9 +83,9 @@ async function engine(
 }
 
 /** How long a fresh process takes until the workflow has come to the effect behind all its steps. */
-async function replay(path: string): Promise<number> {
+async function replay(address: string): Promise<number> {
   const program = join(import.meta.dirname, `history-process${extname(import.meta.filename)}`);
-  const worker = fork(program, [path, id]);
+  const worker = fork(program, [address, id]);
   const gone = once(worker, "exit").then(() => {
     throw new Error("the worker process ended before its execution had; its error stands above");
   });
@@ -94,13 +95,13 @@ async function replay(path: string): Promise<number> {
 }
 
 /** A commit completes one step of each branch and begins the next. */
-async function raw(path: string, n: number, aTransaction: number): Promise<number> {
-  using limit = await RawLimit.open(path);
+async function raw(scratch: Scratch, n: number, aTransaction: number): Promise<number> {
+  await using limit = await scratch.openRaw(await scratch.fresh());
   const insertExecution = limit.insertExecution("workflow");
   const insertEntry = limit.insertEntry();
   const completeEntry = limit.completeEntry();
   let key = 0;
-  limit.repeat(aTransaction, aTransaction, (index) => {
+  await limit.repeat(aTransaction, aTransaction, (index) => {
     if (index === 0) key = insertExecution(risingId(0));
     insertEntry(key, index, `1.${index}.0`);
   });

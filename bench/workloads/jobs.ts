@@ -2,7 +2,8 @@
 import { activity } from "../../src/index.ts";
 import { allEnded, withEngine } from "../engine.ts";
 import { rateOf, takeTurns } from "../measure.ts";
-import { RawLimit, risingId } from "../raw-limit.ts";
+import { risingId } from "../raw-limit.ts";
+import type { Scratch } from "../scratch.ts";
 import type { Workload } from "../setting.ts";
 
 const defaultN = 10_000;
@@ -12,27 +13,27 @@ const job = activity("bench.job", async (index: number) => index);
 
 export const jobs: Workload = {
   summary: "plain activities, all started at once",
-  async *run({ files, n = defaultN, rounds, concurrencies }) {
+  async *run({ scratch, n = defaultN, rounds, concurrencies }) {
     for (const concurrency of concurrencies) {
       const turns = await takeTurns(
         rounds,
-        () => engine(files.fresh(), n, concurrency),
-        () => raw(files.fresh(), n),
+        async () => engine(await scratch.fresh(), n, concurrency),
+        () => raw(scratch, n),
       );
       yield { n, unit: "jobs", concurrency, ...turns };
     }
   },
 };
 
-function engine(path: string, n: number, concurrency: number): Promise<number> {
+function engine(address: string, n: number, concurrency: number): Promise<number> {
   const numbers = Array.from({ length: n }, (_, index): [number] => [index]);
-  return withEngine(path, concurrency, (stent) =>
+  return withEngine(address, concurrency, (stent) =>
     rateOf(n, async () => allEnded(await stent.dispatchMany(job, numbers))),
   );
 }
 
-async function raw(path: string, n: number): Promise<number> {
-  using limit = await RawLimit.open(path);
+async function raw(scratch: Scratch, n: number): Promise<number> {
+  await using limit = await scratch.openRaw(await scratch.fresh());
   const insertExecution = limit.insertExecution("activity");
   const endExecution = limit.endExecution();
   return await rateOf(n, () =>

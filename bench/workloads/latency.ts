@@ -1,6 +1,6 @@
 /** latency: from the call of `run` to its result, one one-step workflow at a time, with nothing else to do. */
-import { activity, call, workflow } from "../../src/index.ts";
-import { withEngine } from "../engine.ts";
+import { activity, call, workflow, type Stent } from "../../src/index.ts";
+import { withEngine, withProcesses } from "../engine.ts";
 import { percentile } from "../measure.ts";
 import type { Workload } from "../setting.ts";
 
@@ -15,17 +15,25 @@ const greeting = workflow("bench.latency", function* (name: number) {
 
 export const latency: Workload = {
   summary: "one one-step workflow at a time, p50 and p99",
-  async *run({ files, n = defaultN, concurrencies: [concurrency = 1] }) {
-    const times = await withEngine(files.fresh(), concurrency, async (stent) => {
-      const taken: number[] = [];
-      for (let index = 0; index < warmUp + n; index += 1) {
-        const startedAt = performance.now();
-        await stent.run(greeting, [index]);
-        taken.push(performance.now() - startedAt);
-      }
-      return taken.slice(warmUp);
-    });
+  async *run({ scratch, n = defaultN, processes, concurrencies: [concurrency = 1] }) {
+    const address = await scratch.fresh();
+    const act = (stent: Stent): Promise<number[]> => oneByOne(stent, n);
+    const times =
+      processes > 0
+        ? await withProcesses(processes, address, concurrency, act)
+        : await withEngine(address, concurrency, act);
     const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)];
-    yield { n, unit: "workflows", concurrency, p50, p99 };
+    const remarks = processes > 0 ? [`processes    ${processes}, none of them this one`] : [];
+    yield { n, unit: "workflows", concurrency, p50, p99, remarks };
   },
 };
+
+async function oneByOne(stent: Stent, n: number): Promise<number[]> {
+  const taken: number[] = [];
+  for (let index = 0; index < warmUp + n; index += 1) {
+    const startedAt = performance.now();
+    await stent.run(greeting, [index]);
+    taken.push(performance.now() - startedAt);
+  }
+  return taken.slice(warmUp);
+}

@@ -1,18 +1,19 @@
 import { rateOf } from "../measure.ts";
-import { RawLimit, risingId } from "../raw-limit.ts";
+import { risingId } from "../raw-limit.ts";
+import type { Scratch } from "../scratch.ts";
 
 /** Steps in sequence, on the bare driver: a commit completes one and begins the next. `pathOf`: of the entry of each. */
 export async function rawSteps(
-  file: string,
+  scratch: Scratch,
   n: number,
   pathOf: (index: number) => string,
 ): Promise<number> {
-  using limit = await RawLimit.open(file);
+  await using limit = await scratch.openRaw(await scratch.fresh());
   const insertExecution = limit.insertExecution("workflow");
   const insertEntry = limit.insertEntry();
   const completeEntry = limit.completeEntry();
   let key = 0;
-  limit.repeat(1, 1, () => {
+  await limit.repeat(1, 1, () => {
     key = insertExecution(risingId(0));
     insertEntry(key, 0, pathOf(0));
   });

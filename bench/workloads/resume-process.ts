@@ -2,7 +2,7 @@
 import { withEngine } from "../engine.ts";
 import { nextStep, type Stopped } from "./endless-steps.ts";
 
-const [path = "", steps, concurrency] = process.argv.slice(2);
+const [address = "", steps, concurrency] = process.argv.slice(2);
 const stepsToRun = Number(steps);
 let run = 0;
 let firstStepAt = 0;
@@ -17,7 +17,7 @@ const allRun = new Promise<void>((resolve) => {
   };
 });
 
-await withEngine(path, Number(concurrency), async () => {
+await withEngine(address, Number(concurrency), async () => {
   const readyAt = timeNow();
   await allRun;
   const stopped: Stopped = { startedAt: performance.timeOrigin, readyAt, firstStepAt };

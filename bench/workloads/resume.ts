@@ -33,22 +33,22 @@ export const resume: Workload = {
 };
 
 async function resumptions(
-  { files, rounds = defaultTries }: Setting,
+  { scratch, rounds = defaultTries }: Setting,
   steps: number,
 ): Promise<Stopped[]> {
-  const path = files.fresh();
-  await using client = await Stent.open(`sqlite:${path}`);
+  const address = await scratch.fresh();
+  await using client = await Stent.open(address);
   await client.dispatch(endless, []);
-  await runAndKill(path, steps);
+  await runAndKill(address, steps);
   const tries: Stopped[] = [];
-  while (tries.length < rounds) tries.push(await runAndKill(path, 1));
+  while (tries.length < rounds) tries.push(await runAndKill(address, 1));
   return tries;
 }
 
 /** A process that runs so many steps, and is killed in the middle of the next. */
-async function runAndKill(path: string, steps: number): Promise<Stopped> {
+async function runAndKill(address: string, steps: number): Promise<Stopped> {
   const program = join(import.meta.dirname, `resume-process${extname(import.meta.filename)}`);
-  const worker = fork(program, [path, String(steps), String(concurrency)]);
+  const worker = fork(program, [address, String(steps), String(concurrency)]);
   const gone = once(worker, "exit");
   const [stopped] = (await Promise.race([once(worker, "message"), gone.then(diedUnasked)])) as [
     Stopped,

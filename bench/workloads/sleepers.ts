@@ -19,9 +19,9 @@ const sleeper = workflow("bench.sleeper", function* (dueAt: number) {
 
 export const sleepers: Workload = {
   summary: "10,000 workflows that sleep until the same instant; the lag after it",
-  async *run({ files, n = defaultN, concurrencies: [concurrency = 1] }) {
+  async *run({ scratch, n = defaultN, concurrencies: [concurrency = 1] }) {
     lags.length = 0;
-    await withEngine(files.fresh(), concurrency, async (stent) => {
+    await withEngine(await scratch.fresh(), concurrency, async (stent) => {
       const dueAt = Date.now() + settleMs + n * settleEachMs;
       const handles = await stent.dispatchMany(
         sleeper,

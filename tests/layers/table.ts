@@ -38,7 +38,9 @@ export const layers: readonly Layer[] = [
   { files: /^examples\//, mayImport: new RegExp(`^${doors}`), packages: everyPackage },
   {
     files: /^bench\//,
-    mayImport: new RegExp(String.raw`^(?:${doors}|src\/store\/)`),
+    mayImport: new RegExp(
+      String.raw`^(?:${doors}|src\/store\/|tests\/support\/postgres-server\.ts$)`,
+    ),
     packages: everyPackage,
   },
   { files: /^tests\//, mayImport: /^(?:src|cli|bench|examples)\//, packages: everyPackage },

@@ -1,7 +1,7 @@
-import { openConnection } from "../src/store/sqlite/connection.ts";
+import { openConnection } from "../../src/store/sqlite/connection.ts";
 
-/** Makes a database at that path that holds so many finished one-step workflows. @returns the path */
-export async function preloaded(path: string, executions: number): Promise<string> {
+/** Makes a database at that path that holds so many finished one-step workflows. */
+export async function preload(path: string, executions: number): Promise<void> {
   const database = await openConnection(path, { migrate: true });
   try {
     const endedAt = Date.now();
@@ -25,5 +25,4 @@ export async function preloaded(path: string, executions: number): Promise<strin
   } finally {
     database.close(); // and with it, what is in the log goes into the file
   }
-  return path;
 }
