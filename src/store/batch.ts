@@ -134,6 +134,8 @@ export class Batch {
   readonly failures: Failures;
   readonly #live = new Map<number, boolean>();
   readonly fanouts = new Map<string, FanoutProgress>();
+  /** Tasks by key of which items have ended side by side: whether any is left is seen once all of them have. */
+  readonly ranges = new Map<number, TaskRow>();
   #range: TaskRow | undefined;
   #held: ReadonlyMap<number, HeldRow> = new Map();
   #tasks: ReadonlyMap<number, TaskRow> = new Map();

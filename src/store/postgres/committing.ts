@@ -87,7 +87,8 @@ async function carryOutAll(
     const { finish } = await talk.begin(procedures, places);
     begun.push([places, finish]);
     batch.endWave();
-    if (batch.fanouts.size > 0) await talk.run([writeFanoutProgress(batch)], [nobody]);
+    if (batch.fanouts.size + batch.ranges.size > 0)
+      await talk.run([writeFanoutProgress(batch)], [nobody]);
     batch.endWave();
   }
   return () => {

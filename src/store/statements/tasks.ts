@@ -100,6 +100,25 @@ export const taskStatements = {
     .set({ cancelled: 1 })
     .where("key", "=", given<number>("key")),
   remove: build.deleteFrom("stent_tasks").where("key", "=", given<number>("key")),
+  /** The task of a range of items none of which is open any more. */
+  removeEnded: build
+    .deleteFrom("stent_tasks")
+    .where("key", "=", given<number>("key"))
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("stent_items")
+            .select("item")
+            .where("execution", "=", given<number>("execution"))
+            .where("run", "=", given<number>("run"))
+            .where("seq", "=", given<number>("seq"))
+            .where("item", ">=", given<number>("from"))
+            .where("item", "<", given<number>("to"))
+            .where("status", "=", 0)
+            .where("alone", "=", 0),
+        ),
+      ),
+    ),
   removeAll: build.deleteFrom("stent_tasks").where("execution", "=", given<number>("execution")),
   /** Items of maps that nobody holds, and that are past their totalTimeout. */
   outOfTime: build

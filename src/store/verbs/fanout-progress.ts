@@ -10,11 +10,20 @@ import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
 /** Writing may count on: what it begins or ends is written as well. `of`: only those of this execution. */
 export function* writeFanoutProgress(batch: Batch, of?: number): Procedure<void> {
+  if (of === undefined) removeEndedRanges(batch);
   for (const [id, fanout] of batch.fanouts) {
     if (of !== undefined && fanout.execution !== of) continue;
     batch.fanouts.delete(id);
     yield* write(batch, fanout);
   }
+}
+
+function removeEndedRanges(batch: Batch): void {
+  for (const row of batch.ranges.values()) {
+    const { key, item_from: from, item_to: to } = row;
+    batch.sql.tasks.removeEnded.do({ ...keyOf(row), key, from, to });
+  }
+  batch.ranges.clear();
 }
 
 /**

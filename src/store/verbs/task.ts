@@ -79,34 +79,39 @@ function* endItem(batch: Batch, request: TaskOutcome, row: Row, item: number): P
       return;
     }
     setApart(batch, row, item, outcome, request);
-    if (!(yield* hasOpenItems(batch, row))) batch.sql.tasks.remove.do({ key: row.key });
+    yield* endRange(batch, row);
     return;
   }
-  const { journal, tasks } = batch.sql;
-  const [changed, open] = yield* batch.both(
-    () =>
-      journal.endItem.run({
-        ...keyOf(row),
-        item,
-        status: outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed,
-        value: outcome.value,
-        attempt: request.attempt,
-        now: batch.now,
-      }),
-    () => journal.anyOpenItem.get(openItemsOf(row)),
-  );
+  const changed = yield* batch.sql.journal.endItem.run({
+    ...keyOf(row),
+    item,
+    status: outcome.kind === "completed" ? entryStatus.completed : entryStatus.failed,
+    value: outcome.value,
+    attempt: request.attempt,
+    now: batch.now,
+  });
   if (changed > 0 && (yield* countItem(batch, request, outcome, row))) return;
-  // Looked up, and not told by who stores it: an outcome that had to be stored again comes after the one that was to be the last.
-  if (single || open === undefined) tasks.remove.do({ key: row.key });
+  if (single) batch.sql.tasks.remove.do({ key: row.key });
+  else yield* endRange(batch, row);
+}
+
+/**
+ * The task goes with its last item. That is looked up, and not told by who stores an outcome: one that had to be stored again comes after
+ * the one that was to be the last. Side by side each would read all that have ended before it: there it is looked up once, behind them.
+ */
+function* endRange(batch: Batch, row: Row): Procedure<void> {
+  if (batch.sideBySide) {
+    batch.ranges.set(row.key, row);
+    return;
+  }
+  const open = yield* batch.sql.journal.anyOpenItem.get({
+    ...keyOf(row),
+    from: row.item_from,
+    to: row.item_to,
+    alone: 0,
+  });
+  if (open === undefined) batch.sql.tasks.remove.do({ key: row.key });
   else batch.range = row;
-}
-
-function openItemsOf(row: Row): Record<string, unknown> {
-  return { ...keyOf(row), from: row.item_from, to: row.item_to, alone: 0 };
-}
-
-function* hasOpenItems(batch: Batch, row: Row): Procedure<boolean> {
-  return (yield* batch.sql.journal.anyOpenItem.get(openItemsOf(row))) !== undefined;
 }
 
 /** The item leaves its range: it waits for its next attempt as a task of its own. */
