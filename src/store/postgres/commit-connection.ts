@@ -18,7 +18,7 @@ const patienceMs = 30_000;
  * Locks are waited for shortly, since a whole batch waits: what holds one is then asked for by itself. Plans are made once for tables of
  * any size, so only by index: a plan that was made when a table was empty reads all of it.
  */
-const settings = [
+export const commitSettings = [
   "set lock_timeout = '200ms'",
   // Who is frozen in the middle of a batch holds up whoever is to take its work.
   "set idle_in_transaction_session_timeout = '5s'",
@@ -28,6 +28,7 @@ const settings = [
   "set enable_seqscan = off",
   "set enable_hashjoin = off",
   "set enable_mergejoin = off",
+  "set enable_bitmapscan = off",
 ].join("; ");
 
 /** Rows of processes that have stored nothing for so long; nobody asks for them any more. */
@@ -166,6 +167,7 @@ export class CommitConnection {
   ): Promise<Committed> {
     const client = await this.#connected();
     this.#batch += 1;
+    if (isPowerOfTwo(this.#batch)) client.query("discard plans").catch(() => undefined);
     const id = { writer: this.#writer, batch: this.#batch };
     const predicted = foretell && !checks ? this.#predictions.of(transitions, id) : undefined;
     const begun = performance.now();
@@ -205,7 +207,7 @@ export class CommitConnection {
     client.once("end", () => {
       if (this.#client === client) this.#client = undefined;
     });
-    await client.query(`${forgetWriters}; ${settings}`);
+    await client.query(`${forgetWriters}; ${commitSettings}`);
     this.#client = client;
     if (!this.#closed) return client;
     await this.close();
@@ -240,6 +242,11 @@ export class CommitConnection {
  */
 export const fenceOff =
   "insert into stent_writers (id, batch, fence, at) values ($1, 0, $2, clock_timestamp()) on conflict (id) do update set fence = excluded.fence returning batch";
+
+/** Plans that were made for empty tables read whole indexes: they are made anew whenever there may be twice as much. */
+function isPowerOfTwo(batch: number): boolean {
+  return (batch & (batch - 1)) === 0;
+}
 
 /** True where something that must be there was not, in one of many: its assertion has failed. */
 function isUnmet(error: unknown): boolean {

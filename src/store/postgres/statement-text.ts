@@ -142,7 +142,9 @@ function forMany(
       const at = text.indexOf(" where ");
       if (at === -1) throw new Error(`it would change every row: ${text}`);
       const from = kind === "update" ? "from" : "using";
-      return `${text.slice(0, at)} ${from} ${values}${text.slice(at)}${counted ? " returning b.ord" : ""}`;
+      const [condition = "", returned] = text.slice(at).split(" returning ");
+      const told = returned === undefined ? "b.ord" : `b.ord, ${returned}`;
+      return `${text.slice(0, at)} ${from} ${values}${condition}${counted ? ` returning ${told}` : ""}`;
     }
     default:
       return kind satisfies never;

@@ -104,10 +104,11 @@ export const taskStatements = {
   removeEnded: build
     .deleteFrom("stent_tasks")
     .where("key", "=", given<number>("key"))
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("stent_items")
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom("stent_items")
             .select("item")
             .where("execution", "=", given<number>("execution"))
             .where("run", "=", given<number>("run"))
