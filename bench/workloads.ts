@@ -1,6 +1,7 @@
 import type { Workload } from "./setting.ts";
 import { chain } from "./workloads/chain.ts";
 import { chains } from "./workloads/chains.ts";
+import { claims } from "./workloads/claims.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { history } from "./workloads/history.ts";
 import { hello } from "./workloads/hello.ts";
@@ -22,6 +23,7 @@ export const workloads = {
   resume,
   rounds,
   history,
+  claims,
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;

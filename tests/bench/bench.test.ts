@@ -115,6 +115,13 @@ describe("on PostgreSQL, too", () => {
     });
   }
 
+  test("a claim, beside what is there", async () => {
+    const parameters = ["--n", "3", "--preload", "50", "--json", "--backend", await postgresUrl()];
+    const { status, stdout, stderr } = bench("claims", ...parameters);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout.trimEnd().split("\n").length, 5);
+  });
+
   async function databases(): Promise<unknown[]> {
     return asAdmin("select datname from pg_database where datname like 'stent_bench%' order by 1");
   }
@@ -134,6 +141,7 @@ describe("what cannot be measured is refused with exit code 2", () => {
     ],
     "an option of another workload": [["chain", "--preload", "5"], /chain has no --preload/],
     "another database": [["hello", "--backend", "mysql:h"], /--backend takes sqlite/],
+    "claims on SQLite": [["claims"], /claims is measured on postgres only/],
     "processes where there is one": [["chain", "--processes", "2"], /chain has no --processes/],
     memory: [["hello", "--backend", "sqlite::memory:"], /not durable/],
     "a file that is there": [["hello", "--backend", `sqlite:${taken}`], /taken\.db exists/],

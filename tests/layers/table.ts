@@ -39,7 +39,7 @@ export const layers: readonly Layer[] = [
   {
     files: /^bench\//,
     mayImport: new RegExp(
-      String.raw`^(?:${doors}|src\/store\/|tests\/support\/postgres-server\.ts$)`,
+      String.raw`^(?:${doors}|src\/store\/|src\/runtime\/clock\.ts$|tests\/support\/postgres-server\.ts$)`,
     ),
     packages: everyPackage,
   },
