@@ -93,7 +93,7 @@ async function claimTimes(
 async function commit<T>(store: Store, transition: Transition): Promise<T> {
   const [settled] = (await store.commit([transition])).settled;
   if (settled !== undefined && "answer" in settled) return settled.answer as T;
-  throw new Error("the store has refused it", { cause: settled?.error });
+  throw new Error("the store has refused it", { cause: settled });
 }
 
 /** Before what waits already. */
