@@ -242,7 +242,7 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
       expected(shape, Number(n))
         .map((value) => JSON.stringify(value))
         .includes(shown),
-      `${id} came to ${shown}`,
+      `${id} came to ${shown}: ${end.executions.find((execution) => execution.id === id)?.result}`,
     );
     const row = end.executions.find((execution) => execution.id === id);
     assert.ok(row?.ended_at, `${id} has ended`);
