@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkMoment } from "./invariants.ts";
-import { read, snapshotOf, type Snapshot } from "./snapshot.ts";
+import { read, type Snapshot } from "./snapshot.ts";
 import { stage } from "./stage.ts";
 
 const sceneOf = stage();
@@ -15,7 +15,7 @@ for (const shape of ["abandonedJob", "abandonedMap"] as const) {
     assert.ok(scene.lines().some((line) => line.what === "start" && line.execution === shape));
     scene.start({ serve: { ...serve, queues: ["default"] } });
     await scene.until("it ends", async () => endOf(await read(scene.database)) !== undefined);
-    const end = await snapshotOf(scene.database);
+    const end = await read(scene.database);
     checkMoment(end);
     const { state, result = "" } = endOf(end) ?? {};
     if (shape === "abandonedJob") assert.match(String(result), /ATTEMPT_TIMED_OUT/);
