@@ -35,8 +35,9 @@ export const claims: Workload = {
       yield figures(n, `beside       ${what}`, await claimTimes(await address(), n, "jobs", 0));
     const tasks = `${many} pending tasks`;
     yield figures(n, `beside       ${tasks}`, await waiting(scratch, n, "jobs", preload));
-    const few = n * aClaim * 2;
+    const few = (warmUp + n) * aClaim;
     yield figures(n, `of           ${few} pending tasks`, await waiting(scratch, n, "tasks", few));
+    if (preload <= few) return;
     yield figures(n, `of           ${tasks}`, await waiting(scratch, n, "tasks", preload));
   },
 };

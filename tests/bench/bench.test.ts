@@ -116,7 +116,7 @@ describe("on PostgreSQL, too", () => {
   }
 
   test("a claim, beside what is there", async () => {
-    const parameters = ["--n", "3", "--preload", "50", "--json", "--backend", await postgresUrl()];
+    const parameters = ["--n", "3", "--preload", "600", "--json", "--backend", await postgresUrl()];
     const { status, stdout, stderr } = bench("claims", ...parameters);
     assert.equal(status, 0, stderr);
     assert.equal(stdout.trimEnd().split("\n").length, 5);
