@@ -24,8 +24,8 @@ const groups: Readonly<Record<StatementGroup, object>> = {
   sessions: sessionStatements,
 };
 
-/** A row for each worker session, each function, and each session that died with something running. */
-const small = new Set(["stent_workers", "stent_lanes", "stent_marks"]);
+/** A row for each worker session, each function, each session that died with something running, and each wake that nobody has seen yet. */
+const small = new Set(["stent_workers", "stent_lanes", "stent_marks", "stent_wakes"]);
 
 /** Those that are asked for everything of a kind: all that waits, all that is blocked; once an hour the dead letters that are old. */
 const wholeByNature: ReadonlySet<string> = new Set([
