@@ -4,7 +4,7 @@ import { after, before, describe, test, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { openPostgresDatabase } from "../conformance/postgres-backend.ts";
-import { failures, Scene } from "../conformance/scene.ts";
+import { failures, park, Scene } from "../conformance/scene.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { PostgresProxy, type CommitFate } from "../support/postgres-proxy.ts";
 import { PostgresServer, type StopMode } from "../support/postgres-server.ts";
@@ -53,6 +53,24 @@ test("a batch that comes to the server after it was found to be lost, and done a
   await one.stored(held, { counters: [{ name: "n", value: 2 }] });
   await proxy.release();
   assert.deepEqual(await one.query("select value from stent_counters"), [{ value: 2 }]);
+});
+
+test("whether an execution was let go is answered as it was, also where something had come for it", async (t) => {
+  const { one, proxy } = await sceneBehindProxy(t);
+  const session = await one.register();
+  const held = await one.start(session);
+  const called = await one.start(session);
+  await one.signal(called.id, "m");
+  for (const [of, released] of [
+    [called, false],
+    [held, true],
+  ] as const) {
+    await one.stored(of, {});
+    const met = proxy.nextCommit("answer lost");
+    const answer = one.stored(of, {}, park());
+    await met;
+    assert.equal((await answer).released, released);
+  }
 });
 
 for (const mode of ["fast", "immediate", "kill"] satisfies readonly StopMode[]) {

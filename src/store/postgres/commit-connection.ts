@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { ClosedError } from "../../core/errors.ts";
-import type { Hints, Settled, Transition } from "../store.ts";
+import type { Hints, Settled, Transition, TurnAnswer, TurnRequest } from "../store.ts";
 import { Aside, mayMeetUsers } from "./aside.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
 import type { PostgresConnections } from "./connection.ts";
@@ -195,9 +195,44 @@ export class CommitConnection {
       if (await rolledBack(client)) throw error;
       this.#client = undefined;
       void client.end().catch(() => undefined);
-      if (committing !== undefined && (await this.#isStored(id.batch))) return committing();
-      throw error;
+      if (committing === undefined || !(await this.#isStored(id.batch))) throw error;
+      return this.#withReleases(transitions, committing());
     }
+  }
+
+  /** The answers to what was asked last came with that of the commit, and are lost: whether an execution was let go is looked up. */
+  async #withReleases(
+    transitions: readonly Transition[],
+    { settled, hints }: Committed,
+  ): Promise<Committed> {
+    const parked = transitions.flatMap(({ kind, request }) =>
+      kind === "turn" && request.next.kind === "park" ? request : [],
+    );
+    const held = await this.#heldOf(parked);
+    const looked = settled.map((one, place): Settled => {
+      const { kind, request } = transitions[place] as Transition;
+      const stored = "answer" in one && isStoredTurn(one.answer) ? one.answer : undefined;
+      if (kind !== "turn" || request.next.kind !== "park" || stored === undefined) return one;
+      return { answer: { ...stored, released: !held.has(request.execution) } };
+    });
+    return { settled: looked, hints };
+  }
+
+  /** Those of these executions that are held as they were. */
+  async #heldOf(requests: readonly TurnRequest[]): Promise<ReadonlySet<number>> {
+    if (requests.length === 0) return new Set();
+    const { rows } = await this.#untilKnown((client) =>
+      client.query<{ key: number; worker: number | null; claim: number }>(
+        "select key, worker, claim from stent_executions where key = any($1::bigint[])",
+        [requests.map(({ execution }) => execution)],
+      ),
+    );
+    const held = rows.filter(({ key, worker, claim }) =>
+      requests.some(
+        (one) => one.execution === key && one.session === worker && one.claim === claim,
+      ),
+    );
+    return new Set(held.map(({ key }) => key));
   }
 
   async #connected(): Promise<pg.Client> {
@@ -214,17 +249,23 @@ export class CommitConnection {
     throw new ClosedError();
   }
 
-  /** By C1. Asks until it is known. */
+  /** By C1. */
   async #isStored(batch: number): Promise<boolean> {
+    return this.#untilKnown(async (client) => {
+      const [, { rows }] = await Promise.all([
+        client.query(begin),
+        client.query<{ batch: number }>(fenceOff, [this.#writer, batch]),
+        client.query("commit"),
+      ]);
+      return rows[0]?.batch === batch;
+    });
+  }
+
+  /** Asks until there is an answer. */
+  async #untilKnown<T>(ask: (client: pg.Client) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
-        const client = await this.#connected();
-        const [, { rows }] = await Promise.all([
-          client.query(begin),
-          client.query<{ batch: number }>(fenceOff, [this.#writer, batch]),
-          client.query("commit"),
-        ]);
-        return rows[0]?.batch === batch;
+        return await ask(await this.#connected());
       } catch (error) {
         if (this.#client !== undefined && !(await rolledBack(this.#client)))
           this.#client = undefined;
@@ -233,6 +274,12 @@ export class CommitConnection {
       }
     }
   }
+}
+
+function isStoredTurn(
+  answer: Extract<Settled, { answer: unknown }>["answer"],
+): answer is Extract<TurnAnswer, { kind: "stored" }> {
+  return typeof answer === "object" && "kind" in answer && answer.kind === "stored";
 }
 
 /**
