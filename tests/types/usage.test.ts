@@ -20,7 +20,7 @@ function compile(project: string): { faults: string[]; files: string[] } {
     { cwd: root, encoding: "utf8" },
   );
   const lines = stdout.split("\n").filter((line) => line !== "");
-  const isFile = (line: string): boolean => /^\S+\.(?:ts|json)$/.test(line);
+  const isFile = (line: string): boolean => /^\S+\.(?:[cm]?ts|json)$/.test(line);
   return {
     faults: lines.filter((line) => !isFile(line)),
     files: lines.filter(isFile).map((path) => relative(root, path)),
