@@ -227,6 +227,11 @@ export class Batch {
     return [yield* a, yield* b];
   }
 
+  /** The same, if it is known without asking: a procedure for each turn would be one too many. */
+  knownLive(session: number): boolean | undefined {
+    return this.#live.get(session);
+  }
+
   /** By S1. */
   *isLive(session: number): Procedure<boolean> {
     const known = this.#live.get(session);

@@ -37,7 +37,9 @@ function standingOf({ standing }: Fence): Standing {
 
 /** Stores one turn of an execution: all of it, or nothing if its holder does not hold it any more. */
 export function* turn(batch: Batch, request: TurnRequest): Procedure<TurnAnswer> {
-  if (!(yield* batch.isLive(request.session))) return { kind: "refused", reason: "session" };
+  const { session } = request;
+  if (!(batch.knownLive(session) ?? (yield* batch.isLive(session))))
+    return { kind: "refused", reason: "session" };
   const { fence, fenceOfEnd } = batch.sql.executions;
   const values = request as unknown as Values;
   const known = batch.known(request.execution);
@@ -84,7 +86,7 @@ function* store(batch: Batch, request: TurnRequest, standing: Standing): Procedu
   for (const unwanted of request.withdrawn) yield* withdraw(batch, request, unwanted);
   for (const unwanted of request.told) yield* tell(batch, request, unwanted);
   writeRecords(batch, request);
-  yield* writeFanouts(batch, request);
+  if (request.fanouts.length > 0) yield* writeFanouts(batch, request);
   if (request.tasks.length + request.fanouts.length > 0) batch.noteWork(request.execution);
   // Not with the batch: what maps that begin or are told come to at once is for this turn's holder to see (S3).
   if (seesCancel) yield* resumeChildMaps(batch, request);
