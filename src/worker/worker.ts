@@ -80,6 +80,8 @@ export class Worker {
   /** How often something was seen to be held that nothing here knows of, by key and claim. */
   #forgotten = new Map<string, number>();
   #endHeldCheck: () => void = nothing;
+  /** Claims and adoptions on their way: what they bring has been begun by nobody, and given back it would count as an attempt. */
+  #coming = 0;
 
   constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
     this.#deps = deps;
@@ -112,15 +114,17 @@ export class Worker {
       this.#markStopped = resolve;
     });
     this.adopter = {
-      reserve: (lane) =>
-        this.#state === "ready" &&
-        !this.#backlog &&
-        this.#acceptance.accepts(lane) &&
-        this.#slots.take()
-          ? this.#session.key
-          : undefined,
-      adopted: (execution) => void this.#adopt(execution),
-      forgo: () => this.#slots.release(),
+      reserve: (lane) => {
+        if (this.#state !== "ready" || this.#backlog) return undefined;
+        if (!this.#acceptance.accepts(lane) || !this.#slots.take()) return undefined;
+        this.#coming += 1;
+        return this.#session.key;
+      },
+      adopted: (execution) => void this.#adopt(execution).finally(() => (this.#coming -= 1)),
+      forgo: () => {
+        this.#coming -= 1;
+        this.#slots.release();
+      },
     };
   }
 
@@ -181,6 +185,10 @@ export class Worker {
   }
 
   async #drain(): Promise<void> {
+    // A claim that has been answered is taken up within this turn of the event loop.
+    await new Promise((done) => {
+      setImmediate(done);
+    });
     await this.#quiet(this.#options.drainTimeoutMs);
     for (const run of [...this.#runs.values(), ...this.#jobs.values(), ...this.#tasks.values()])
       run.drain();
@@ -188,11 +196,11 @@ export class Worker {
     await this.leave();
   }
 
-  /** Waits until nothing is held any more, or the time is up. */
+  /** Waits until nothing is held any more nor on its way, or the time is up. */
   async #quiet(timeoutMs: number): Promise<void> {
     const endAt = monotonicMs() + timeoutMs;
     while (
-      this.#runs.size + this.#jobs.size + this.#tasks.size > 0 &&
+      this.#coming + this.#runs.size + this.#jobs.size + this.#tasks.size > 0 &&
       monotonicMs() < endAt &&
       this.#state === "draining"
     ) {
@@ -209,6 +217,7 @@ export class Worker {
   async #claim(): Promise<ClaimAnswer | undefined> {
     let limit = 0;
     let used = 0;
+    let comes = false;
     if (this.#losing !== undefined) await this.#losing;
     if (this.#state !== "ready") return undefined;
     try {
@@ -228,6 +237,8 @@ export class Worker {
       // Kept while the claim is on its way, so that what runs never exceeds the limit.
       limit = this.#slotsToFill();
       this.#slots.occupy(limit);
+      this.#coming += 1;
+      comes = true;
       failpoint("claim.before-submit");
       const answer = await this.#deps.committer.submit("claim", {
         session: this.#session.key,
@@ -254,6 +265,7 @@ export class Worker {
       return undefined;
     } finally {
       this.#slots.occupy(used - limit);
+      if (comes) this.#coming -= 1;
     }
   }
 

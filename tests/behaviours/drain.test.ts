@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+import { test } from "node:test";
+import { activity, sqlite, WorkerLifecycle } from "stentjs";
+import { databaseFile, Gate, sqliteOnly, stentOn } from "../support/serving.ts";
+import { answeringLate } from "../support/slow-answers.ts";
+
+const limit = { timeout: "10s" };
+const starts: number[] = [];
+const once = activity("drain.once", { retry: { maxAttempts: 1 } }, async (n: number) => {
+  starts.push(n);
+  return n;
+});
+// What is taken by a claim whose answer is still to come has been begun by nobody: it is not to count as a start.
+test(
+  "a worker that drains while a claim is on its way runs what that has taken",
+  sqliteOnly,
+  async (t) => {
+    const file = databaseFile(t);
+    const client = await stentOn(t, file, { serve: false });
+    const [taken, answered] = [new Gate(), new Gate()];
+    const late = answeringLate(sqlite(file), "claim", async () => {
+      taken.open();
+      await answered.passed;
+    });
+    const serve = { drainTimeout: "5s", pollInterval: "10ms" } as const;
+    const worker = await stentOn(t, file, { stent: { backend: late }, serve });
+    const handle = await client.dispatch(once, [1]);
+    await taken.passed;
+    const closing = worker.close();
+    await pause(50);
+    answered.open();
+    await closing;
+    await stentOn(t, file);
+    assert.equal(await handle.result(limit), 1);
+    assert.deepEqual(starts, [1]);
+  },
+);
+
+test("and so does one that drains while what it adopts is being stored", sqliteOnly, async (t) => {
+  const file = databaseFile(t);
+  const [taken, answered] = [new Gate(), new Gate()];
+  const late = answeringLate(sqlite(file), "dispatch", async () => {
+    taken.open();
+    await answered.passed;
+  });
+  const lifecycle = new WorkerLifecycle();
+  const serve = { drainTimeout: "5s", lifecycle } as const;
+  const worker = await stentOn(t, file, { stent: { backend: late }, serve });
+  const dispatching = worker.dispatch(once, [2]);
+  await taken.passed;
+  lifecycle.requestDrain();
+  const drained = lifecycle.waitUntilStopped();
+  await pause(50);
+  answered.open();
+  const { id } = await dispatching;
+  await drained;
+  const second = await stentOn(t, file);
+  assert.equal((await second.waitFor(id, limit)).unwrap(), 2);
+  assert.deepEqual(starts.slice(-1), [2]);
+});
