@@ -15,8 +15,6 @@ const triesOfOne = 5;
 
 export class Aside {
   readonly #tryOnce: (transition: Transition) => Promise<Committed>;
-  /** They take turns at the one connection. */
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(tryOnce: (transition: Transition) => Promise<Committed>) {
     this.#tryOnce = tryOnce;
@@ -27,7 +25,7 @@ export class Aside {
     let met = 0;
     for (let tries = 1; ; tries += 1) {
       try {
-        const { settled, hints } = await this.#inTurn(() => this.#tryOnce(transition));
+        const { settled, hints } = await this.#tryOnce(transition);
         const [one] = settled;
         if (one === undefined || "later" in one) throw new Error("it was not settled");
         return { settled: one, hints };
@@ -38,12 +36,6 @@ export class Aside {
       }
       await pause(tries);
     }
-  }
-
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const acting = this.#turn.then(act);
-    this.#turn = acting.catch(() => undefined);
-    return acting;
   }
 }
 

@@ -10,6 +10,7 @@ import { begin } from "./opening.ts";
 import { Predictions } from "./prediction.ts";
 import { isConstraint, isLost, isRefusedData, isTransient, postgresCode } from "./errors.ts";
 import { pause } from "./pause.ts";
+import { Turns } from "./turns.ts";
 
 /** How long a commit tries to reach the database, and to get its locks. */
 const patienceMs = 30_000;
@@ -60,6 +61,7 @@ export class CommitConnection {
   /** By C3. Undefined for what works aside itself. */
   readonly #spare: CommitConnection | undefined;
   readonly #aside: Aside | undefined;
+  readonly #turns = new Turns();
   #batch = 0;
   #client: pg.Client | undefined;
   #closed = false;
@@ -78,8 +80,12 @@ export class CommitConnection {
     this.#aside = new Aside((transition) => spare.write([transition]));
   }
 
-  /** Stores all of these but for those that are impossible. Rejects only if nothing is stored. */
-  async write(transitions: readonly Transition[]): Promise<Committed> {
+  /** Stores all of these but for those that are impossible, behind what was handed in before. Rejects only if nothing is stored. */
+  write(transitions: readonly Transition[]): Promise<Committed> {
+    return this.#turns.take(() => this.#write(transitions));
+  }
+
+  async #write(transitions: readonly Transition[]): Promise<Committed> {
     const giveUpAt = performance.now() + this.#patienceMs;
     let checks = false;
     let foretold = false;
@@ -123,7 +129,7 @@ export class CommitConnection {
   async #without(transitions: readonly Transition[], error: TransitionError): Promise<Committed> {
     if (transitions.length === 1) return refused(error.cause);
     if (error.place < 0) return this.#inHalves(transitions);
-    const rest = await this.write(transitions.filter((_, place) => place !== error.place));
+    const rest = await this.#write(transitions.filter((_, place) => place !== error.place));
     const settled = rest.settled.toSpliced(error.place, 0, { error: error.cause });
     return { settled, hints: rest.hints };
   }
@@ -131,7 +137,7 @@ export class CommitConnection {
   /** By C3. */
   async #besides(transitions: readonly Transition[], aside: Aside): Promise<Committed> {
     const rest = transitions.filter((transition) => !mayMeetUsers(transition));
-    const { settled, hints } = rest.length === 0 ? nothing : await this.write(rest);
+    const { settled, hints } = rest.length === 0 ? nothing : await this.#write(rest);
     const others = settled.values();
     return {
       hints,
@@ -145,9 +151,9 @@ export class CommitConnection {
 
   async #inHalves(transitions: readonly Transition[]): Promise<Committed> {
     const half = Math.ceil(transitions.length / 2);
-    const first = await this.write(transitions.slice(0, half));
+    const first = await this.#write(transitions.slice(0, half));
     try {
-      const second = await this.write(transitions.slice(half));
+      const second = await this.#write(transitions.slice(half));
       return {
         settled: [...first.settled, ...second.settled],
         hints: together(first.hints, second.hints),

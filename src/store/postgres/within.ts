@@ -24,6 +24,7 @@ import { Conversation, ProcedureError, type Send } from "./conversation.ts";
 import { databaseError, isConstraint, postgresCode } from "./errors.ts";
 import { quoted } from "./identifier.ts";
 import type { Query } from "./statement.ts";
+import { Turns } from "./turns.ts";
 
 /** What another transaction has stored meanwhile is met by a constraint, and seen at the next try. */
 const mostTries = 3;
@@ -51,7 +52,7 @@ export class CallersTransaction {
   readonly #run: Run;
   readonly #what: string;
   readonly #parts: WithinParts;
-  #sent: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /** @throws TypeError for what is none */
   constructor(given: unknown, parts: WithinParts) {
@@ -131,11 +132,7 @@ export class CallersTransaction {
   }
 
   /** One after the other: clients of the caller's take no second statement while they are at one. */
-  readonly #send: Send = (query) => {
-    const answer = this.#sent.then(() => this.#answer(query));
-    this.#sent = answer.catch(() => undefined);
-    return answer;
-  };
+  readonly #send: Send = (query) => this.#turns.take(() => this.#answer(query));
 
   /** By O3. */
   async #answer(query: Query): Promise<pg.QueryArrayResult> {

@@ -123,3 +123,14 @@ test("where a begin fails, nothing that was sent behind it is stored by itself",
   await scene.stored(held, { counters: [{ name: "n", value: 1 }] });
   assert.equal(await scene.count("counters"), 1);
 });
+
+test("what is handed in while a batch is written waits for its turn, on the one connection", async (t) => {
+  const { scene, sent } = await watched(t);
+  await Promise.all([scene.dispatch({ id: "a" }), scene.dispatch({ id: "b" })]);
+  const begun = sent.map((name, at) => (name === "stent_begin" ? at : -1)).filter((at) => at >= 0);
+  const ended = sent.indexOf("stent_commit");
+  assert.equal(begun.length, 2);
+  assert.ok(ended < (begun[1] ?? 0), sent.join("\n"));
+  const connecting = sent.filter((text) => text.includes("default_transaction_read_only"));
+  assert.equal(connecting.length, 1);
+});
