@@ -7,18 +7,20 @@ export function claimedTask(
   of: {
     readonly items: ClaimedTask["items"];
     readonly options: Json | undefined;
+    /** Of its entry, where that was there before. */
+    readonly cut?: number;
     readonly taken: { readonly key: number; readonly claim: number };
     readonly now: number;
   },
 ): ClaimedTask {
-  const { id, key, run, cut, queue } = execution;
+  const { id, key, run, queue } = execution;
   return {
     key: of.taken.key,
     claim: of.taken.claim,
     execution: key,
     executionId: id,
     run,
-    cut,
+    cut: of.cut ?? execution.cut,
     seq: task.seq,
     path: task.path,
     name: task.name,

@@ -21,6 +21,8 @@ import { failed } from "./verdict.ts";
 export interface FailedStep {
   readonly seq: number;
   readonly path: string;
+  /** Left out of what this process has reached itself: it is that of its run. */
+  readonly cut: number | undefined;
   readonly kind: string;
   readonly name: string;
   readonly attempt: number;
@@ -134,8 +136,9 @@ export class Ending {
   #letter(step: FailedStep, error: Error, payload: NewDeadLetter["error"] & {}): NewDeadLetter {
     const fn = this.#host.deps.registry.get(step.name);
     const options = storedOptions(step.options);
+    const { cut = this.#execution.cut } = step;
     return deadLetterOf({
-      execution: this.#execution,
+      execution: { ...this.#execution, cut },
       placement: fn === undefined ? this.#execution : placementOf(fn, options, this.#execution),
       path: step.path,
       seq: step.seq,

@@ -32,7 +32,7 @@ import { dispatchedId } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
 import type { TransactionStep } from "./transaction-step.ts";
-import type { TurnBuilder } from "./turn-builder.ts";
+import type { OpenEntry, TurnBuilder } from "./turn-builder.ts";
 
 /** What a turn's new entries ask of the world, decided before the commit and done after it. */
 export interface Requested {
@@ -149,7 +149,7 @@ export class Outgoing {
     if (here)
       outbound.add(
         "steps",
-        this.#stepOf(path, effect, placement, input, attempt + 1, failures, open.scheduledAt),
+        this.#stepOf(open, effect, placement, input, attempt + 1, failures, open.scheduledAt),
       );
     else
       outbound.add(
@@ -216,7 +216,7 @@ export class Outgoing {
     outbound: Outbound,
   ): void {
     const open = builder.entry(path);
-    if (open !== undefined) outbound.add("sends", this.#send(path, open.seq, effect, input));
+    if (open !== undefined) outbound.add("sends", this.#send(open, effect, input));
   }
 
   #call(
@@ -259,13 +259,13 @@ export class Outgoing {
     }
     outbound.add(
       "steps",
-      this.#stepOf(entry.path, effect, placement, entry.input as Payload, 1, 0, this.#now()),
+      this.#stepOf(open, effect, placement, entry.input as Payload, 1, 0, this.#now()),
     );
     return false;
   }
 
   #stepOf(
-    path: string,
+    entry: OpenEntry,
     effect: CallEffect,
     placement: Placement,
     input: Payload,
@@ -276,8 +276,8 @@ export class Outgoing {
     const options = this.#stored(effect.options, placement);
     const policy =
       this.#host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
-    return new LocalStep(this.#run, {
-      path,
+    return new LocalStep(this.#runOf(entry), {
+      path: entry.path,
       name: effect.name,
       queue: placement.queue,
       input,
@@ -357,8 +357,7 @@ export class Outgoing {
     // The receiver, for who reads the history.
     builder.place(entry.path, { options: JSON.stringify({ execution: effect.execution }) });
     const open = builder.entry(entry.path);
-    if (open !== undefined)
-      outbound.add("sends", this.#send(entry.path, open.seq, effect, entry.input as Payload));
+    if (open !== undefined) outbound.add("sends", this.#send(open, effect, entry.input as Payload));
   }
 
   /** It inherits nothing. */
@@ -400,14 +399,19 @@ export class Outgoing {
     });
   }
 
-  #send(path: string, seq: number, effect: SendSignalEffect, input: Payload): Send {
+  #send(entry: OpenEntry, effect: SendSignalEffect, input: Payload): Send {
     return {
-      seq,
+      seq: entry.seq,
       executionId: effect.execution,
       name: effect.name,
       payload: input,
-      dedupe: `from ${stepId(this.#run, path)}`,
+      dedupe: `from ${stepId(this.#runOf(entry), entry.path)}`,
     };
+  }
+
+  /** What an entry is called by others it keeps when the execution goes on after a failure, though what is asked for newly is called otherwise. */
+  #runOf({ cut }: OpenEntry): RunId {
+    return cut === undefined || cut === this.#run.cut ? this.#run : { ...this.#run, cut };
   }
 
   #task(task: {

@@ -85,6 +85,7 @@ export class Replica {
     entry: {
       readonly seq: number;
       readonly path: string;
+      readonly cut?: number;
       readonly kind: string;
       readonly name: string | undefined;
       readonly attempt: number;
@@ -96,6 +97,7 @@ export class Replica {
     this.#failedSteps.set(delivery, {
       seq: entry.seq,
       path: entry.path,
+      cut: entry.cut,
       kind: entry.kind,
       name: entry.name ?? "",
       attempt: entry.attempt,

@@ -717,10 +717,10 @@ export class WorkflowRun {
     const now = this.#host.deps.clock.now();
     return calls.flatMap(({ row, task }, index) => {
       const taken = answer.taken[index];
-      const items = row.input === undefined ? [] : [{ item: undefined, input: row.input }];
-      return taken === undefined
-        ? []
-        : [claimedTask(this.#execution, task, { items, options: row.options, taken, now })];
+      if (taken === undefined) return [];
+      const { input, options, cut } = row;
+      const items = input === undefined ? [] : [{ item: undefined, input }];
+      return [claimedTask(this.#execution, task, { items, options, cut, taken, now })];
     });
   }
 

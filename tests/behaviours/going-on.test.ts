@@ -4,6 +4,7 @@ import {
   activity,
   all,
   call,
+  context,
   CleanedUpError,
   counters,
   ExecutionFinishedError,
@@ -418,3 +419,51 @@ const kills = workflow(
     return yield* call(queue === undefined ? held : held.with({ queue }), key);
   },
 );
+
+const keys: string[] = [];
+const keyed = activity("goingOn.keyed", { retry: { maxAttempts: 1 } }, async (key: string) => {
+  keys.push(context().idempotencyKey);
+  if (broken.has(key)) throw new Error(`${key} is broken`);
+});
+const charges = workflow("goingOn.charges", function* (key: string, queue: string): Flow<void> {
+  yield* call(step, `${key} before`);
+  yield* call(keyed.with({ queue }), key);
+});
+
+for (const [where, queue] of [
+  ["with its workflow", "home"],
+  ["from the queue", "elsewhere"],
+] as const) {
+  test(`what is asked anew and runs ${where} keeps its key: the service that is called knows it`, async (t) => {
+    const stent = await serving(t, { serve: { queues: ["home"] } });
+    void stent.serve({ queues: ["elsewhere"] });
+    keys.splice(0);
+    broken.add("keyed");
+    const options = { id: "keyed", queue: "home" };
+    const handle = await stent.dispatch(charges, ["keyed", queue], options);
+    await fails(handle);
+    await stent.retry(handle.id);
+    await fails(handle);
+    const [letter] = (await stent.listDeadLetters()).items;
+    assert.equal(letter?.task.id, "keyed/1/2");
+    broken.delete("keyed");
+    await stent.retry(handle.id);
+    await handle.result(limit);
+    assert.deepEqual(keys, ["keyed/1/2", "keyed/1/2", "keyed/1/2"]);
+  });
+}
+
+test("a job that goes on keeps its key; one that starts again has another", async (t) => {
+  const stent = await serving(t);
+  keys.splice(0);
+  broken.add("job");
+  const job = await stent.dispatch(keyed, ["job"], { id: "job" });
+  await fails(job);
+  await stent.retry("job");
+  await fails(job);
+  assert.equal((await stent.listDeadLetters()).items[0]?.task.id, "job/1/1");
+  broken.delete("job");
+  await stent.retry("job", { from: "start" });
+  await job.result(limit);
+  assert.deepEqual(keys, ["job/1/1", "job/1/1", "job/2/1"]);
+});

@@ -168,7 +168,7 @@ export function checkWorld(
     if (!reopened.has(execution))
       assert.ok(
         (failures.get(key) ?? 0) <= attempts,
-        `I5: ${fn} ${key} failed more often than its policy allows`,
+        `I5: ${fn} ${key} failed more often than its policy allows: ${toldOf(execution, lines)}`,
       );
   }
   const executions = new Map(end.executions.map((row) => [row.key, row]));
@@ -182,7 +182,7 @@ export function checkWorld(
       const cut = entry.cut === 0 ? "" : `.${entry.cut}`;
       assert.ok(
         succeeded.has(`${execution.id}/${entry.run}${cut}/${entry.path}`),
-        `I5: ${execution.id} ${entry.path} is completed, and never ran`,
+        `I5: ${execution.id} ${entry.path} is completed, and never ran: ${JSON.stringify([execution, entry])}\n${toldOf(execution.id, lines)}`,
       );
     }
     if (
@@ -208,6 +208,14 @@ export function checkWorld(
   }
   for (const row of end.tasks) assert.fail(`a task is left: ${place(row)}`);
   for (const row of end.arrivals) assert.fail(`an arrival is left: ${place(row)}`);
+}
+
+/** What the log says of an execution, for a message. */
+function toldOf(id: string, lines: readonly Line[]): string {
+  return lines
+    .map((line) => JSON.stringify(line))
+    .filter((line) => line.includes(`"${id}`) || line.includes(` ${id}`))
+    .join("\n");
 }
 
 /** Nothing was done twice but what ran in a process when that was killed: all other attempts have an outcome that was stored. */
@@ -242,7 +250,7 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
       expected(shape, Number(n))
         .map((value) => JSON.stringify(value))
         .includes(shown),
-      `${id} came to ${shown}: ${end.executions.find((execution) => execution.id === id)?.result}`,
+      `${id} came to ${shown}: ${end.executions.find((execution) => execution.id === id)?.result}\n${toldOf(id, lines)}`,
     );
     const row = end.executions.find((execution) => execution.id === id);
     assert.ok(row?.ended_at, `${id} has ended`);

@@ -193,7 +193,8 @@ function* reopen(batch: Batch, row: Row, cut: Cut<EntryRow>): Procedure<void> {
     state: row.kind === "workflow" ? "running" : "pending",
     startedAt: row.started_at,
     run: row.run,
-    cut: row.cut + 1,
+    // A job is one step, which keeps its name; new steps of a workflow are not those that were taken out of its journal.
+    cut: row.kind === "workflow" ? row.cut + 1 : row.cut,
     now: batch.now,
     deadline: row.max_duration === null ? null : batch.now + row.max_duration,
   });
