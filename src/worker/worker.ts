@@ -535,6 +535,8 @@ export class Worker {
   /** Hints may be lost: what is held is looked up by itself. */
   async #checkHeld(): Promise<void> {
     this.#lastHeldCheck = monotonicMs();
+    // What is claimed while the answer is on its way is not in it.
+    const asked = [...this.#tasks];
     try {
       const held = await this.#deps.store.held(this.#session.key);
       const executions = new Map(held.executions.map((row) => [row.key, row]));
@@ -543,7 +545,8 @@ export class Worker {
       for (const [key, job] of this.#jobs)
         if (job.wakeSeq !== executions.get(key)?.wakeSeq) void job.wake();
       const tasks = new Map(held.tasks.map((row) => [row.key, row]));
-      for (const [key, task] of this.#tasks) if (tasks.get(key)?.cancelled !== false) task.stop();
+      for (const [key, task] of asked)
+        if (this.#tasks.get(key) === task && tasks.get(key)?.cancelled !== false) task.stop();
       await this.#letGoOfForgotten(held.executions);
     } catch (error) {
       this.#deps.observer.log.warn("what is held could not be looked up; it is tried again", {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   activity,
   all,
@@ -12,6 +13,7 @@ import {
   map,
   signal,
   sleep,
+  sqlite,
   Stent,
   workflow,
   type Flow,
@@ -27,6 +29,7 @@ import {
   stentOn,
   until,
 } from "../support/serving.ts";
+import { lookingLate } from "../support/slow-answers.ts";
 
 const limit = { timeout: "10s" };
 
@@ -481,6 +484,36 @@ test("a worker whose event loop was blocked past its lease loses what it holds, 
   await until("it starts again", () => starts.filter((each) => each === key).length >= 2);
   gate(key).open("once more");
   assert.deepEqual((await second.waitFor(handle.id, limit)).unwrap(), ["once more", "then"]);
+});
+
+const looked = new Gate();
+const stubborn = activity(
+  "workers.stubborn",
+  { retry: { maxAttempts: 3, initialDelay: 1 } },
+  async () => {
+    const { attempt, signal: told } = context();
+    // The first runs with its workflow; the second is claimed while an older answer is on its way.
+    if (attempt === 1) await looked.passed;
+    if (attempt === 2) {
+      answered.open();
+      await pause(50);
+    }
+    if (attempt < 3) throw told.aborted ? told.reason : new Error("not yet");
+    return attempt;
+  },
+);
+const asksStubborn = workflow("workers.asksStubborn", function* (): Flow<number> {
+  return yield* call(stubborn);
+});
+const answered = new Gate();
+
+test("a task that was claimed after the database was asked what is held goes on, and is tried again", async (t) => {
+  const backend = lookingLate(sqlite(databaseFile(t)), async () => {
+    looked.open();
+    await answered.passed;
+  });
+  const stent = await serving(t, { stent: { backend } });
+  assert.equal(await stent.run(asksStubborn, []), 3);
 });
 
 test("wrong options are refused clearly", async (t) => {

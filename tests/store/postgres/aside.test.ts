@@ -28,23 +28,6 @@ test("a constraint that is met again and again is the transition's own", async (
   assert.equal(tries, 5);
 });
 
-test("those that wait take turns at the connection", async () => {
-  let busy = false;
-  let tries = 0;
-  const aside = new Aside(async () => {
-    assert.equal(busy, false);
-    busy = true;
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
-    busy = false;
-    tries += 1;
-    if (tries < 10) throw failure("55P03");
-    return joined;
-  });
-  await Promise.all([aside.write(one), aside.write(one), aside.write(one)]);
-});
-
 function failure(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
