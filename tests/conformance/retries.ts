@@ -298,7 +298,7 @@ export function retryConformance(backend: ConformanceBackend): void {
       );
       await one.end(await one.claimOne(session), {}, "failed");
       await one.retry(held.id);
-      assertPart((await one.claimOne(session)).row, { attempt: 1, failures: 0, cut: 1, run: 1 });
+      assertPart((await one.claimOne(session)).row, { attempt: 1, failures: 0, cut: 0, run: 1 });
     });
 
     scene(

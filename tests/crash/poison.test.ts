@@ -101,7 +101,8 @@ async function untilCalm(
         ),
     ]);
     if (!survived) {
-      assert.equal((await child.ended).signal, "SIGKILL");
+      const { signal, stderr } = await child.ended;
+      assert.equal(signal, "SIGKILL", stderr);
       continue;
     }
     child.kill("SIGKILL");
