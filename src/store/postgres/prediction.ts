@@ -8,8 +8,8 @@
  *   P2  The time that is told is never before the database's own at the moment at which the batch was begun (I7).
  */
 import type { HeldRow } from "../batch.ts";
-import { standingColumn } from "../statements/executions.ts";
-import type { Settled, Transition, TurnRequest } from "../store.ts";
+import { standingBits, standingColumn } from "../statements/executions.ts";
+import type { ClaimAnswer, DispatchAnswer, Settled, Transition, TurnRequest } from "../store.ts";
 import { numberArray } from "./array-literal.ts";
 import { begin, hasWork, writeId, type Opening, type WriteId } from "./opening.ts";
 import type { Query } from "./statement.ts";
@@ -81,20 +81,22 @@ export class Predictions {
     return latest;
   }
 
-  /** What was found when the batch began is so still, for those that their turn has left as they were. */
+  /** What was found when the batch began is so still, for those that their turn has left as they were; and what it has taken is as it was answered. */
   learn(
     transitions: readonly Transition[],
     settled: readonly Settled[],
     held: ReadonlyMap<number, HeldRow>,
   ): void {
-    for (const [place, { kind, request }] of transitions.entries()) {
-      if (kind !== "turn") continue;
-      const row = held.get(request.execution);
-      if (row !== undefined && isLeftAsItWas(request, settled[place])) {
-        this.#held.delete(row.key); // the newest last
-        this.#held.set(row.key, row);
-        this.#bound();
-      } else this.#held.delete(request.execution);
+    for (const [place, transition] of transitions.entries()) {
+      const { kind, request } = transition;
+      const one = settled[place];
+      if (kind === "turn") {
+        const row = held.get(request.execution);
+        if (row !== undefined && isLeftAsItWas(request, one)) this.#keep(row);
+        else this.#held.delete(request.execution);
+      } else if (kind === "dispatch" || kind === "claim") {
+        for (const row of takenRows(transition, one)) this.#keep(row);
+      }
     }
   }
 
@@ -110,8 +112,10 @@ export class Predictions {
     return Math.ceil(at + this.#offset.ms);
   }
 
-  /** What is not taken again is held no longer. */
-  #bound(): void {
+  /** The newest last. What is not taken again is held no longer. */
+  #keep(row: HeldRow): void {
+    this.#held.delete(row.key);
+    this.#held.set(row.key, row);
     if (this.#held.size <= mostHeld) return;
     for (const key of this.#held.keys()) {
       this.#held.delete(key);
@@ -127,6 +131,44 @@ function touchesOthers(request: TurnRequest): boolean {
   const { withdrawn, told, sends, dispatches, children, fanouts, knowsCancel } = request;
   const lists = [withdrawn, told, sends, dispatches, children, fanouts];
   return knowsCancel || lists.some((list) => list.length > 0);
+}
+
+/** Executions that a dispatch or a claim has taken, as far as its answer tells how they stand. */
+function takenRows(
+  transition: Extract<Transition, { readonly kind: "dispatch" | "claim" }>,
+  settled: Settled | undefined,
+): HeldRow[] {
+  if (settled === undefined || !("answer" in settled)) return [];
+  const { kind, request } = transition;
+  if (kind === "dispatch") {
+    return (settled.answer as DispatchAnswer).flatMap((one, index) => {
+      const worker = request.adopt[index];
+      const execution = request.executions[index];
+      if (one.kind !== "created" || one.claim === 0) return [];
+      if (worker === undefined || execution === undefined) return [];
+      const { key, claim } = one;
+      const standing = execution.maxDurationMs === undefined ? 0 : standingBits.deadline;
+      return rootRow({ key, id: execution.id, worker, claim, run: 1, standing });
+    });
+  }
+  return (settled.answer as ClaimAnswer).executions.flatMap((one) => {
+    const { key, id, claim, run, cut, deadline, state, blocked } = one;
+    if (state !== "running" || blocked || mayHaveParent(id)) return [];
+    const standing = cut * standingBits.cut + (deadline === undefined ? 0 : standingBits.deadline);
+    return rootRow({ key, id, worker: request.session, claim, run, standing });
+  });
+}
+
+/** What nobody waits for as its parent. Told of a child it would be wrong, and asserted in vain (P1). */
+function rootRow(
+  row: Pick<HeldRow, "key" | "id" | "worker" | "claim" | "run" | "standing">,
+): HeldRow {
+  return { ...row, parent: null, parent_run: null, parent_seq: null, work: undefined };
+}
+
+/** Ids of children are made of their parent's, with slashes; other ids may have some as well. */
+function mayHaveParent(id: string): boolean {
+  return id.includes("/");
 }
 
 function isLeftAsItWas(request: TurnRequest, settled: Settled | undefined): boolean {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type pg from "pg";
 import type { PostgresConnections } from "../../../src/store/postgres/connection.ts";
 import { PostgresStore } from "../../../src/store/postgres/store.ts";
-import { ended, Scene } from "../../conformance/scene.ts";
+import { ended, entry, newChild, Scene } from "../../conformance/scene.ts";
 import type { Ending } from "../../support/ending.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { opened } from "./open.ts";
@@ -72,6 +72,32 @@ test("a turn of what is held begins without looking, in one round trip with its 
   await scene.stored(held, {});
   assert.deepEqual(beginnings(sent), { looked: 0, told: 1 });
   assert.equal(sent.at(-1), "stent_commit");
+});
+
+test("so does the first turn of what was just taken, by its dispatch or by a claim", async (t) => {
+  const { scene, sent } = await watched(t);
+  const session = await scene.register();
+  const adopted = await scene.start(session);
+  const timed = await scene.start(session, { maxDurationMs: 60_000 });
+  await scene.dispatch({ id: "claimed" });
+  const claimed = await scene.claimOne(session);
+  sent.length = 0;
+  for (const held of [adopted, timed, claimed]) await scene.end(held);
+  assert.deepEqual(beginnings(sent), { looked: 0, told: 3 });
+  assert.equal(await scene.count("executions", "state = 'completed'"), 3);
+});
+
+test("a child that was claimed is looked at, and its parent has its outcome", async (t) => {
+  const { scene, sent } = await watched(t);
+  const session = await scene.register();
+  const parent = await scene.start(session);
+  const children = [newChild(1, `${parent.id}/1/1`)];
+  await scene.stored(parent, { entries: [entry(1, { kind: "child" })], children });
+  const child = await scene.claimOne(session);
+  sent.length = 0;
+  await scene.end(child);
+  assert.deepEqual(beginnings(sent), { looked: 1, told: 0 });
+  assert.equal(await scene.count("arrivals"), 1);
 });
 
 test("a cancel that has come meanwhile is met: nothing of the turn that was told otherwise is stored", async (t) => {
