@@ -1,4 +1,5 @@
 import type { Compilable, RawBuilder } from "kysely";
+import { deadlineStatements } from "./statements/deadlines.ts";
 import { executionStatements } from "./statements/executions.ts";
 import { journalStatements } from "./statements/journal.ts";
 import { sessionStatements } from "./statements/sessions.ts";
@@ -18,6 +19,7 @@ export interface Statements {
   readonly journal: PreparedOf<typeof journalStatements>;
   readonly tasks: PreparedOf<typeof taskStatements>;
   readonly sessions: PreparedOf<typeof sessionStatements>;
+  readonly deadlines: PreparedOf<typeof deadlineStatements>;
   /** Runs procedures side by side, where the database gains by it. */
   readonly together?: <T>(procedures: readonly Procedure<T>[]) => Answer<T[]>;
 }
@@ -44,6 +46,7 @@ export function prepareStatements(
     journal: prepareAll("journal", journalStatements),
     tasks: prepareAll("tasks", taskStatements),
     sessions: prepareAll("sessions", sessionStatements),
+    deadlines: prepareAll("deadlines", deadlineStatements),
   };
 }
 

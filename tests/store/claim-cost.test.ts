@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openConnection } from "../../src/store/sqlite/connection.ts";
 import { SqliteStore } from "../../src/store/sqlite/store.ts";
+import { deadlineStatements } from "../../src/store/statements/deadlines.ts";
 import { executionStatements } from "../../src/store/statements/executions.ts";
 import { sessionStatements } from "../../src/store/statements/sessions.ts";
 import { compile } from "../../src/store/statements/statement.ts";
@@ -27,7 +28,7 @@ const plans = [
   ],
   [
     "what is past its deadline",
-    executionStatements.expired,
+    deadlineStatements.expired,
     /SEARCH \S+ USING INDEX stent_executions_deadline/,
   ],
   [

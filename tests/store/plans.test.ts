@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { Stent } from "stentjs";
+import { deadlineStatements } from "../../src/store/statements/deadlines.ts";
 import { executionStatements } from "../../src/store/statements/executions.ts";
 import { journalStatements } from "../../src/store/statements/journal.ts";
 import { compile } from "../../src/store/statements/statement.ts";
@@ -47,23 +48,29 @@ const plans = [
   ],
   [
     "jobs past their totalTimeout are found in their order",
-    executionStatements.outOfTime,
+    deadlineStatements.jobsOutOfTime,
     /^SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\? AND give_up_at<\?\)$/,
   ],
   [
-    "the next totalTimeout of a job is one look-up",
-    executionStatements.nextGiveUp,
-    /^SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\?\)$/,
-  ],
-  [
     "items past their totalTimeout are found in their order",
-    taskStatements.outOfTime,
+    deadlineStatements.itemsOutOfTime,
     /^SEARCH stent_tasks USING INDEX stent_tasks_give_up \(give_up_at>\? AND give_up_at<\?\)$/,
   ],
   [
-    "the next totalTimeout of items is one look-up",
-    taskStatements.nextGiveUp,
-    /^SEARCH stent_tasks USING COVERING INDEX stent_tasks_give_up \(give_up_at>\?\)$/,
+    "what is to end next, or should have ended, is six look-ups",
+    deadlineStatements.look,
+    new RegExp(
+      [
+        /SEARCH stent_executions USING INDEX stent_executions_deadline \(deadline>\? AND deadline<\?\)/,
+        /SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\? AND give_up_at<\?\)/,
+        /SEARCH stent_tasks USING INDEX stent_tasks_give_up \(give_up_at>\? AND give_up_at<\?\)/,
+        /SEARCH stent_executions USING INDEX stent_executions_deadline \(deadline>\?\)/,
+        /SEARCH stent_executions USING INDEX stent_executions_give_up \(give_up_at>\?\)/,
+        /SEARCH stent_tasks USING COVERING INDEX stent_tasks_give_up \(give_up_at>\?\)/,
+      ]
+        .map(({ source }) => `SCALAR SUBQUERY \\d+\n${source}`)
+        .join("\n"),
+    ),
   ],
   [
     "items of a range that have no outcome are read in their order",

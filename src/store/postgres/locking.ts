@@ -1,11 +1,13 @@
 /** Which statements lock what they read when a transition asks them (R2). */
 import type { StatementGroup } from "../batch.ts";
+import type { deadlineStatements } from "../statements/deadlines.ts";
 import type { executionStatements } from "../statements/executions.ts";
 import type { journalStatements } from "../statements/journal.ts";
 import type { sessionStatements } from "../statements/sessions.ts";
 import type { taskStatements } from "../statements/tasks.ts";
 
 type NameOf =
+  | keyof typeof deadlineStatements
   | keyof typeof executionStatements
   | keyof typeof journalStatements
   | keyof typeof sessionStatements
@@ -28,8 +30,6 @@ const executions: Partial<Record<keyof typeof executionStatements, string>> = {
   heldBy: wait,
   unbegun: passOver,
   begun: passOver,
-  expired: passOver,
-  outOfTime: passOver,
   unchanging: share,
   wakeable: passOver,
 };
@@ -48,8 +48,13 @@ const sessions: Partial<Record<keyof typeof sessionStatements, string>> = {
   wakes: passOver,
 };
 
+const deadlines: Partial<Record<keyof typeof deadlineStatements, string>> = {
+  expired: passOver,
+  jobsOutOfTime: passOver,
+};
+
 /** What is appended to a statement of that group and name, if anything is. */
 export function lockOf(group: StatementGroup, name: string): string | undefined {
-  const groups = { executions, journal, tasks, sessions };
+  const groups = { executions, journal, tasks, sessions, deadlines };
   return (groups[group] as Partial<Record<NameOf, string>>)[name as NameOf];
 }

@@ -4,7 +4,7 @@ import type { ExecutionStatus } from "../../core/status.ts";
 import { laneHeads } from "./lane-heads.ts";
 import { build, compile, given } from "./statement.ts";
 
-const unfinished = sql<boolean>`ended_at is null`;
+export const unfinished = sql<boolean>`ended_at is null`;
 
 const ready = build
   .selectFrom("stent_executions")
@@ -302,57 +302,6 @@ export const executionStatements = {
   ),
   unbegun: ready.where("started_at", "is", null),
   begun: ready.where("started_at", "is not", null),
-
-  /** Unheld and past their deadline, where nothing of their code has to run: not begun, or between two attempts. */
-  expired: build
-    .selectFrom("stent_executions")
-    .select(["key"])
-    .where("deadline", "<=", given<number>("now"))
-    .where("deadline", "is not", null)
-    .where(unfinished)
-    .where("worker", "is", null)
-    .where("state", "<>", "cancelling")
-    .where((eb) =>
-      eb.or([
-        eb("state", "=", "pending"),
-        eb("kind", "=", "activity"),
-        eb("not_before", ">", given<number>("now")),
-      ]),
-    )
-    .orderBy("deadline")
-    .limit(given<number>("limit")),
-
-  /** The first deadline that has not passed. */
-  nextDeadline: build
-    .selectFrom("stent_executions")
-    .select("deadline")
-    .where("deadline", ">", given<number>("now"))
-    .where("deadline", "is not", null)
-    .where(unfinished)
-    .orderBy("deadline")
-    .limit(1),
-
-  /** Jobs that nobody holds, and that are past their totalTimeout. */
-  outOfTime: build
-    .selectFrom("stent_executions")
-    .select(["key"])
-    .where("give_up_at", "<=", given<number>("now"))
-    .where("give_up_at", "is not", null)
-    .where(unfinished)
-    .where("worker", "is", null)
-    .where("state", "<>", "cancelling")
-    .orderBy("give_up_at")
-    .limit(given<number>("limit")),
-
-  /** The first totalTimeout of a job that has not passed. */
-  nextGiveUp: build
-    .selectFrom("stent_executions")
-    .select("give_up_at")
-    .where("give_up_at", ">", given<number>("now"))
-    .where("give_up_at", "is not", null)
-    .where(unfinished)
-    .orderBy("give_up_at")
-    .limit(1),
 
   blockedOnes: build
     .selectFrom("stent_executions")

@@ -121,23 +121,6 @@ export const taskStatements = {
       ),
     ),
   removeAll: build.deleteFrom("stent_tasks").where("execution", "=", given<number>("execution")),
-  /** Items of maps that nobody holds, and that are past their totalTimeout. */
-  outOfTime: build
-    .selectFrom("stent_tasks")
-    .select(["key", "execution"])
-    .where("give_up_at", "<=", given<number>("now"))
-    .where("give_up_at", "is not", null)
-    .where("worker", "is", null)
-    .orderBy("give_up_at")
-    .limit(given<number>("limit")),
-  /** The first totalTimeout of items that has not passed. */
-  nextGiveUp: build
-    .selectFrom("stent_tasks")
-    .select("give_up_at")
-    .where("give_up_at", ">", given<number>("now"))
-    .where("give_up_at", "is not", null)
-    .orderBy("give_up_at")
-    .limit(1),
   ofExecution: build
     .selectFrom("stent_tasks")
     .select(["key", "worker"])

@@ -131,7 +131,7 @@ function* endAtOnce(batch: Batch, row: Ending, reason: string | undefined): Proc
 
 /** Ends what has passed its time, where nothing of its code has to run. */
 export function* expire(batch: Batch, { limit }: { readonly limit: number }): Procedure<Expired> {
-  const overdue = yield* batch.sql.executions.expired.all({ now: batch.now, limit });
+  const overdue = yield* batch.sql.deadlines.expired.all({ now: batch.now, limit });
   for (const { key } of overdue) {
     const row = yield* batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
@@ -153,7 +153,7 @@ export function* expire(batch: Batch, { limit }: { readonly limit: number }): Pr
 function* giveUpJobs(batch: Batch, limit: number): Procedure<NewDeadLetter[]> {
   if (limit === 0) return [];
   const deadLetters: NewDeadLetter[] = [];
-  for (const { key } of yield* batch.sql.executions.outOfTime.all({ now: batch.now, limit })) {
+  for (const { key } of yield* batch.sql.deadlines.jobsOutOfTime.all({ now: batch.now, limit })) {
     const row = yield* batch.sql.executions.byKey.get({ key });
     if (row === undefined || !isOutOfTime(batch, row)) continue;
     const { failure: result, deadLetter } = batch.failures.jobOutOfTime(claimedExecution(row));
@@ -171,20 +171,15 @@ function isOutOfTime({ now }: Batch, row: RowOf<Statements["executions"]["byKey"
 
 /** Whether there is something to expire, and how long until there is next. */
 export function* deadlines({
-  sql: { executions, tasks },
+  sql,
   now,
 }: Batch): Procedure<Awaited<ReturnType<Store["deadlines"]>>> {
-  const passed = { now, limit: 1 };
-  const next = [
-    (yield* executions.nextDeadline.get({ now }))?.deadline,
-    (yield* executions.nextGiveUp.get({ now }))?.give_up_at,
-    (yield* tasks.nextGiveUp.get({ now }))?.give_up_at,
-  ].flatMap((time) => time ?? []);
+  const look = yield* sql.deadlines.look.get({ now });
+  if (look === undefined) throw new Error("a look at deadlines gave no row");
+  const { passed, next_deadline, next_of_jobs, next_of_items } = look;
+  const next = [next_deadline, next_of_jobs, next_of_items].flatMap((time) => time ?? []);
   return {
-    passed:
-      (yield* executions.expired.get(passed)) !== undefined ||
-      (yield* executions.outOfTime.get(passed)) !== undefined ||
-      (yield* tasks.outOfTime.get(passed)) !== undefined,
+    passed: passed === 1,
     nextInMs: next.length === 0 ? undefined : Math.min(...next) - now,
   };
 }

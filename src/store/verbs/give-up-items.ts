@@ -12,7 +12,7 @@ type Row = RowOf<Statements["tasks"]["byKey"]>;
 /** At most `limit` of them. One after the other: tasks of one map are not independent. @returns how many there were */
 export function* giveUpItems(batch: Batch, limit: number): Procedure<number> {
   if (limit === 0) return 0;
-  const due = yield* batch.sql.tasks.outOfTime.all({ now: batch.now, limit });
+  const due = yield* batch.sql.deadlines.itemsOutOfTime.all({ now: batch.now, limit });
   let left = limit;
   for (const { key, execution } of due.toSorted((a, b) => a.execution - b.execution)) {
     if (left === 0) break;

@@ -8,6 +8,7 @@ import { openPostgres } from "../../../src/store/postgres/connection.ts";
 import { lockOf } from "../../../src/store/postgres/locking.ts";
 import { postgresSettings } from "../../../src/store/postgres/settings.ts";
 import { PostgresStatement } from "../../../src/store/postgres/statement.ts";
+import { deadlineStatements } from "../../../src/store/statements/deadlines.ts";
 import { executionStatements } from "../../../src/store/statements/executions.ts";
 import { journalStatements } from "../../../src/store/statements/journal.ts";
 import { sessionStatements } from "../../../src/store/statements/sessions.ts";
@@ -22,6 +23,7 @@ const groups: Readonly<Record<StatementGroup, object>> = {
   journal: journalStatements,
   tasks: taskStatements,
   sessions: sessionStatements,
+  deadlines: deadlineStatements,
 };
 
 /** A row for each worker session, each function, each session that died with something running, and each wake that nobody has seen yet. */
