@@ -64,6 +64,14 @@ export function separateConformance(backend: ConformanceBackend): void {
       await one.end(fresh);
       assert.equal((await one.row("own")).state, "pending");
     });
+
+    scene(backend, "leaves no outcome with one that ends by that very turn (I2)", async (one) => {
+      const session = await one.register();
+      const held = await one.start(session);
+      await one.end(held, turnThatStarts({ id: "own" }));
+      assert.equal((await one.row("own")).state, "pending");
+      assert.equal(await one.count("arrivals"), 0);
+    });
   });
 }
 

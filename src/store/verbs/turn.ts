@@ -87,7 +87,8 @@ function* store(batch: Batch, request: TurnRequest, standing: Standing): Procedu
   for (const unwanted of request.told) yield* tell(batch, request, unwanted);
   writeRecords(batch, request);
   if (request.fanouts.length > 0) yield* writeFanouts(batch, request);
-  if (request.tasks.length + request.fanouts.length > 0) batch.noteWork(request.execution);
+  if (request.tasks.length + request.fanouts.length + request.dispatches.length > 0)
+    batch.noteWork(request.execution);
   // Not with the batch: what maps that begin or are told come to at once is for this turn's holder to see (S3).
   if (seesCancel) yield* resumeChildMaps(batch, request);
   if (seesCancel || request.fanouts.length > 0 || request.told.length > 0)
