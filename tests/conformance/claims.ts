@@ -9,10 +9,12 @@ import {
   dispatchOf,
   ended,
   entry,
+  failed,
   newExecution,
   newTask,
   park,
   scene,
+  taskOutcome,
 } from "./scene.ts";
 
 /** Who gets what, and in which order. */
@@ -311,6 +313,28 @@ export function claimConformance(backend: ConformanceBackend): void {
         priorities.toSorted((a, b) => b - a),
       );
       assertPart(await one.store.peek((lane) => lane.queue === "q-3"), { due: true });
+    });
+  });
+
+  describe("a task whose end is told twice in one commit", () => {
+    scene(backend, "has ended by the first, and the second is refused", async (one) => {
+      const session = await one.register();
+      for (const [first, second] of [
+        [completed, completed],
+        [failed, again(5)],
+        [again(5), completed],
+      ] as const) {
+        const held = await one.calling(session);
+        const task = await one.claimTask(session);
+        const told = [first, second].map((outcome): Transition => {
+          return { kind: "task", request: taskOutcome(session, task, outcome) };
+        });
+        assert.deepEqual(await one.commit(...told), [{ answer: "stored" }, { answer: "refused" }]);
+        const ended = first.kind === "again" ? 0 : 1;
+        assert.equal((await one.arrivals(held.id)).length, ended);
+        assert.equal(await one.count("tasks", `execution = ${held.execution}`), 1 - ended);
+        await one.cancel(held.id, { force: true });
+      }
     });
   });
 

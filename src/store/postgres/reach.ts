@@ -175,7 +175,11 @@ function touched(
     }
     case "task": {
       const execution = found.tasks.get(request.task);
-      return { writes: [], adds: execution === undefined ? [] : [execution] };
+      return {
+        // A call ends once, also where it is told twice; negated, so that it is the key of no execution. Items are told apart by their rows.
+        writes: request.item === undefined ? [-request.task] : [],
+        adds: execution === undefined ? [] : [execution],
+      };
     }
     case "signal":
       return { writes: [], adds: [byId(request.executionId)] };
