@@ -23,7 +23,13 @@ export interface SceneDatabase {
   close(): Promise<void>;
 }
 
+/** A table of the user's, to which transactions of workflows write. */
+const createLedger = "create table ledger (execution text not null, path text not null)";
+
 export function sqliteDatabase(path: string): SceneDatabase {
+  const created = new Driver(path);
+  created.exec(createLedger);
+  created.close();
   return {
     place: { path },
     look: (act) => lookAtFile(path, act),
@@ -58,23 +64,24 @@ async function lookAtFile<T>(path: string, act: Look<T>): Promise<T> {
 }
 
 /** A database of its own in a server: whose sessions are at work there, the server can tell. */
-export function postgresDatabase(url: string): SceneDatabase {
+export async function postgresDatabase(url: string): Promise<SceneDatabase> {
   const pool = new pg.Pool({
     connectionString: url,
     max: 2,
     types: typeParsers,
-    options: "-c search_path=stent",
+    options: "-c search_path=stent,public",
     application_name: looker,
     allowExitOnIdle: true,
   });
   pool.on("error", () => undefined); // the server was stopped
+  await pool.query(`set local search_path = public; ${createLedger}`);
   const look: SceneDatabase["look"] = async (act) => {
     const client = await pool.connect();
     try {
       await client.query("begin isolation level repeatable read read only");
       const query: Query = async <Row>(sql: string) => (await client.query(sql)).rows as Row[];
       const tables = await query<{ name: string }>(
-        "select tablename as name from pg_tables where schemaname = 'stent'",
+        "select tablename as name from pg_tables where schemaname in ('stent', 'public')",
       );
       return await act(
         query,

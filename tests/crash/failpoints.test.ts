@@ -6,15 +6,13 @@ import { stage, usualBackend as backend } from "./stage.ts";
 
 const chance = Chance.fromEnvironment();
 const on = { sceneOf: stage(backend), backend };
-/** PostgreSQL has no transactions of workflows yet. */
-const points = failpoints.filter((point) => backend === "sqlite" || !point.startsWith("transact."));
 
 test(
   `killed at every failpoint, everything goes on (${chance.told})`,
   { concurrency: 2 },
   async (t) => {
     await Promise.all(
-      points.flatMap((point) =>
+      failpoints.flatMap((point) =>
         [1, 1 + chance.upTo(latest(point))].map((count, index) =>
           t.test(`${point}, time ${count}`, (t) => killedAt(t, on, point, count, index === 0)),
         ),

@@ -5,7 +5,7 @@ import { checkMoment, checkNothingTwice, checkResults, checkWorld } from "./inva
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
 import { howFar, read, snapshotOf } from "./snapshot.ts";
-import { stage, usualBackend } from "./stage.ts";
+import { stage } from "./stage.ts";
 
 const sceneOf = stage();
 const size = 30;
@@ -15,7 +15,7 @@ const serve = {
   pollIntervalMax: "200ms",
   maxConcurrency: 5,
 } as const;
-const reopened = new Set(planOf(size, usualBackend).filter((id) => id.startsWith("mended")));
+const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
 
 test("two worker processes share one file, and one of them is killed in the middle", async (t) => {
   const scene = await sceneOf(t, "shared");
@@ -41,7 +41,7 @@ test("two worker processes share one file, and one of them is killed in the midd
   const end = await snapshotOf(scene.database);
   checkMoment(end);
   checkWorld(lines, end, reopened);
-  checkResults(lines, planOf(size, usualBackend), end);
+  checkResults(lines, planOf(size), end);
   checkNothingTwice(lines, new Set([first.pid]));
   for (const pid of ready)
     assert.ok(

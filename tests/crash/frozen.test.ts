@@ -6,7 +6,7 @@ import { checkMoment, checkResults, checkWorld } from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell, type Child, type Scene } from "./processes.ts";
 import { read, type Snapshot } from "./snapshot.ts";
-import { stage, usualBackend } from "./stage.ts";
+import { stage } from "./stage.ts";
 
 const sceneOf = stage();
 const serve = { leaseDuration: "1s", pollInterval: "50ms", pollIntervalMax: "200ms" } as const;
@@ -53,7 +53,7 @@ test(
           );
           const ended = await read(scene.database);
           checkMoment(ended);
-          checkResults(scene.lines(), planOf(size, usualBackend), ended);
+          checkResults(scene.lines(), planOf(size), ended);
 
           frozen.kill("SIGCONT");
           await scene.until(
@@ -88,11 +88,11 @@ test(
               line.execution.endsWith(`-${laterSize - 1}`),
           );
           assert.ok(served, "it serves again");
-          checkResults(lines, planOf(laterSize, usualBackend), await read(scene.database));
+          checkResults(lines, planOf(laterSize), await read(scene.database));
           checkWorld(
             lines,
             await read(scene.database),
-            new Set(planOf(laterSize, usualBackend).filter((id) => id.startsWith("mended"))),
+            new Set(planOf(laterSize).filter((id) => id.startsWith("mended"))),
           );
           frozen.kill("SIGTERM");
           assert.equal((await frozen.ended).code, 0);

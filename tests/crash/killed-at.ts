@@ -43,7 +43,7 @@ export async function killedAt(
   mustBeHit: boolean,
 ): Promise<void> {
   const scene = await on.sceneOf(t, `${point}-${count}`);
-  const reopened = new Set(planOf(size, on.backend).filter((id) => id.startsWith("mended")));
+  const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
   const deaths: { left: Snapshot; lines: readonly Line[] }[] = [];
   const disturbances = [
     // Somebody has to be dead before anybody can be buried, and what it was doing begun anew.
@@ -73,7 +73,7 @@ export async function killedAt(
     checkAfterKill(death.left, death.lines, lines.slice(death.lines.length), reopened);
   }
   checkWorld(lines, end, reopened);
-  checkResults(lines, planOf(size, on.backend), end);
+  checkResults(lines, planOf(size), end);
   const complaints = lines.filter((line) => line.what === "log" && line.level === "error");
   assert.deepEqual(complaints, []);
 }

@@ -19,13 +19,8 @@ interface Planned {
   readonly options?: DispatchOptions;
 }
 
-/** What a database can do. */
-interface Abilities {
-  readonly transactions: boolean;
-}
-
 /** Executions of every shape, `size` of each. */
-function planOf(size: number, { transactions }: Abilities): Planned[] {
+function planOf(size: number): Planned[] {
   return Array.from({ length: size }, (_, n): Planned[] => {
     const planned = (
       fn: Planned["fn"],
@@ -48,7 +43,7 @@ function planOf(size: number, { transactions }: Abilities): Planned[] {
       planned(shapes.collector, []),
       { ...planned(shapes.collector, []), id: `receiver-${n}` },
       planned(shapes.sender, [`receiver-${n}`]),
-      ...(transactions ? [planned(shapes.booked)] : []),
+      planned(shapes.booked),
       planned(shapes.sleeper),
       planned(shapes.atMostOnce),
       planned(shapes.cancellable),
@@ -62,11 +57,11 @@ function planOf(size: number, { transactions }: Abilities): Planned[] {
 }
 
 /** Does everything that is not acknowledged yet, waits for every end, and tells the log. */
-export async function drive(stent: Stent, size: number, abilities: Abilities): Promise<void> {
+export async function drive(stent: Stent, size: number): Promise<void> {
   const acknowledged = new Set(
     linesOf(log.path).flatMap((line) => (line.what === "acknowledged" ? [line.request] : [])),
   );
-  const plan = planOf(size, abilities);
+  const plan = planOf(size);
   await Promise.all(
     plan.map(async ({ id, fn, args, options }) => {
       // A sender is refused by a receiver that is not there yet.

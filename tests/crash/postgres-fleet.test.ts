@@ -57,6 +57,6 @@ test(`four worker processes are killed and stopped at random, and everything goe
   const lines = scene.lines();
   const end = await snapshotOf(scene.database);
   checkMoment(end);
-  checkWorld(lines, end, new Set(planOf(size, "postgres").filter((id) => id.startsWith("mended"))));
-  checkResults(lines, planOf(size, "postgres"), end);
+  checkWorld(lines, end, new Set(planOf(size).filter((id) => id.startsWith("mended"))));
+  checkResults(lines, planOf(size), end);
 });

@@ -68,7 +68,7 @@ async function disturbed(
     await proxy[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
   });
-  const database = postgresDatabase(server.url);
+  const database = await postgresDatabase(server.url);
   const scene = new Scene(t, { ...place, name, database });
   const way = { database: { url: proxy.url } };
   const worker = scene.start({ ...way, serve });
@@ -84,11 +84,11 @@ async function disturbed(
   assert.deepEqual(await worker.ended, { code: 0, signal: null, stderr: "" });
   const lines = scene.lines();
   const end = await snapshotOf(database);
-  const reopened = new Set(planOf(size, "postgres").filter((id) => id.startsWith("mended")));
+  const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
   checkMoment(end);
   checkWorld(lines, end, reopened);
   checkNothingTwice(lines, new Set());
-  checkResults(lines, planOf(size, "postgres"), end);
+  checkResults(lines, planOf(size), end);
 }
 
 /** Waits until so many more activities have run. */

@@ -7,7 +7,7 @@ import { checkAfterKill, checkKept, checkMoment, checkResults, checkWorld } from
 import { planOf } from "./plan.ts";
 import { endedWell } from "./processes.ts";
 import { snapshotOf, type Snapshot } from "./snapshot.ts";
-import { stage, usualBackend } from "./stage.ts";
+import { stage } from "./stage.ts";
 
 const sceneOf = stage();
 const chance = Chance.fromEnvironment();
@@ -18,7 +18,7 @@ const serve = { maxClaims: 1_000, drainTimeout: "20ms", heartbeatInterval: "25ms
 
 test(`killed ${kills} times at random, everything goes on (${chance.told})`, async (t) => {
   const scene = await sceneOf(t, "random");
-  const reopened = new Set(planOf(size, usualBackend).filter((id) => id.startsWith("mended")));
+  const reopened = new Set(planOf(size).filter((id) => id.startsWith("mended")));
   const deaths: { left: Snapshot; lines: readonly Line[] }[] = [];
   for (let kill = 0; kill < kills; kill++) {
     const client = scene.start({ serve, load: size, drainAfterMs: 200 });
@@ -50,7 +50,7 @@ test(`killed ${kills} times at random, everything goes on (${chance.told})`, asy
     checkAfterKill(death.left, death.lines, lines.slice(death.lines.length), reopened);
   }
   checkWorld(lines, end, reopened);
-  checkResults(lines, planOf(size, usualBackend), end);
+  checkResults(lines, planOf(size), end);
   const finished = deaths.map(
     ({ left }) => left.executions.filter((row) => row.ended_at !== null).length,
   );

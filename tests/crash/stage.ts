@@ -34,7 +34,7 @@ export function stage(backend: Backend = usualBackend): Stage {
     const database =
       backend === "sqlite"
         ? sqliteDatabase(join(place.directory, `${name}.db`))
-        : postgresDatabase(await freshDatabase(t));
+        : await postgresDatabase(await freshDatabase(t));
     return new Scene(t, { ...place, name, database });
   };
 }

@@ -1,5 +1,4 @@
 /** A process of its own: a worker, and if it is asked to, a client. Told by its environment what to do. */
-import Driver from "better-sqlite3";
 import { Stent, type Durable, type Logger, type ServeOptions } from "stentjs";
 import type { DatabasePlace } from "./database.ts";
 import { drive } from "./load.ts";
@@ -66,11 +65,6 @@ const stent = await Stent.open({
   backend: "url" in database ? database.url : `sqlite:${database.path}`,
   logger,
 });
-if ("path" in database) {
-  const ledger = new Driver(database.path, { timeout: 10_000 });
-  ledger.exec("create table if not exists ledger (execution text not null, path text not null)");
-  ledger.close();
-}
 process.once("SIGTERM", () => {
   stent.requestWorkerDrain();
   void stent.close().then(() => process.exit(0));
@@ -108,7 +102,7 @@ if (task.serve !== false) {
   }
 }
 if (task.load !== undefined) {
-  await drive(stent, task.load, { transactions: "path" in database });
+  await drive(stent, task.load);
   await stent.close();
   log.write({ what: "note", text: "done" });
   process.exit(0);
