@@ -93,7 +93,7 @@ async function everything(query: Query, tables: readonly string[]): Promise<Snap
   const all = async <T>(table: string): Promise<readonly T[]> =>
     known.has(table) ? query<T>(`select * from ${table}`) : [];
   return {
-    executions: await all("stent_executions"),
+    executions: (await all<ExecutionRow>("stent_executions")).toSorted((a, b) => a.key - b.key),
     journal: (await all<EntryRow>("stent_journal")).toSorted(inJournalOrder),
     items: await all("stent_items"),
     tasks: await all("stent_tasks"),
