@@ -223,6 +223,7 @@ export class Worker {
     try {
       const accepts = (lane: Lane): boolean => this.#acceptance.accepts(lane);
       const peeked = await this.#deps.store.peek(accepts);
+      if (this.#state !== "ready") return undefined;
       if (!peeked.due) {
         this.#backlog = false;
         return {
@@ -258,6 +259,7 @@ export class Worker {
       used = slotsOf(answer);
       return answer;
     } catch (error) {
+      if (this.#ending.signal.aborted) return undefined; // its database is closed with it
       this.#deps.observer.log.error("claiming failed; it is tried again", {
         workerId: this.#options.workerId,
         error,

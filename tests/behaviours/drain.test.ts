@@ -3,7 +3,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 import { activity, sqlite, WorkerLifecycle } from "stentjs";
 import { databaseFile, Gate, sqliteOnly, stentOn } from "../support/serving.ts";
-import { answeringLate } from "../support/slow-answers.ts";
+import { MemoryLogger } from "../support/memory-logger.ts";
+import { answeringLate, peekingLate } from "../support/slow-answers.ts";
 
 const limit = { timeout: "10s" };
 const starts: number[] = [];
@@ -59,3 +60,28 @@ test("and so does one that drains while what it adopts is being stored", sqliteO
   assert.equal((await second.waitFor(id, limit)).unwrap(), 2);
   assert.deepEqual(starts.slice(-1), [2]);
 });
+
+test(
+  "a worker that stops while it looks for work neither claims nor complains once it has looked",
+  sqliteOnly,
+  async (t) => {
+    const [looks, looked] = [new Gate(), new Gate()];
+    const file = databaseFile(t);
+    const client = await stentOn(t, file, { serve: false });
+    await client.dispatch(once, [3]);
+    const late = peekingLate(sqlite(file), async () => {
+      looks.open();
+      await looked.passed;
+    });
+    const logger = new MemoryLogger();
+    const worker = await stentOn(t, file, { stent: { backend: late, logger } });
+    await looks.passed;
+    await worker.close();
+    looked.open();
+    for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+    assert.deepEqual(
+      logger.lines.filter(({ level }) => level === "error"),
+      [],
+    );
+  },
+);

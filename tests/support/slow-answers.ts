@@ -31,6 +31,18 @@ export function lookingLate(backend: Backend, until: () => Promise<unknown>): St
   });
 }
 
+/** The same database, whose answers to who asks whether there is something to claim come when `until` lets them. */
+export function peekingLate(backend: Backend, until: () => Promise<unknown>): StoreBackend {
+  return changed(backend, (store) => {
+    const peek = store.peek.bind(store);
+    store.peek = async (accepts) => {
+      const answer = await peek(accepts);
+      await until();
+      return answer;
+    };
+  });
+}
+
 function changed(backend: Backend, change: (store: Store) => void): StoreBackend {
   assert.ok(isStoreBackend(backend));
   return {
