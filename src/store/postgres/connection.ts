@@ -18,7 +18,7 @@ type Driver = typeof pg;
 /** What a connection is for: the server's administrator sees it in pg_stat_activity as application_name. */
 export interface ClientOptions {
   readonly purpose: string;
-  /** Statements are sent without waiting for the answers to those before. */
+  /** Statements are sent without waiting for the answers to those before. Default true: where one waits, the driver is to lose its queue. */
   readonly pipeline?: boolean;
   /** For statements of the user's: the search_path and time zone of the role, and the parsers that the application has given the driver. */
   readonly forUser?: boolean;
@@ -38,7 +38,7 @@ export class PostgresConnections {
     this.name = settings.name;
     this.schema = settings.schema;
     this.pool = openPool(driver, settings, way);
-    this.#makeClient = (options) => connect(driver, settings, { ...options, way });
+    this.#makeClient = (options) => connect(driver, settings, { pipeline: true, ...options, way });
   }
 
   /** A connection that belongs to the caller, who ends it. An error between statements is told by its event "end" only. @throws DatabaseError */

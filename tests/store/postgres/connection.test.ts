@@ -78,6 +78,18 @@ describe("every session", () => {
     assert.deepEqual(names, ["stent committer", "stent read"]);
   });
 
+  test("takes statements while it waits for the answer to another", async (t) => {
+    const warned: Error[] = [];
+    const warn = (warning: Error): unknown => warned.push(warning);
+    process.on("warning", warn);
+    t.after(() => process.off("warning", warn));
+    const connections = await opened(t);
+    const client = await connections.connectClient({ purpose: "hints" });
+    t.after(() => client.end());
+    await Promise.all([1, 2, 3].map((n) => client.query("select $1::int", [n])));
+    assert.deepEqual(warned, []);
+  });
+
   test("has what the URL asks for, but for what Stent needs", async (t) => {
     const options = encodeURIComponent(
       "-c lock_timeout=5s -c search_path=public -c TimeZone=Asia/Tokyo",
