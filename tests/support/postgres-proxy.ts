@@ -8,8 +8,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  */
 export type CommitFate = "answer lost" | "lost" | "held";
 
-/** By this a commit of Stent is known on the wire. */
-const commitName = "stent_commit";
+/** By these a commit of Stent is known on the wire: that of a batch by its name, that of a closure, which has none, by its text. */
+const commitMarks = ["stent_commit", "\0commit\0"];
 
 /** A commit that is held up, and where it is to go. */
 interface Held {
@@ -21,6 +21,8 @@ export class PostgresProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
+  /** Those of the sockets that lead to whoever works. */
+  readonly #clients = new Set<Socket>();
   #fate: CommitFate | undefined;
   #met: (() => void) | undefined;
   readonly #held: Held[] = [];
@@ -29,6 +31,10 @@ export class PostgresProxy implements AsyncDisposable {
   connections = 0;
   /** How long whatever is sent takes, either way: the same as long as there are connections. */
   delayMs = 0;
+  /** Connections that send this are cut. */
+  refused: string | undefined;
+  /** What is held while nothing goes through, in its order. */
+  #stalled: (() => void)[] | undefined;
 
   private constructor(server: Server, target: URL) {
     this.#server = server;
@@ -73,6 +79,23 @@ export class PostgresProxy implements AsyncDisposable {
     );
   }
 
+  /** Holds everything that is sent, either way, until `resume`. Connections stay as they are. */
+  stall(): void {
+    this.#stalled ??= [];
+  }
+
+  /** Lets go on what was held. */
+  resume(): void {
+    const held = this.#stalled ?? [];
+    this.#stalled = undefined;
+    for (const act of held) act();
+  }
+
+  /** Cuts connections: each for which `chosen` says so. What they had under way is lost. */
+  cut(chosen: () => boolean): void {
+    for (const client of this.#clients) if (chosen()) client.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -81,6 +104,7 @@ export class PostgresProxy implements AsyncDisposable {
 
   #join(client: Socket): void {
     this.connections += 1;
+    this.#clients.add(client);
     const server = connect(Number(this.#target.port), this.#target.hostname);
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
@@ -92,10 +116,15 @@ export class PostgresProxy implements AsyncDisposable {
     server.on("close", () => client.destroy());
     let lost = false;
     client.on("close", () => {
+      this.#clients.delete(client);
       if (!lost) server.destroy();
     });
     client.on("data", (chunk) => {
-      if (this.#fate === undefined || !chunk.includes(commitName)) {
+      if (this.refused !== undefined && chunk.includes(this.refused)) {
+        client.destroy();
+        return;
+      }
+      if (this.#fate === undefined || !commitMarks.some((mark) => chunk.includes(mark))) {
         this.#pass(chunk, server);
         return;
       }
@@ -126,7 +155,11 @@ export class PostgresProxy implements AsyncDisposable {
 
   /** In the order in which it is asked for. */
   #afterDelay(act: () => void): void {
-    if (this.delayMs === 0) act();
-    else setTimeout(act, this.delayMs);
+    const goesOn = (): void => {
+      if (this.#stalled === undefined) act();
+      else this.#stalled.push(act);
+    };
+    if (this.delayMs === 0) goesOn();
+    else setTimeout(goesOn, this.delayMs);
   }
 }
