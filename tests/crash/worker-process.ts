@@ -11,6 +11,8 @@ type AnyDurable = Durable<any, any>;
 export interface ProcessTask {
   readonly database: DatabasePlace;
   readonly serve: ServeOptions | false;
+  /** What carries hints beside the database itself. */
+  readonly notifications?: string;
   /** How many executions of every shape it starts and waits for; undefined: it serves until it is told to stop. */
   readonly load?: number;
   /** Executions that it starts before anything else, and does not wait for: name of the shape, id, arguments. */
@@ -34,7 +36,8 @@ const task = JSON.parse(process.env["STENT_CRASH_TASK"] ?? "{}") as ProcessTask;
 /** Tells the log what is stored, and what the engine complains of. */
 const logger: Logger = {
   debug: (_, fields) => stored(fields),
-  info: (_, fields) => stored(fields),
+  // That something can be reached again has no fields.
+  info: (message, fields) => (fields === undefined ? complaint("info", message) : stored(fields)),
   warn: (message, fields) => complaint("warn", message, fields),
   error: (message, fields) => complaint("error", message, fields),
 };
@@ -60,9 +63,10 @@ function complaint(level: string, message: string, fields: object = {}): void {
   });
 }
 
-const { database } = task;
+const { database, notifications } = task;
 const stent = await Stent.open({
   backend: "url" in database ? database.url : `sqlite:${database.path}`,
+  ...(notifications !== undefined && { notifications }),
   logger,
 });
 process.once("SIGTERM", () => {
