@@ -6,12 +6,14 @@ import { checkMoment, checkResults, checkWorld } from "./invariants.ts";
 import { planOf } from "./plan.ts";
 import { endedWell, type Child, type Scene } from "./processes.ts";
 import { read, type Snapshot } from "./snapshot.ts";
-import { stage } from "./stage.ts";
+import { stage, usualBackend } from "./stage.ts";
 
 const sceneOf = stage();
 const serve = { leaseDuration: "1s", pollInterval: "50ms", pollIntervalMax: "200ms" } as const;
 /** Executions of every shape, before and after the worker has come back. */
 const [size, laterSize] = [2, 3];
+/** The load itself takes longer on PostgreSQL. */
+const patienceMs = { sqlite: 15_000, postgres: 60_000 };
 
 const frozenAt: readonly { readonly point: Failpoint; readonly count: number }[] = [
   { point: "claim.after-commit", count: 3 },
@@ -46,7 +48,7 @@ test(
           const client = scene.start({ serve: false, load: size });
           await stopped(scene, frozen);
           const second = scene.start({ serve });
-          await endedWell(client, 15_000, scene);
+          await endedWell(client, patienceMs[usualBackend], scene);
           await scene.until(
             "it is buried",
             async () => liveSessions(await read(scene.database), frozen.pid) === 0,
@@ -79,7 +81,7 @@ test(
           second.kill("SIGTERM");
           assert.equal((await second.ended).code, 0);
           const later = scene.start({ serve: false, load: laterSize });
-          await endedWell(later, 15_000, scene);
+          await endedWell(later, patienceMs[usualBackend], scene);
           const lines = scene.lines();
           const served = lines.some(
             (line) =>
