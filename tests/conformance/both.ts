@@ -106,13 +106,18 @@ class Run implements World {
 
   /** To its end: of several runs that are over either database may take another one first. */
   async #trim(): Promise<void> {
-    for (let more = true; more;) {
-      const [answer] = await this.#commit([[trim, trim]]);
-      more = answer === "true";
+    const rounds = [0, 0];
+    for (const side of sides) {
+      for (let more = true; more; rounds[side] = (rounds[side] ?? 0) + 1) {
+        const { settled } = await this.#databases[side].store.commit([trim]);
+        more = answerOf("trim", settled[0], this.#names[side]) === "true";
+      }
     }
+    assert.equal(rounds[1], rounds[0], "there is more to trim on one than on the other");
+    await this.#look();
   }
 
-  async #commit(pairs: readonly PairedTransition[]): Promise<readonly string[]> {
+  async #commit(pairs: readonly PairedTransition[]): Promise<void> {
     const [sqlite, postgres] = this.#databases;
     const a = await sqlite.store.commit(pairs.map((pair): Transition => pair[0]));
     const b = await postgres.store.commit(pairs.map((pair): Transition => pair[1]));
@@ -120,7 +125,6 @@ class Run implements World {
     const told = [this.#told(pairs, a, 0), this.#told(pairs, b, 1)] as const;
     assert.deepEqual(told[1], told[0], "PostgreSQL does not answer as SQLite does");
     this.#learn(pairs, a.settled, b.settled);
-    return told[0].answers;
   }
 
   #told(

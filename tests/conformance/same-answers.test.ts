@@ -9,7 +9,7 @@ import { sequences } from "./random-operations.ts";
 import { shorter } from "./shorter.ts";
 
 const seed = Number(process.env["STENT_SEED"] ?? randomInt(1, 2 ** 31));
-const numRuns = Number(process.env["STENT_RUNS"] ?? 60);
+const numRuns = Number(process.env["STENT_RUNS"] ?? 40);
 const commits = 40;
 /** How long a shorter sequence that fails is looked for. */
 const patienceMs = 60_000;
