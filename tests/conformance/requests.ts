@@ -1,6 +1,6 @@
 /** Operations as transitions, the same for both databases but for the keys that these have given out. */
 import type { NewExecution, Transition } from "../../src/store/store.ts";
-import { withoutDoubtfulItems } from "./doubtful-items.ts";
+import { withoutDoubtfulEnds, withoutDoubtfulItems } from "./doubtful-items.ts";
 import { turnRequests } from "./holder.ts";
 import type {
   ClaimOperation,
@@ -25,13 +25,11 @@ export function transitionsOf(
   const others = operations.filter(({ kind }) => kind !== "claim" && kind !== "trim");
   const alone = operations.length === 1;
   const turns = new Set<number>();
-  return withoutDoubtfulItems(
-    world,
-    [...others, ...claims].flatMap((operation) => {
-      const pair = transitionOf(world, operation, { alone, turns });
-      return pair === undefined ? [] : [pair];
-    }),
-  );
+  const all = [...others, ...claims].flatMap((operation) => {
+    const pair = transitionOf(world, operation, { alone, turns });
+    return pair === undefined ? [] : [pair];
+  });
+  return withoutDoubtfulEnds(world, withoutDoubtfulItems(world, all));
 }
 
 function transitionOf(
