@@ -1,5 +1,6 @@
 import { isDurable } from "../define.ts";
 import type { AnyDurable, Durable, Workflow } from "../durable.ts";
+import { show } from "../option.ts";
 import { overridesOf, type Overrides } from "../overrides.ts";
 import { validateNow } from "../schema.ts";
 import { makeEffect, type Effect } from "./effect.ts";
@@ -48,9 +49,25 @@ export function validated(fn: AnyDurable, args: readonly unknown[]): readonly un
 /** @throws TypeError that says what was given instead of a durable function. */
 export function assertDurable(what: string, fn: unknown): asserts fn is AnyDurable {
   if (isDurable(fn)) return;
-  const given =
-    typeof fn === "function" ? `the plain function ${fn.name || "(anonymous)"}` : String(fn);
+  const wanted = `${what} takes an activity or a workflow`;
+  if (typeof fn === "function") {
+    const name = fn.name || "(anonymous)";
+    throw new TypeError(`${wanted}, got the plain function ${name}; wrap it: activity("name", fn)`);
+  }
   throw new TypeError(
-    `${what} takes an activity or a workflow, got ${given}; wrap it: activity("name", fn)`,
+    `${wanted}, got ${inShort(fn)}; give it what activity("name", fn) or workflow("name", fn) returned`,
   );
+}
+
+const keysShown = 3;
+
+/** An array or an object may be a whole payload: of those a reader needs the type, and enough to know it again. */
+function inShort(value: unknown): string {
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value !== "object" || value === null) return show(value);
+  const keys = Object.keys(value);
+  const more = keys.length > keysShown ? ", …" : "";
+  const shown = keys.slice(0, keysShown).map((key) => show(key));
+  const type = Object.prototype.toString.call(value);
+  return keys.length === 0 ? type : `${type} with ${shown.join(", ")}${more}`;
 }

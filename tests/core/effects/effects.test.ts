@@ -176,6 +176,26 @@ describe("a wrong use is refused where it is written", () => {
       () => call(undefined as never),
       /TypeError: call takes an activity or a workflow, got undefined/,
     ],
+    "call of a long text": [
+      () => call("x".repeat(10_000) as never),
+      /^TypeError: call takes an activity or a workflow, got "x{99}…; give it what activity\("name", fn\) or workflow\("name", fn\) returned$/,
+    ],
+    "dispatch of an array": [
+      () => dispatch(Array.from({ length: 10_000 }, () => "x") as never, []),
+      /^TypeError: dispatch takes an activity or a workflow, got an array of 10000; .{60,70}$/,
+    ],
+    "dispatch of an object": [
+      () => dispatch({ order: "x".repeat(10_000), by: "ada", at: 5, items: [] } as never, []),
+      /^TypeError: dispatch .*, got \[object Object\] with "order", "by", "at", …; .{60,70}$/,
+    ],
+    "dispatch of an object without a prototype": [
+      () => dispatch(Object.create(null) as never, []),
+      /^TypeError: dispatch .*, got \[object Object\]; /,
+    ],
+    "call of what a workflow returned": [
+      () => call(order("A-1") as never),
+      /^TypeError: call .*, got \[object Generator\]; give it what activity/,
+    ],
     "map of a plain function": [
       () => map((() => 1) as never, []),
       /TypeError: map takes an activity/,
