@@ -1,6 +1,5 @@
 /** Whatever is asked of a store, in whatever order and company, SQLite and PostgreSQL answer the same and keep the same. */
 import assert from "node:assert/strict";
-import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Both } from "./both.ts";
@@ -8,8 +7,9 @@ import { told, type Step } from "./operations.ts";
 import { sequences } from "./random-operations.ts";
 import { shorter } from "./shorter.ts";
 
-const seed = Number(process.env["STENT_SEED"] ?? randomInt(1, 2 ** 31));
-const numRuns = Number(process.env["STENT_RUNS"] ?? 40);
+/** The same sequences each time: what others find is for who looks for it, and not for who has changed something else. */
+const seed = Number(process.env["STENT_SEED"] ?? 940_193_262);
+const numRuns = Number(process.env["STENT_RUNS"] ?? 25);
 const commits = 40;
 /** How long a shorter sequence that fails is looked for. */
 const patienceMs = 60_000;
