@@ -10,6 +10,7 @@
 import { entryStatus } from "../core/status.ts";
 import { placementOf } from "../core/step-options.ts";
 import type { ClaimedExecution, EntryChange, EntryRow, NewTask } from "../store/store.ts";
+import { newTask } from "./new-task.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions } from "./step-runner.ts";
 
@@ -86,23 +87,10 @@ export function queueAgain(
     tags: placement.tags,
   };
   const here = deaths < suspectDeaths && host.takeEagerly(lane, 1) === 1;
+  const { seq, path, attempt, failures } = row;
   return {
     row,
-    task: {
-      seq: row.seq,
-      path: row.path,
-      name,
-      queue: placement.queue,
-      priority: placement.priority,
-      tags: placement.tags,
-      attempt: row.attempt,
-      failures: row.failures,
-      delayMs: 0,
-      error: undefined,
-      itemFrom: undefined,
-      itemTo: undefined,
-      here,
-    },
+    task: { ...newTask({ seq, path, name, placement, attempt, failures }), here },
   };
 }
 
