@@ -21,9 +21,9 @@ export interface RunHost {
   readonly maxClaims: number;
   readonly cancelGraceMs: number;
   readonly session: () => number;
-  /** A slot for an activity of a turn, if it may run here at once: what waits in the queue comes first. */
   /** Whether this worker may take such work at all. */
   readonly serves: (lane: Omit<Lane, "key">) => boolean;
+  /** Slots for activities of a turn, if they may run here at once: what waits in the queue comes first. @returns how many it got. */
   readonly takeEagerly: (lane: Omit<Lane, "key">, places: number) => number;
   /** False once it drains: what it holds is then given back as soon as it can be. */
   readonly isReady: () => boolean;
