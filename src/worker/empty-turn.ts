@@ -1,7 +1,11 @@
-import type { TurnRequest } from "../store/store.ts";
+import type { ClaimedExecution, TurnRequest } from "../store/store.ts";
 
 /** Whose turn it is. */
-type TurnOf = Pick<TurnRequest, "session" | "claim" | "execution" | "run" | "wakeSeq">;
+interface TurnOf {
+  readonly session: number;
+  readonly execution: Pick<ClaimedExecution, "key" | "claim" | "run">;
+  readonly wakeSeq: number;
+}
 
 /** Fields that are filled in one by one. */
 type Draft = { -readonly [K in keyof TurnRequest]: TurnRequest[K] };
@@ -37,10 +41,11 @@ export class EmptyTurn implements Draft {
   next: TurnRequest["next"];
 
   constructor(of: TurnOf, knowsCancel: boolean, next: TurnRequest["next"]) {
+    const { execution } = of;
     this.session = of.session;
-    this.claim = of.claim;
-    this.execution = of.execution;
-    this.run = of.run;
+    this.claim = execution.claim;
+    this.execution = execution.key;
+    this.run = execution.run;
     this.wakeSeq = of.wakeSeq;
     this.knowsCancel = knowsCancel;
     this.next = next;

@@ -13,6 +13,7 @@ import {
 } from "../core/step-options.ts";
 import type { ClaimedExecution, NewDeadLetter, Next } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
+import type { Hold } from "./hold.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions } from "./step-runner.ts";
 import { failed } from "./verdict.ts";
@@ -36,7 +37,7 @@ export class Ending {
   readonly #fn: Workflow<unknown[], unknown>;
   readonly #execution: ClaimedExecution;
 
-  constructor(host: RunHost, execution: ClaimedExecution, fn: Workflow<unknown[], unknown>) {
+  constructor({ host, execution, fn }: Hold) {
     this.#host = host;
     this.#execution = execution;
     this.#fn = fn;

@@ -84,12 +84,12 @@ export class HeldCheck {
   async #letGoOfForgotten(held: Held["executions"]): Promise<void> {
     const { deps, session } = this.#host;
     const seen = new Map<string, number>();
-    for (const { key, claim, run, wakeSeq } of held.filter((row) => !this.#held.holds(row.key))) {
-      const id = `${key}/${claim}`;
+    for (const execution of held.filter(({ key }) => !this.#held.holds(key))) {
+      const id = `${execution.key}/${execution.claim}`;
       const looks = (this.#forgotten.get(id) ?? 0) + 1;
       seen.set(id, looks);
       if (looks < looksBeforeLettingGo) continue;
-      const of = { session: session(), claim, execution: key, run, wakeSeq };
+      const of = { session: session(), execution, wakeSeq: execution.wakeSeq };
       const next = { kind: "park" as const, dueAt: deps.clock.now() };
       await deps.committer.submit("turn", new EmptyTurn(of, true, next));
       this.#letGo();

@@ -1,15 +1,13 @@
 import { outcomeOf, valuePlace } from "../core/entry-outcome.ts";
-import { CancelledError, ExpiryError } from "../core/errors.ts";
 import { executionExists, type StandingExecution } from "../core/execution-exists.ts";
 import type { Place } from "../core/serializer.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Records } from "../core/interpreter/turn.ts";
 import { signalPlace } from "../core/places.ts";
 import type { SmallMap } from "../core/small-map.ts";
-import { entryStatus, type ExecutionStatus } from "../core/status.ts";
+import { entryStatus } from "../core/status.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import type { ArrivalRow, Store } from "../store/store.ts";
-import { reasonIn } from "./cancel-reason.ts";
 import { failureByItem, mapOutcome, type RunId } from "./journal-loading.ts";
 import type { OpenEntry, OutcomeFacts } from "./turn-builder.ts";
 
@@ -164,24 +162,17 @@ export async function readInbox(
   });
 }
 
-/** Why a whole execution is to be closed now, if it is. */
-export function closingReason(
-  execution: {
-    readonly state: ExecutionStatus;
-    readonly cancelReason: string | undefined;
-    readonly deadline: number | undefined;
-    readonly name: string;
-  },
-  coroutine: Coroutine | undefined,
-  now: number,
-): CancelledError | ExpiryError | undefined {
-  if (coroutine?.closingReason !== undefined) return undefined;
-  if (execution.state === "cancelling") return new CancelledError(reasonIn(execution.cancelReason));
-  if (execution.deadline !== undefined && execution.deadline <= now) {
-    return new ExpiryError(
-      "EXECUTION_TIMED_OUT",
-      `workflow "${execution.name}" passed its maxDuration`,
+/** Outcomes that the journal has, but that a retry has withdrawn: they are delivered again, to today's code. */
+export function redeliveries({
+  coroutine,
+  open,
+}: {
+  readonly coroutine: Coroutine;
+  readonly open: SmallMap<string, OpenEntry>;
+}): Extract<Delivery, { kind: "outcome" }>[] {
+  return coroutine
+    .undelivered()
+    .flatMap(({ path, outcome }): Extract<Delivery, { kind: "outcome" }>[] =>
+      outcome === undefined || !open.has(path) ? [] : [{ kind: "outcome", path, outcome }],
     );
-  }
-  return undefined;
 }

@@ -276,8 +276,7 @@ export class JobRun {
   #request(verdict: Verdict, outcome: AttemptOutcome): TurnRequest {
     const records = verdict.kind === "completed" ? verdict.records : undefined;
     const { codec } = this.#host.deps;
-    const { key, claim, run } = this.execution;
-    const of = { session: this.#session, claim, execution: key, run, wakeSeq: this.#wakeSeq };
+    const of = { session: this.#session, execution: this.execution, wakeSeq: this.#wakeSeq };
     const turn = new EmptyTurn(of, this.#closing !== undefined, this.#next(verdict, outcome));
     turn.clearMarks = this.execution.marks > 0;
     if (records === undefined) return turn;

@@ -9,13 +9,22 @@
  */
 import { entryStatus } from "../core/status.ts";
 import { placementOf } from "../core/step-options.ts";
-import type { ClaimedExecution, EntryChange, EntryRow, NewTask } from "../store/store.ts";
+import { failpoint } from "../runtime/failpoint.ts";
+import type {
+  ClaimedExecution,
+  ClaimedTask,
+  EntryChange,
+  EntryRow,
+  NewTask,
+} from "../store/store.ts";
+import { claimedTask } from "./claimed-task.ts";
+import type { Hold } from "./hold.ts";
 import { newTask } from "./new-task.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions } from "./step-runner.ts";
 
 /** A call that is put into the queue again. */
-export interface LostCall {
+interface LostCall {
   readonly row: EntryRow;
   readonly task: NewTask;
 }
@@ -32,8 +41,38 @@ const answeredLater: ReadonlySet<string> = new Set([
   "within",
 ]);
 
+/** What came of taking up lost calls: there were none, or the workflow has to be asked first; or what the commit said. */
+export type LostCallsTaken = "none" | "begun" | "cancelled" | "session" | "lost";
+
+/** Begins lost calls anew, of an execution that was taken over and has not been replayed here. */
+export async function takeUpLostCalls(hold: Hold): Promise<LostCallsTaken> {
+  const { host, deaths } = hold;
+  const rows = await findLostCalls(host, hold.execution, deaths);
+  if (rows.length === 0 || !hold.isHeld) return "none";
+  const calls = rows.map((row) => queueAgain(hold, row));
+  const taken = calls.filter(({ task }) => task.here);
+  const request = hold.emptyTurn(false, { kind: "hold" });
+  request.changes = calls.map((call) => queuedAgain(call));
+  request.tasks = calls.map(({ task }) => task);
+  let begun = false;
+  try {
+    failpoint("recover.before-submit");
+    const answer = await host.storing(() => host.deps.committer.submit("turn", request));
+    failpoint("recover.after-commit");
+    const ours = host.leaseHolds() || (await host.renewed());
+    // Lost meanwhile: what was stored stands under a session that is dead, and goes on elsewhere.
+    if (answer === undefined || !ours || !hold.isHeld) return "lost";
+    if (answer.kind === "refused") return answer.reason;
+    begun = true;
+    host.tasksTaken(claimedCalls(hold.execution, taken, answer.taken, host.deps.clock.now()));
+    return "begun";
+  } finally {
+    if (!begun) host.slots.occupy(-taken.length);
+  }
+}
+
 /** `deaths`: sessions that died while an attempt was running, by the entry's seq. @returns none where the workflow has to be asked first. */
-export async function findLostCalls(
+async function findLostCalls(
   host: RunHost,
   execution: ClaimedExecution,
   deaths: ReadonlyMap<number, number>,
@@ -69,12 +108,7 @@ function mayBeginAnew({ steps, maxClaims }: RunHost, row: EntryRow, deaths: numb
 const suspectDeaths = 2;
 
 /** Where such a call runs: here, if there is room for it and it is no suspect. The slot is taken. */
-export function queueAgain(
-  host: RunHost,
-  execution: ClaimedExecution,
-  row: EntryRow,
-  deaths: number,
-): LostCall {
+function queueAgain({ host, execution, deaths }: Hold, row: EntryRow): LostCall {
   const name = row.name ?? "";
   const options = storedOptions(row.options);
   const fn = host.deps.registry.get(name);
@@ -86,7 +120,8 @@ export function queueAgain(
     queue: placement.queue,
     tags: placement.tags,
   };
-  const here = deaths < suspectDeaths && host.takeEagerly(lane, 1) === 1;
+  const suspected = (deaths.get(row.seq) ?? 0) >= suspectDeaths;
+  const here = !suspected && host.takeEagerly(lane, 1) === 1;
   const { seq, path, attempt, failures } = row;
   return {
     row,
@@ -95,7 +130,7 @@ export function queueAgain(
 }
 
 /** What its entry says from then on. */
-export function queuedAgain({ row }: LostCall): EntryChange {
+function queuedAgain({ row }: LostCall): EntryChange {
   return {
     seq: row.seq,
     status: entryStatus.pending,
@@ -107,4 +142,20 @@ export function queuedAgain({ row }: LostCall): EntryChange {
     failures: row.failures,
     here: false,
   };
+}
+
+/** Those that were taken from the queue in the same commit, as a claim would give them. */
+function claimedCalls(
+  execution: ClaimedExecution,
+  calls: readonly LostCall[],
+  taken: readonly { readonly key: number; readonly claim: number }[],
+  now: number,
+): ClaimedTask[] {
+  return calls.flatMap(({ row, task }, index) => {
+    const by = taken[index];
+    if (by === undefined) return [];
+    const { input, options, cut } = row;
+    const items = input === undefined ? [] : [{ item: undefined, input }];
+    return [claimedTask(execution, task, { items, options, cut, taken: by, now })];
+  });
 }

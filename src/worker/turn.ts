@@ -51,6 +51,7 @@ function advance(coroutine: Coroutine, deliveries: readonly Delivery[], facts: F
 }
 
 export class Turn {
+  readonly replica: Replica;
   readonly builder: TurnBuilder;
   readonly outbound = new Outbound();
   readonly settled: readonly SettledStep[];
@@ -64,7 +65,6 @@ export class Turn {
   wakeAt: number | undefined;
   readonly #tools: TurnTools;
   readonly #execution: ClaimedExecution;
-  readonly #replica: Replica;
   readonly #marks: ReadonlyMap<number, number>;
   readonly #woken: boolean;
   #undoFailures: readonly UndoFailure[] = none;
@@ -85,7 +85,7 @@ export class Turn {
     const { host, local } = tools;
     this.#tools = tools;
     this.#execution = execution;
-    this.#replica = replica;
+    this.replica = replica;
     this.#marks = marks;
     this.#woken = woken;
     this.settled = local.takeSettled();
@@ -105,7 +105,7 @@ export class Turn {
   takeUp(): void {
     if (this.done !== undefined) return;
     const { outgoing } = this.#tools;
-    const replica = this.#replica;
+    const replica = this.replica;
     for (const row of replica.lost.splice(0)) this.#takeUpLost(row);
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
@@ -116,7 +116,7 @@ export class Turn {
   /** Undo steps that failed in this turn leave a dead letter each. */
   keepUndoLetters(ending: Ending): void {
     if (this.#undoFailures.length === 0) return;
-    const { failedSteps } = this.#replica;
+    const { failedSteps } = this.replica;
     this.deadLetters = this.#undoFailures.flatMap((failure) => {
       const step = failedSteps.get(failure.failedBy);
       // A child has left one of its own.
@@ -126,7 +126,7 @@ export class Turn {
 
   /** Whether there are counters or state for a next run. */
   get handsOn(): boolean {
-    const { counters, state } = this.#replica.coroutine.snapshot();
+    const { counters, state } = this.replica.coroutine.snapshot();
     return counters.size + state.size > 0;
   }
 
@@ -138,7 +138,7 @@ export class Turn {
   /** Delivers, and drives the workflow until it waits for something that is not here. */
   drive(deliveries: readonly Delivery[]): void {
     const { facts } = this.#tools;
-    const replica = this.#replica;
+    const replica = this.replica;
     let next = deliveries;
     do {
       const step = runAs(facts, advance, replica.coroutine, next, facts);
@@ -153,7 +153,7 @@ export class Turn {
 
   /** Signal names that the workflow waits for and whose inbox has not been read in this turn. */
   unread(): readonly string[] {
-    const { coroutine } = this.#replica;
+    const { coroutine } = this.replica;
     if (coroutine.signalWaits.size === 0 || this.done !== undefined) return none;
     return [...coroutine.signalWaits]
       .filter(([, paths]) => [...paths].some((path) => this.#isUnread(path)))
@@ -164,7 +164,7 @@ export class Turn {
   async readMessages(names: readonly string[]): Promise<Delivery[]> {
     const { host } = this.#tools;
     const execution = this.#execution;
-    const replica = this.#replica;
+    const replica = this.replica;
     const deliveries: Delivery[] = [];
     const sent = new Set(
       names.length < manyNames ? names : await host.deps.store.inboxNames(execution.key, names),
@@ -221,7 +221,7 @@ export class Turn {
 
   #note(step: Step): void {
     const { local, host } = this.#tools;
-    const replica = this.#replica;
+    const replica = this.replica;
     const execution = this.#execution;
     for (const entry of step.delivered) {
       const open = replica.open.get(entry.path);
@@ -284,7 +284,7 @@ export class Turn {
   /** An attempt that was lost with its worker, or is asked for anew after a retry. */
   #takeUpLost(row: EntryRow): void {
     const { host, local, outgoing } = this.#tools;
-    const replica = this.#replica;
+    const replica = this.replica;
     const marks = this.#marks;
     const leaf = replica.coroutine.waiting(row.path);
     if (leaf === undefined) return;
