@@ -298,6 +298,19 @@ export interface ClaimRequest {
   readonly suspects: boolean;
   /** Executions to which messages have come within transactions of their senders are woken first, as `peek` has found some. */
   readonly wakes?: boolean;
+  /**
+   * Where a look has found something a moment ago, which is then not looked for again; nor is what stands behind what is taken: `nextDueAt` says
+   * nothing of it.
+   */
+  readonly heads?: readonly Head[];
+}
+/** The first of what waits in a lane at a rank. */
+export interface Head {
+  readonly kind: Lane["kind"];
+  readonly of: "unbegun" | "begun" | "task";
+  readonly lane: number;
+  readonly rank: number;
+  readonly dueAt: number;
 }
 export interface Lane {
   readonly key: number;
@@ -723,7 +736,11 @@ export interface Store {
   /** Whether there is something due that a worker may take, or to be woken by whoever claims, and when the next thing becomes due. */
   peek(accepts: (lane: Lane) => boolean): Promise<{
     readonly due: boolean;
+    /** Among it something that needs no slot. */
+    readonly turns: boolean;
     readonly wakes: boolean;
+    /** All that waits, due or not. */
+    readonly heads: readonly Head[];
     readonly nextDueAt: number | undefined;
     readonly now: number;
   }>;

@@ -114,8 +114,9 @@ export function claimConformance(backend: ConformanceBackend): void {
         more: false,
         nextDueAt: one.now + 20,
       });
-      assert.deepEqual(await one.store.peek(() => true), {
+      assertPart(await one.store.peek(() => true), {
         due: false,
+        turns: false,
         wakes: false,
         nextDueAt: one.now + 20,
         now: one.now,
@@ -125,6 +126,27 @@ export function claimConformance(backend: ConformanceBackend): void {
       assertPart(await one.store.peek(() => true), { due: true, nextDueAt: one.now + 30 });
       assert.equal((await one.claimOne(session)).id, "soon");
     });
+
+    scene(
+      backend,
+      "looks where a look has found something, and nowhere else; what others have taken meanwhile is gone",
+      async (one) => {
+        const a = await one.register();
+        const b = await one.register();
+        await one.dispatch({ id: "low" });
+        await one.dispatch({ id: "high", priority: 9 });
+        const { due, heads } = await one.store.peek(() => true);
+        assert.equal(due, true);
+        await one.dispatch({ id: "other", name: "other" });
+        assert.deepEqual(ids(await one.claim(a, { heads, limit: 1 })), ["high"]);
+        const rest = await one.claim(b, { heads });
+        assert.deepEqual([ids(rest), rest.more], [["low"], false]);
+        const late = await one.claim(a, { heads });
+        assert.deepEqual([ids(late), late.more], [[], false]);
+        assert.ok(late.nextDueAt !== undefined && late.nextDueAt <= one.now + 10, "look again");
+        assert.deepEqual(ids(await one.claim(a)), ["other"]);
+      },
+    );
 
     scene(
       backend,
@@ -412,4 +434,8 @@ export function claimConformance(backend: ConformanceBackend): void {
       assertPart(rest, { worker: undefined, attempt: 0 });
     });
   });
+}
+
+function ids({ executions }: ClaimAnswer): string[] {
+  return executions.map(({ id }) => id);
 }

@@ -4,7 +4,7 @@ import { ClosedError } from "../../core/errors.ts";
 import type { Hints, Settled, Transition, TurnAnswer, TurnRequest } from "../store.ts";
 import { Aside, mayMeetUsers } from "./aside.ts";
 import { TransitionError, writeBatch, type Committed, type Writing } from "./committing.ts";
-import type { PostgresConnections } from "./connection.ts";
+import { discardPlans, isPowerOfTwo, type PostgresConnections } from "./connection.ts";
 import { UntoldError } from "./conversation.ts";
 import { begin } from "./opening.ts";
 import { Predictions } from "./prediction.ts";
@@ -15,21 +15,13 @@ import { Turns } from "./turns.ts";
 /** How long a commit tries to reach the database, and to get its locks. */
 const patienceMs = 30_000;
 
-/**
- * Locks are waited for shortly, since a whole batch waits: what holds one is then asked for by itself. Plans are made once for tables of
- * any size, so only by index: a plan that was made when a table was empty reads all of it.
- */
-export const commitSettings = [
+/** Locks are waited for shortly, since a whole batch waits: what holds one is then asked for by itself. */
+const commitSettings = [
   "set lock_timeout = '200ms'",
   // Who is frozen in the middle of a batch holds up whoever is to take its work.
   "set idle_in_transaction_session_timeout = '5s'",
   // Statements are sent without waiting for those before: should a begin fail, what follows must not be stored by itself.
   "set default_transaction_read_only = on",
-  "set plan_cache_mode = force_generic_plan",
-  "set enable_seqscan = off",
-  "set enable_hashjoin = off",
-  "set enable_mergejoin = off",
-  "set enable_bitmapscan = off",
 ].join("; ");
 
 /** Rows of processes that have stored nothing for so long; nobody asks for them any more. */
@@ -173,7 +165,7 @@ export class CommitConnection {
   ): Promise<Committed> {
     const client = await this.#connected();
     this.#batch += 1;
-    if (isPowerOfTwo(this.#batch)) client.query("discard plans").catch(() => undefined);
+    if (isPowerOfTwo(this.#batch)) client.query(discardPlans).catch(() => undefined);
     const id = { writer: this.#writer, batch: this.#batch };
     const predicted = foretell && !checks ? this.#predictions.of(transitions, id) : undefined;
     const begun = performance.now();
@@ -244,7 +236,11 @@ export class CommitConnection {
   async #connected(): Promise<pg.Client> {
     if (this.#closed) throw new ClosedError();
     if (this.#client !== undefined) return this.#client;
-    const client = await this.#connections.connectClient({ purpose: "commit", pipeline: true });
+    const client = await this.#connections.connectClient({
+      purpose: "commit",
+      pipeline: true,
+      byIndex: true,
+    });
     client.once("end", () => {
       if (this.#client === client) this.#client = undefined;
     });
@@ -295,11 +291,6 @@ function isStoredTurn(
  */
 export const fenceOff =
   "insert into stent_writers (id, batch, fence, at) values ($1, 0, $2, clock_timestamp()) on conflict (id) do update set fence = excluded.fence returning batch";
-
-/** Plans that were made for empty tables read whole indexes: they are made anew whenever there may be twice as much. */
-function isPowerOfTwo(batch: number): boolean {
-  return (batch & (batch - 1)) === 0;
-}
 
 /** True where something that must be there was not, in one of many: its assertion has failed. */
 function isUnmet(error: unknown): boolean {

@@ -3,7 +3,12 @@ import { DatabaseError } from "../../core/errors.ts";
 import { databaseError, postgresCode } from "./errors.ts";
 import { migrate, verify } from "./migrate.ts";
 import { checkServer } from "./server-check.ts";
-import { answerLimitMs, settingStatement, startupOptions } from "./session-settings.ts";
+import {
+  answerLimitMs,
+  settingStatement,
+  startupOptions,
+  type SessionKind,
+} from "./session-settings.ts";
 import type { PostgresSettings } from "./settings.ts";
 import { quoted } from "./identifier.ts";
 import { typeParsers } from "./type-parsers.ts";
@@ -12,6 +17,8 @@ const connectLimitMs = 10_000;
 /** Idle connections ask whether the other side is still there after this long, lest a firewall forgets them. */
 const keepAliveMs = 10_000;
 const idleLimitMs = 60_000;
+/** How many lists a process asks for at the same time. */
+const mostListing = 3;
 
 type Driver = typeof pg;
 
@@ -22,6 +29,8 @@ export interface ClientOptions {
   readonly pipeline?: boolean;
   /** For statements of the user's: the search_path and time zone of the role, and the parsers that the application has given the driver. */
   readonly forUser?: boolean;
+  /** Its statements are those of the store, prepared once: they find everything by an index. */
+  readonly byIndex?: boolean;
 }
 
 /** Ways to one PostgreSQL database: a pool for reading, and clients of one's own. Every session has the same settings. */
@@ -29,15 +38,25 @@ export class PostgresConnections {
   /** What messages call the database: no user, no password. */
   readonly name: string;
   readonly schema: string;
-  /** For reading: any statement may go over any connection. */
+  /** For reading what is kept of one thing, by statements that are prepared once: any of them may go over any connection. */
   readonly pool: pg.Pool;
+  /** For lists of whatever is asked for, each planned by itself. Its connections are opened when there are such. */
+  readonly listing: pg.Pool;
   readonly #makeClient: (options: ClientOptions) => Promise<pg.Client>;
   #closed: Promise<void> | undefined;
 
   constructor(driver: Driver, settings: PostgresSettings, way: SettingsWay) {
     this.name = settings.name;
     this.schema = settings.schema;
-    this.pool = openPool(driver, settings, way);
+    this.pool = openPool(driver, settings, {
+      purpose: "read",
+      byIndex: true,
+      pipeline: true, // plans are discarded ahead of a statement
+      max: settings.poolSize,
+      way,
+    });
+    const max = Math.min(settings.poolSize, mostListing);
+    this.listing = openPool(driver, settings, { purpose: "list", max, way });
     this.#makeClient = (options) => connect(driver, settings, { pipeline: true, ...options, way });
   }
 
@@ -52,7 +71,7 @@ export class PostgresConnections {
 
   /** Waits for what is being read. Clients of `connectClient` are their owners' to end. */
   close(): Promise<void> {
-    this.#closed ??= this.pool.end();
+    this.#closed ??= Promise.all([this.pool.end(), this.listing.end()]).then(() => undefined);
     return this.#closed;
   }
 }
@@ -148,7 +167,7 @@ async function connect(
   try {
     await client.connect();
     if (options.way === "statement")
-      await client.query(settingStatement(schemaFor(settings, options)));
+      await client.query(settingStatement(kindOf(settings, options)));
     return client;
   } catch (error) {
     await client.end().catch(() => undefined); // the first error is the one to tell
@@ -156,19 +175,43 @@ async function connect(
   }
 }
 
-function openPool(driver: Driver, settings: PostgresSettings, way: SettingsWay): pg.Pool {
+function openPool(
+  driver: Driver,
+  settings: PostgresSettings,
+  options: ConnectOptions & { readonly max: number },
+): pg.Pool {
+  const statement = settingStatement(kindOf(settings, options));
   const pool = new driver.Pool({
-    ...clientConfig(settings, { purpose: "read", way }),
-    max: settings.poolSize,
+    ...clientConfig(settings, options),
+    max: options.max,
     idleTimeoutMillis: idleLimitMs,
-    ...(way === "statement" && {
+    ...(options.way === "statement" && {
       // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, which its types do not say
-      onConnect: (client: pg.ClientBase) => client.query(settingStatement(settings.schema)),
+      onConnect: (client: pg.ClientBase) => client.query(statement),
     }),
   });
   pool.on("error", ignore);
   pool.on("connect", ignoreErrorEvents);
+  if (options.byIndex === true) pool.on("acquire", planAnew());
   return pool;
+}
+
+/** Plans that were made for empty tables read whole indexes: a connection makes them anew whenever there may be twice as much. */
+function planAnew(): (client: pg.ClientBase) => void {
+  const used = new WeakMap<pg.ClientBase, number>();
+  return (client) => {
+    const times = (used.get(client) ?? 0) + 1;
+    used.set(client, times);
+    if (isPowerOfTwo(times)) client.query(discardPlans).catch(ignore);
+  };
+}
+
+/** What makes a connection plan its statements anew. */
+export const discardPlans = "discard plans";
+
+/** How often something has happened when there may be twice as much as at the last time. */
+export function isPowerOfTwo(times: number): boolean {
+  return (times & (times - 1)) === 0;
 }
 
 function clientConfig(settings: PostgresSettings, options: ConnectOptions): pg.ClientConfig {
@@ -182,13 +225,16 @@ function clientConfig(settings: PostgresSettings, options: ConnectOptions): pg.C
     query_timeout: options.answerLimitMs ?? answerLimitMs,
     pipeline: options.pipeline ?? false,
     ...(options.way === "startup" && {
-      options: startupOptions(schemaFor(settings, options), settings.options),
+      options: startupOptions(kindOf(settings, options), settings.options),
     }),
   };
 }
 
-function schemaFor({ schema }: PostgresSettings, { forUser }: ConnectOptions): string | undefined {
-  return forUser === true ? undefined : schema;
+function kindOf(
+  { schema }: PostgresSettings,
+  { forUser, byIndex = false }: ConnectOptions,
+): SessionKind {
+  return { schema: forUser === true ? undefined : schema, byIndex };
 }
 
 /** An event "error" that nobody listens to ends the process; the next statement on that connection says the same. */

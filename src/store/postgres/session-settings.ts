@@ -33,29 +33,51 @@ const required = {
   standard_conforming_strings: "on",
 } as const;
 
+/**
+ * For statements that are prepared once and run by the thousand, on tables of which nobody knows how large they are by now: plans are made once
+ * for tables of any size, so only by index. A plan that was made when a table was empty reads all of it; one made anew each time costs more
+ * than the statement.
+ */
+const byIndex = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  enable_bitmapscan: "off",
+} as const;
+
 type Setting = readonly [name: string, value: string];
 
-/** `schema` undefined: for statements of the user's, which find what they find in any session of their role. */
-function settings(schema: string | undefined): {
-  readonly weak: Setting[];
-  readonly strong: Setting[];
-} {
+/** What a session is for, as far as its settings go. */
+export interface SessionKind {
+  /** Undefined: for statements of the user's, which find what they find in any session of their role. */
+  readonly schema: string | undefined;
+  /** Statements are those of the store, prepared once. */
+  readonly byIndex: boolean;
+}
+
+function settings(kind: SessionKind): { readonly weak: Setting[]; readonly strong: Setting[] } {
+  const { schema } = kind;
   return {
     weak: Object.entries(adjustable),
-    strong:
-      schema === undefined ? [] : [...Object.entries(required), ["search_path", quoted(schema)]],
+    strong: [
+      ...(schema === undefined
+        ? []
+        : [...Object.entries(required), ["search_path", quoted(schema)] as const]),
+      ...(kind.byIndex ? Object.entries(byIndex) : []),
+    ],
   };
 }
 
 /** The settings as the server's command line takes them, with what the URL asks for between those that it may change and those it may not. */
-export function startupOptions(schema: string | undefined, asked: string | undefined): string {
-  const { weak, strong } = settings(schema);
+export function startupOptions(kind: SessionKind, asked: string | undefined): string {
+  const { weak, strong } = settings(kind);
   return [weak.map(commandLine), asked ?? [], strong.map(commandLine)].flat().join(" ");
 }
 
 /** The same as one statement; what the URL asks for is not in it. */
-export function settingStatement(schema: string | undefined): string {
-  const { weak, strong } = settings(schema);
+export function settingStatement(kind: SessionKind): string {
+  const { weak, strong } = settings(kind);
   const all = [...weak, ...strong].map(
     ([name, value]) => `set_config(${literal(name)}, ${literal(value)}, false)`,
   );

@@ -21,7 +21,7 @@ import type {
   WithinKind,
   WithinTransition,
 } from "../store.ts";
-import { peek } from "../verbs/claim.ts";
+import { dueOf, look } from "../verbs/claim.ts";
 import { dispatch, wouldRestart } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
 import { leaveMessage } from "../verbs/message.ts";
@@ -66,7 +66,8 @@ export class PostgresStore extends Reader implements Store {
     this.#failures = options.failures;
     this.#reads = new Reads(
       this.#reading,
-      (query) => connections.pool.query(query),
+      (query) =>
+        query.name === undefined ? connections.listing.query(query) : connections.pool.query(query),
       (act) => this.#patiently(act),
     );
     const writing = {
@@ -171,8 +172,12 @@ export class PostgresStore extends Reader implements Store {
   }
 
   async peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
-    const now = await this.now();
-    return this.#readBatch(now, (batch) => peek(batch, accepts));
+    // Side by side: who claims looks once more.
+    const [now, waiting] = await Promise.all([
+      this.now(),
+      this.#readBatch(0, (batch) => look(batch, accepts)),
+    ]);
+    return dueOf(waiting, now);
   }
 
   async deadlines(): ReturnType<Store["deadlines"]> {

@@ -20,7 +20,7 @@ import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
 import { apply } from "../verbs/apply.ts";
 import { LentConnection } from "./lent-connection.ts";
 import { Prepared, runThrough } from "./prepared.ts";
-import { peek } from "../verbs/claim.ts";
+import { dueOf, look } from "../verbs/claim.ts";
 import { dispatch } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
 import { send } from "../verbs/message.ts";
@@ -232,9 +232,9 @@ export class SqliteStore extends Reader implements Store {
     return Promise.resolve(this.#clock.now());
   }
 
-  peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
+  async peek(accepts: Parameters<Store["peek"]>[0]): ReturnType<Store["peek"]> {
     const batch = this.#batch();
-    return this.read(() => peek(batch, accepts));
+    return dueOf(await this.read(() => look(batch, accepts)), batch.now);
   }
 
   deadlines(): ReturnType<Store["deadlines"]> {

@@ -2,6 +2,7 @@ import type {
   ClaimAnswer,
   ClaimedExecution,
   ClaimRequest,
+  Head,
   Lane,
   Store,
   StoredExecution,
@@ -11,13 +12,6 @@ import type { Procedure } from "../procedure.ts";
 import { anyWake, wakeAll } from "./wakes.ts";
 import { suspectMarks, TaskDetails, takeTask, type Taken, type TaskRow } from "./claim-task.ts";
 
-interface Head {
-  readonly kind: Lane["kind"];
-  readonly of: "unbegun" | "begun" | "task";
-  readonly lane: number;
-  readonly rank: number;
-  readonly dueAt: number;
-}
 interface Candidate {
   readonly head: Head;
   readonly key: number;
@@ -45,7 +39,7 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
     };
   }
   const wakesLeft = request.wakes === true && (yield* wakeAll(batch));
-  const heads = yield* acceptedHeads(batch, request.accepts);
+  const heads = request.heads ?? (yield* acceptedHeads(batch, request.accepts));
   const due = heads.filter((head) => head.dueAt <= batch.now);
   const { suspects } = request;
   const passedOver = wakesLeft;
@@ -67,7 +61,9 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
   const { executions, tasks, more } = taken;
   // What was taken has hidden what stands behind it in its lane.
   const left =
-    executions.length + tasks.length === 0 ? heads : yield* acceptedHeads(batch, request.accepts);
+    request.heads !== undefined || executions.length + tasks.length === 0
+      ? heads
+      : yield* acceptedHeads(batch, request.accepts);
   return {
     kind: "claimed",
     executions,
@@ -104,20 +100,30 @@ function* acceptedHeads(batch: Batch, accepts: ClaimRequest["accepts"]): Procedu
   return heads;
 }
 
-/** Whether something is due or to be woken, and when the next thing becomes due. */
-export function* peek(
-  batch: Batch,
-  accepts: ClaimRequest["accepts"],
-): Procedure<Awaited<ReturnType<Store["peek"]>>> {
-  const { now } = batch;
+/** What waits, whether or not it is due by now. */
+export interface Waiting {
+  /** Something is to be woken by whoever claims. */
+  readonly wakes: boolean;
+  readonly heads: readonly Head[];
+}
+
+/** Looks for what may be taken, and what is to be woken. */
+export function* look(batch: Batch, accepts: ClaimRequest["accepts"]): Procedure<Waiting> {
   let wakes = false;
   let heads: Head[] = [];
   yield* batch.each(["wakes", "heads"] as const, function* (what) {
     if (what === "wakes") wakes = yield* anyWake(batch);
     else heads = yield* acceptedHeads(batch, accepts);
   });
-  const due = wakes || heads.some((head) => head.dueAt <= now);
-  return { due, wakes, nextDueAt: nextOf(heads, now), now };
+  return { wakes, heads };
+}
+
+/** Whether something of it is due or to be woken, and when the next thing becomes due. */
+export function dueOf({ wakes, heads }: Waiting, now: number): Awaited<ReturnType<Store["peek"]>> {
+  const due = heads.filter((head) => head.dueAt <= now);
+  const turns = wakes || due.some((head) => !needsSlot(head));
+  const nextDueAt = nextOf(heads, now);
+  return { due: wakes || due.length > 0, turns, wakes, heads, nextDueAt, now };
 }
 
 /** When the next thing becomes due. */
