@@ -22,6 +22,10 @@ export class RecentlyUsed<K, V> {
     }
   }
 
+  has(key: K): boolean {
+    return this.#items.has(key);
+  }
+
   /** Takes it out. */
   take(key: K): V | undefined {
     return this.#items.take(key);

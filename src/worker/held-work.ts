@@ -23,10 +23,19 @@ export class HeldWork {
   /** Keys of executions, and of tasks below zero. */
   readonly #suspects = new Set<number>();
 
-  /** `suspectOver` is told when the next suspect may be taken. */
-  constructor(host: RunHost, maxParked: number, suspectOver: () => void) {
+  /** `suspectOver` is told when the next suspect may be taken. `handSlot`: the slot of a call that has ended is for its workflow, which is parked here. */
+  constructor(
+    host: RunHost,
+    maxParked: number,
+    suspectOver: () => void,
+    handSlot: (execution: number) => boolean,
+  ) {
     this.#host = host;
-    this.#taskHost = { ...host, taskOver: (run) => this.#forgetTask(run.task.key) };
+    this.#taskHost = {
+      ...host,
+      taskOver: (run) => this.#forgetTask(run.task.key),
+      handSlot: (execution) => this.#parked.has(execution) && handSlot(execution),
+    };
     this.#parked = new RecentlyUsed(maxParked, nothing);
     this.#suspectOver = suspectOver;
   }

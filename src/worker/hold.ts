@@ -3,6 +3,7 @@ import type { ClaimedExecution, Next } from "../store/store.ts";
 import { EmptyTurn } from "./empty-turn.ts";
 import { lossOf } from "./lost-hold.ts";
 import type { RunHost } from "./run-host.ts";
+import { Slice } from "./slice.ts";
 
 /** A held execution, as it stands now. */
 export interface Held {
@@ -23,6 +24,7 @@ export class Hold implements Held {
   readonly host: RunHost;
   readonly fn: Workflow<unknown[], unknown>;
   #execution: ClaimedExecution;
+  #slice = new Slice();
   #session: number;
   #wakeSeq: number;
   #isHeld = true;
@@ -52,6 +54,11 @@ export class Hold implements Held {
     return this.#execution;
   }
 
+  /** Of this claim. */
+  get slice(): Slice {
+    return this.#slice;
+  }
+
   get session(): number {
     return this.#session;
   }
@@ -67,6 +74,7 @@ export class Hold implements Held {
   /** Claimed again by the same worker, with nobody in between. */
   reclaim(execution: ClaimedExecution, slotKept: boolean): void {
     this.#execution = execution;
+    this.#slice = new Slice();
     this.#session = this.host.session();
     this.#wakeSeq = execution.wakeSeq;
     this.#slotKept = slotKept;

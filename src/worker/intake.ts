@@ -1,13 +1,20 @@
 import { failpoint } from "../runtime/failpoint.ts";
-import type { ClaimAnswer, ClaimedExecution, Lane } from "../store/store.ts";
+import { monotonicMs } from "../runtime/clock.ts";
+import type { ClaimAnswer, ClaimedExecution, Lane, Store } from "../store/store.ts";
 import { Acceptance } from "./acceptance.ts";
 import { Claimer } from "./claimer.ts";
+import { HandedSlots } from "./handed-slots.ts";
 import type { HeldWork } from "./held-work.ts";
 import type { RunHost } from "./run-host.ts";
 import type { ResolvedServeOptions } from "./serve-options.ts";
 
+type Seen = Awaited<ReturnType<Store["peek"]>>;
+
 /** How many workflows that have begun are taken at a time beside what there are slots for: their turns need none. */
 const turnsBesideSlots = 500;
+
+/** How long a worker that always finds more claims without a look before. */
+const longestWithoutLookMs = 20;
 
 /** Up to this many free slots, a claim may fill them all. */
 const fewSlots = 20;
@@ -21,9 +28,14 @@ export class Intake {
   readonly #held: HeldWork;
   readonly #acceptance: Acceptance;
   readonly #claimer: Claimer;
+  readonly #handed: HandedSlots;
   readonly #registering: () => Promise<void> | undefined;
   /** The last claim has left something in the queue. */
   #backlog = false;
+  #refilling = false;
+  /** What was last seen to wait, and when, by the monotonic clock. */
+  #seen: Seen | undefined;
+  #lookedAt = -Infinity;
   /** Claims and adoptions on their way: what they bring has been begun by nobody, and given back it would count as an attempt. */
   #coming = 0;
 
@@ -37,10 +49,11 @@ export class Intake {
     const { registry, clock } = host.deps;
     this.#host = host;
     this.#held = held;
+    this.#handed = new HandedSlots(host.slots);
     this.#acceptance = new Acceptance(registry, options);
     this.#registering = registering;
     this.#claimer = new Claimer({
-      claim: () => this.#claim(),
+      claim: () => this.#claimOnce(),
       taken: (answer) => this.#take(answer),
       now: () => clock.now(),
       schedule: (afterMs, fn) => clock.schedule(afterMs, fn),
@@ -76,21 +89,34 @@ export class Intake {
     this.#claimer.noteDue(at);
   }
 
+  /** Others may become free in this turn of the event loop: one claim fills them all, and is written together with what has freed them. */
   slotFreed(): void {
-    if (this.#backlog) this.#claimer.wake();
+    if (!this.#backlog || this.#refilling) return;
+    this.#refilling = true;
+    process.nextTick(() => {
+      this.#refilling = false;
+      this.#claimer.wake();
+    });
   }
 
   stop(): void {
     this.#claimer.stop();
   }
 
-  /** Slots for activities that a turn begins at once. What waits in the queue comes first: else long chains would starve it. */
-  takeEagerly(lane: Omit<Lane, "key">, places: number): number {
+  /** Slots for activities that a turn begins at once. What waits in the queue comes first, but for who still has its slice: else long chains would starve it. */
+  takeEagerly(lane: Omit<Lane, "key">, places: number, inSlice: boolean): number {
     const { slots } = this.#host;
-    if (!this.#host.isReady() || this.#backlog || !this.accepts(lane)) return 0;
+    if (!this.#host.isReady() || (this.#backlog && !inSlice) || !this.accepts(lane)) return 0;
     const taken = Math.max(0, Math.min(places, slots.free));
     slots.occupy(taken);
     return taken;
+  }
+
+  /** The slot of a call from the queue is for the next step of its workflow, which was woken by its end. @returns false if there is one already */
+  handSlot(execution: number): boolean {
+    if (!this.#host.isReady() || !this.#handed.keep(execution)) return false;
+    this.#claimer.wake();
+    return true;
   }
 
   // ── adopting ──
@@ -127,29 +153,44 @@ export class Intake {
 
   // ── claiming ──
 
+  async #claimOnce(): Promise<ClaimAnswer | undefined> {
+    this.#handed.claimAsked();
+    const answer = await this.#claim();
+    if (answer === undefined) this.#handed.claimOver();
+    return answer;
+  }
+
   async #claim(): Promise<ClaimAnswer | undefined> {
-    const { deps, slots, workerId, isReady, leaseHolds, renewed, session, sessionLost } =
-      this.#host;
-    let limit = 0;
-    let used = 0;
-    let comes = false;
+    const { deps, slots, workerId, isReady } = this.#host;
     const registering = this.#registering();
     if (registering !== undefined) await registering;
     if (!isReady()) return undefined;
     try {
       const accepts = (lane: Lane): boolean => this.accepts(lane);
-      const peeked = await deps.store.peek(accepts);
+      const seen = this.#known ?? (await this.#look(accepts));
+      const { due, turns, nextDueAt, now } = seen;
       if (!isReady()) return undefined;
-      if (!peeked.due) {
-        this.#backlog = false;
-        const { nextDueAt, now } = peeked;
-        return { kind: "claimed", executions: [], tasks: [], more: false, nextDueAt, now };
-      }
-      // Kept while the claim is on its way, so that what runs never exceeds the limit.
-      limit = this.#slotsToFill();
-      slots.occupy(limit);
-      this.#coming += 1;
-      comes = true;
+      if (due && (turns || slots.free > 0)) return await this.#submit(accepts, seen);
+      this.#backlog = due;
+      return { kind: "claimed", executions: [], tasks: [], more: due, nextDueAt, now };
+    } catch (error) {
+      if (!isReady()) return undefined; // it is not tried again
+      deps.observer.log.error("claiming failed; it is tried again", { workerId, error });
+      return undefined;
+    }
+  }
+
+  async #submit(
+    accepts: (lane: Lane) => boolean,
+    { wakes, heads }: Seen,
+  ): Promise<ClaimAnswer | undefined> {
+    const { deps, slots, leaseHolds, renewed, session, sessionLost } = this.#host;
+    // Kept while the claim is on its way, so that what runs never exceeds the limit.
+    const limit = this.#slotsToFill();
+    let used = 0;
+    slots.occupy(limit);
+    this.#coming += 1;
+    try {
       failpoint("claim.before-submit");
       const answer = await deps.committer.submit("claim", {
         session: session(),
@@ -157,7 +198,8 @@ export class Intake {
         turns: turnsBesideSlots,
         accepts,
         suspects: !this.#held.hasSuspect,
-        wakes: peeked.wakes,
+        wakes,
+        heads,
       });
       if (answer.kind === "refused") {
         sessionLost();
@@ -168,14 +210,23 @@ export class Intake {
       this.#backlog = answer.more;
       used = slotsOf(answer);
       return answer;
-    } catch (error) {
-      if (!isReady()) return undefined; // it is not tried again
-      deps.observer.log.error("claiming failed; it is tried again", { workerId, error });
-      return undefined;
     } finally {
       slots.occupy(used - limit);
-      if (comes) this.#coming -= 1;
+      this.#coming -= 1;
     }
+  }
+
+  /** The last claim has left something, which need not be looked for. Messages that come with transactions of their senders only a look finds. */
+  get #known(): Seen | undefined {
+    const isNew = monotonicMs() < this.#lookedAt + longestWithoutLookMs;
+    return isNew && this.#backlog && this.#host.slots.free > 0 ? this.#seen : undefined;
+  }
+
+  async #look(accepts: (lane: Lane) => boolean): Promise<Seen> {
+    this.#lookedAt = monotonicMs();
+    const seen = await this.#host.deps.store.peek(accepts);
+    this.#seen = { ...seen, wakes: false }; // they are seen to once
+    return seen;
   }
 
   /** Half of many free slots, all of few: some stay for the next steps of what is held. */
@@ -185,9 +236,13 @@ export class Intake {
   }
 
   #take(answer: ClaimAnswer): void {
-    for (const execution of answer.executions) this.#held.begin(execution, needsSlot(execution));
+    for (const execution of answer.executions)
+      this.#held.begin(execution, needsSlot(execution) || this.#handed.take(execution.key));
+    this.#handed.claimOver();
     for (const task of answer.tasks) this.#held.beginTask(task);
-    if (answer.more && this.#host.slots.free > 0) this.#claimer.wake();
+    const tookSome = answer.executions.length + answer.tasks.length > 0;
+    // What stands behind what was taken is not known yet.
+    if (answer.more ? this.#host.slots.free > 0 : tookSome) this.#claimer.wake();
   }
 }
 

@@ -33,6 +33,7 @@ export class JobRun {
   #closing: CancelledError | ExpiryError | undefined;
   #cancelTimers: (() => void)[] = [];
   #wakeSeq: number;
+  #slotKept = true;
   #over = false;
 
   constructor(execution: ClaimedExecution, host: RunHost) {
@@ -117,7 +118,7 @@ export class JobRun {
     this.#over = true;
     this.#stopTimers();
     this.#attempt?.abandon(reason);
-    this.#host.slots.release();
+    this.#freeSlot();
     this.#host.runOver(this.execution.key);
   }
 
@@ -197,6 +198,14 @@ export class JobRun {
       (answer) => this.#answered(outcome, verdict, request.next, answer),
       (error) => this.#giveUp(error),
     );
+    // Not before, so that the claim which fills it is written together with the outcome.
+    this.#freeSlot();
+  }
+
+  #freeSlot(): void {
+    if (!this.#slotKept) return;
+    this.#slotKept = false;
+    this.#host.slots.release();
   }
 
   /** `answer`: none once this worker has stopped. */
@@ -236,7 +245,7 @@ export class JobRun {
 
   #letGo(): void {
     this.#over = true;
-    this.#host.slots.release();
+    this.#freeSlot();
     this.#host.runOver(this.execution.key);
   }
 

@@ -108,7 +108,7 @@ function mayBeginAnew({ steps, maxClaims }: RunHost, row: EntryRow, deaths: numb
 const suspectDeaths = 2;
 
 /** Where such a call runs: here, if there is room for it and it is no suspect. The slot is taken. */
-function queueAgain({ host, execution, deaths }: Hold, row: EntryRow): LostCall {
+function queueAgain({ host, execution, deaths, slice }: Hold, row: EntryRow): LostCall {
   const name = row.name ?? "";
   const options = storedOptions(row.options);
   const fn = host.deps.registry.get(name);
@@ -121,7 +121,7 @@ function queueAgain({ host, execution, deaths }: Hold, row: EntryRow): LostCall 
     tags: placement.tags,
   };
   const suspected = (deaths.get(row.seq) ?? 0) >= suspectDeaths;
-  const here = !suspected && host.takeEagerly(lane, 1) === 1;
+  const here = !suspected && host.takeEagerly(lane, 1, slice.lasts) === 1;
   const { seq, path, attempt, failures } = row;
   return {
     row,

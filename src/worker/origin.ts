@@ -2,6 +2,7 @@ import type { AnyDurable } from "../core/durable.ts";
 import { placementOf, unqueued, type Placement, type StoredOptions } from "../core/step-options.ts";
 import type { ClaimedExecution } from "../store/store.ts";
 import type { RunId } from "./journal-loading.ts";
+import type { Hold } from "./hold.ts";
 import type { RunHost } from "./run-host.ts";
 import { noOptions } from "./step-runner.ts";
 import type { OpenEntry } from "./turn-builder.ts";
@@ -10,21 +11,17 @@ import type { OpenEntry } from "./turn-builder.ts";
 export class Origin {
   readonly host: RunHost;
   readonly run: RunId;
-  #execution: ClaimedExecution;
+  readonly #hold: Hold;
 
-  constructor(host: RunHost, execution: ClaimedExecution) {
-    this.host = host;
-    this.run = execution;
-    this.#execution = execution;
+  constructor(hold: Hold) {
+    this.host = hold.host;
+    this.run = hold.execution;
+    this.#hold = hold;
   }
 
+  /** Its queue, priority and tags may be others when it is claimed again. */
   get execution(): ClaimedExecution {
-    return this.#execution;
-  }
-
-  /** Claimed again: queue, priority and tags may have been changed meanwhile. */
-  reclaimed(execution: ClaimedExecution): void {
-    this.#execution = execution;
+    return this.#hold.execution;
   }
 
   now(): number {
@@ -33,12 +30,12 @@ export class Origin {
 
   /** Where work runs that this execution asks for. */
   placementOf(fn: AnyDurable, overrides: StoredOptions | undefined): Placement {
-    return placementOf(fn, overrides, this.#execution);
+    return placementOf(fn, overrides, this.execution);
   }
 
   /** What has to be stored of a call's options: what its place of call sets, and where it runs if not where its execution does. */
   stored(overrides: StoredOptions | undefined, placement: Placement): StoredOptions {
-    const own = this.#execution;
+    const own = this.execution;
     if (
       overrides === undefined &&
       placement.queue === own.queue &&
@@ -54,12 +51,16 @@ export class Origin {
     };
   }
 
-  /** Takes slots for activities that may run here at once. @returns how many it got. */
+  /** Takes a slot for an activity that may run here at once. */
+  takeSlot(name: string, placement: Placement): boolean {
+    const lane = { kind: "activity" as const, name, version: undefined, ...placement };
+    return this.host.takeEagerly(lane, 1, this.#hold.slice.lasts) === 1;
+  }
+
+  /** The same for items of a map, which have no slice: each of them is as much of a beginning as what waits. @returns how many it got. */
   takeSlots(name: string, placement: Placement, places: number): number {
-    return this.host.takeEagerly(
-      { kind: "activity", name, version: undefined, ...placement },
-      places,
-    );
+    const lane = { kind: "activity" as const, name, version: undefined, ...placement };
+    return this.host.takeEagerly(lane, places, false);
   }
 
   /** What an entry is called by others it keeps when the execution goes on after a failure, though what is asked for newly is called otherwise. */

@@ -46,7 +46,7 @@ export class OutgoingCalls {
       version: undefined,
       ...placement,
     });
-    const here = serves && (slotKept || origin.takeSlots(effect.name, placement, 1) === 1);
+    const here = serves && (slotKept || origin.takeSlot(effect.name, placement));
     builder.place(entry.path, {
       options: options === noOptions ? undefined : JSON.stringify(options),
       attempt: here ? 1 : 0,
@@ -84,7 +84,7 @@ export class OutgoingCalls {
     const { path, effect, attempt, failures, input, suspected } = step;
     const origin = this.#origin;
     const placement = origin.placementOf(effect.fn, effect.options);
-    const here = !suspected && origin.takeSlots(effect.name, placement, 1) === 1;
+    const here = !suspected && origin.takeSlot(effect.name, placement);
     builder.change(path, {
       attempt: here ? attempt + 1 : attempt,
       failures,

@@ -2,7 +2,7 @@ import type { TransactionEffect } from "../core/effects/lineage.ts";
 import type { SendSignalEffect } from "../core/effects/signal.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
-import type { ClaimedExecution } from "../store/store.ts";
+import type { Hold } from "./hold.ts";
 import type { RetriedStep } from "./local-steps.ts";
 import { Origin } from "./origin.ts";
 import type { Outbound } from "./outbound.ts";
@@ -12,7 +12,6 @@ import { dispatchOf } from "./outgoing-dispatch.ts";
 import { sendMap } from "./outgoing-map.ts";
 import { messageOf } from "./outgoing-message.ts";
 import { dispatchedId } from "./run-facts.ts";
-import type { RunHost } from "./run-host.ts";
 import type { TurnBuilder } from "./turn-builder.ts";
 
 /** Decides where and how the work of entries runs, here at once or in the queue, and writes that into their rows and into what the turn asks for. */
@@ -20,13 +19,9 @@ export class Outgoing {
   readonly #origin: Origin;
   readonly #calls: OutgoingCalls;
 
-  constructor(host: RunHost, execution: ClaimedExecution) {
-    this.#origin = new Origin(host, execution);
+  constructor(hold: Hold) {
+    this.#origin = new Origin(hold);
     this.#calls = new OutgoingCalls(this.#origin);
-  }
-
-  reclaimed(execution: ClaimedExecution): void {
-    this.#origin.reclaimed(execution);
   }
 
   /** New entries. `slotKept`: the claim has kept a slot for the first activity of this turn. @returns whether it was used. */

@@ -23,8 +23,8 @@ export interface RunHost {
   readonly session: () => number;
   /** Whether this worker may take such work at all. */
   readonly serves: (lane: Omit<Lane, "key">) => boolean;
-  /** Slots for activities of a turn, if they may run here at once: what waits in the queue comes first. @returns how many it got. */
-  readonly takeEagerly: (lane: Omit<Lane, "key">, places: number) => number;
+  /** Slots for activities of a turn, if they may run here at once: what waits in the queue comes first, unless `inSlice`. @returns how many it got. */
+  readonly takeEagerly: (lane: Omit<Lane, "key">, places: number, inSlice: boolean) => number;
   /** False once it drains: what it holds is then given back as soon as it can be. */
   readonly isReady: () => boolean;
   /** By the monotonic clock: false if the lease may have run out, and nothing new may be started. */

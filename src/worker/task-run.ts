@@ -30,6 +30,8 @@ export interface TaskHost {
   readonly session: () => number;
   /** The task is over here: every item has ended, or it is not ours any more. */
   readonly taskOver: (run: TaskRun) => void;
+  /** The outcome of a call is stored: its slot is for the next step of its workflow. @returns false if that will not go on here */
+  readonly handSlot: (execution: number) => boolean;
   readonly sessionLost: () => void;
   /** Stores, and tries again while the database cannot. */
   readonly store: RunHost["store"];
@@ -240,7 +242,8 @@ export class TaskRun {
       (stored) => {
         failpoint("task.after-commit");
         if (stored === "stored") steps.ended(step, verdict, durationMs);
-        this.#itemOver(last);
+        const wakes = stored === "stored" && item === undefined && verdict.kind !== "again";
+        this.#itemOver(last, wakes && this.#host.handSlot(this.task.execution));
       },
       (error) => {
         deps.observer.log.error("the outcome of a task could not be stored; it is let go", {
@@ -253,8 +256,8 @@ export class TaskRun {
     );
   }
 
-  #itemOver(last: boolean): void {
-    this.#host.slots.release();
+  #itemOver(last: boolean, slotHanded = false): void {
+    if (!slotHanded) this.#host.slots.release();
     if (!last) return;
     this.#endGrace();
     this.#host.taskOver(this);

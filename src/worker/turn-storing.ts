@@ -50,6 +50,7 @@ export class TurnStoring {
     try {
       turn.takeUp();
       if (turn.send(this.#hold.slotKept)) this.#hold.slotUsed();
+      this.#hold.freeSlot();
       const next = this.#next(turn);
       const request = this.#request(turn, next);
       if (next.kind !== "block") failpoint(beforeSubmit[next.kind]);

@@ -57,7 +57,9 @@ export class Worker {
     const host = this.#makeHost();
     const claimMore = (): void => this.#intake.wake();
     this.#maintenance = new Maintenance(deps, options, (letter) => host.steps.deadLettered(letter));
-    this.#held = new HeldWork(host, options.maxCachedWorkflows, claimMore);
+    this.#held = new HeldWork(host, options.maxCachedWorkflows, claimMore, (execution) =>
+      this.#intake.handSlot(execution),
+    );
     this.#heldCheck = new HeldCheck(host, this.#held, claimMore);
     this.#intake = new Intake(host, this.#held, options, () => this.#losing);
     this.stopped = new Promise((resolve) => {
@@ -166,7 +168,7 @@ export class Worker {
       cancelGraceMs,
       session: () => this.#session.key,
       serves: (lane) => this.#intake.accepts({ ...lane }),
-      takeEagerly: (lane, places) => this.#intake.takeEagerly(lane, places),
+      takeEagerly: (lane, places, inSlice) => this.#intake.takeEagerly(lane, places, inSlice),
       isReady: () => this.#state === "ready",
       leaseHolds: () => this.#state !== "stopped" && this.#session.leaseHolds,
       renewed: () => this.#renewed(),

@@ -63,7 +63,7 @@ export class WorkflowRun {
     this.#host = host;
     this.#hold = hold;
     this.#local = local;
-    this.#outgoing = new Outgoing(host, execution);
+    this.#outgoing = new Outgoing(hold);
     this.#facts = new RunFacts(clock, codec, execution, () => new Ending(hold).nextFunction);
     this.#maker = new TurnMaker(
       hold,
@@ -105,7 +105,6 @@ export class WorkflowRun {
   /** Claimed again by the same worker, with nobody in between: the coroutine goes on. */
   reclaim(execution: ClaimedExecution, slotKept: boolean): void {
     this.#hold.reclaim(execution, slotKept);
-    this.#outgoing.reclaimed(execution);
     this.kick();
   }
 
