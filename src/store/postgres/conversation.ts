@@ -124,8 +124,15 @@ class Group {
     this.#identities = statement.text.identity === undefined ? undefined : new Set();
   }
 
+  /** Runs that nothing tells apart: whoever reads by one of them has read for all. */
+  get isOne(): boolean {
+    return this.asked.length === 1 || this.statement.text.names.length === 0;
+  }
+
   /** @returns false for what would write a row that another run in here writes. */
   add(asked: Asked): boolean {
+    const { names, kind } = this.statement.text;
+    if (names.length === 0 && kind !== "select" && this.asked.length > 0) return false;
     if (this.#identities !== undefined) {
       const identity = (this.statement.text.identity ?? []).map((at) => asked.bound[at]).join("\0");
       if (this.#identities.has(identity)) return false;
@@ -323,23 +330,20 @@ export class Conversation {
   }
 }
 
-function queryOf({ statement, how, asked }: Group): Query {
+function queryOf({ statement, how, asked, isOne }: Group): Query {
   const [first] = asked;
   if (how === "asserted") return statement.asserted(asked.map(({ bound }) => bound));
-  if (first !== undefined && asked.length === 1) {
-    return statement.one(first.bound, first.mode === "insert");
-  }
+  if (first !== undefined && isOne) return statement.one(first.bound, first.mode === "insert");
   return statement.many(
     asked.map(({ bound }) => bound),
     how === "counted",
   );
 }
 
-function takeIn({ statement, asked, how }: Group, result: pg.QueryArrayResult): void {
+function takeIn({ statement, asked, how, isOne }: Group, result: pg.QueryArrayResult): void {
   if (how !== "counted") return;
-  const [first] = asked;
-  if (first !== undefined && asked.length === 1) answerOne(statement, first, result);
-  else answerMany(statement, asked, result);
+  if (!isOne) return answerMany(statement, asked, result);
+  for (const one of asked) answerOne(statement, one, result);
 }
 
 function answerOne(statement: PostgresStatement, one: Asked, result: pg.QueryArrayResult): void {
