@@ -47,7 +47,7 @@ const whileItRuns = `begin isolation level read committed read write;
 /** What the user's constraints and triggers have to say comes before Stent's locks. */
 const whenItHasEnded = `set constraints all immediate; reset role; reset all;
   select set_config('lock_timeout', '2s', true), set_config('statement_timeout', '30s', true),
-    set_config('idle_in_transaction_session_timeout', '30s', true)`;
+    set_config('idle_in_transaction_session_timeout', '5s', true)`;
 
 /** What transacting needs. */
 export interface TransactingParts {

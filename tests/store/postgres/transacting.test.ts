@@ -246,6 +246,12 @@ test("a connection that is lost in the commit is looked up: stored or not, it is
   assert.deepEqual(await stage.written(), ["true"]);
 });
 
+test("a process that is frozen behind Stent's locks holds them no longer than in the middle of a batch", async (t) => {
+  const stage = await staged(t);
+  await stage.stored(post("a"));
+  assert.deepEqual(stage.idleLimits, ["5s"]);
+});
+
 test("many at once take a few connections, and none is left behind", async (t) => {
   const stage = await staged(t);
   const connections = async (): Promise<number> => {
@@ -284,6 +290,8 @@ interface Stage {
   written(): Promise<string[]>;
   /** Connections are cut before or after a commit has reached the server. */
   losing: "before" | "after" | undefined;
+  /** For how long a session may be idle before its commit, by commit. */
+  readonly idleLimits: string[];
 }
 
 async function staged(t: Ending): Promise<Stage> {
@@ -304,6 +312,7 @@ async function staged(t: Ending): Promise<Stage> {
     store,
     watcher,
     losing: undefined,
+    idleLimits: [],
     async held() {
       return heldTransaction(one, session);
     },
@@ -321,12 +330,12 @@ async function staged(t: Ending): Promise<Stage> {
       return rows.map(({ who }) => who);
     },
   };
-  loseCommits(connections, () => stage.losing);
+  watchCommits(connections, stage);
   return stage;
 }
 
-/** The network fails when a closure's transaction is committed. */
-function loseCommits(connections: PostgresConnections, losing: () => Stage["losing"]): void {
+/** Looks at closures' transactions when they are committed; the network may fail then. */
+function watchCommits(connections: PostgresConnections, stage: Stage): void {
   const connect = connections.connectClient.bind(connections);
   connections.connectClient = async (options) => {
     const client = await connect(options);
@@ -334,9 +343,16 @@ function loseCommits(connections: PostgresConnections, losing: () => Stage["losi
     const send = client.query.bind(client) as (...given: unknown[]) => Promise<unknown>;
     const query = async (...given: unknown[]): Promise<unknown> => {
       const [asked] = given as [string | { text: string }];
-      const when = losing();
-      if (when === undefined || typeof asked === "string" || asked.text !== "commit")
+      if (typeof asked === "string" || asked.text !== "commit") return send(...given);
+      const when = stage.losing;
+      if (when === undefined) {
+        const asking = send(
+          "select current_setting('idle_in_transaction_session_timeout') as limit",
+        );
+        const { rows } = (await asking) as pg.QueryResult<{ limit: string }>;
+        stage.idleLimits.push(...rows.map(({ limit }) => limit));
         return send(...given);
+      }
       if (when === "after") await send(...given);
       (client as unknown as { connection: pg.Connection }).connection.stream.destroy();
       throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
