@@ -133,5 +133,7 @@ function adopted(
     fresh: true,
     blocked: false,
     marks: 0,
+    gated: false,
+    deadlock: undefined,
   };
 }

@@ -6,6 +6,7 @@ import type { AnyDurable } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
 import { assertDurable } from "../core/effects/call.ts";
 import { NotSupportedError, UnregisteredFunctionError } from "../core/errors.ts";
+import { gatesOf } from "../core/gates.ts";
 import { overridesOf } from "../core/overrides.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
@@ -68,6 +69,7 @@ export async function newExecution(
     delayMs: options.delayMs,
     maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
     totalTimeoutMs: totalTimeoutOf(fn, overrides),
+    gates: gatesOf(fn, accepted),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Options of activities and workflows, checked where the author can see the mistake: at the definition, and at `with`. */
 import type { ActivityOptions, AnyDurable, WorkflowOptions } from "./durable.ts";
-import { knownOptions, positiveDurationOption } from "./option.ts";
+import type { Duration } from "./duration.ts";
+import { knownOptions, positiveDurationOption, show } from "./option.ts";
 import { checkRetry } from "./retry.ts";
 
 type Kind = AnyDurable["kind"];
@@ -60,7 +61,36 @@ function checkValues(fn: string, options: DefinitionOptions): void {
   ) {
     throw new TypeError(`tags of ${fn} must be an array of non-empty strings`);
   }
+  checkLimits(fn, options);
   if (version !== undefined && (typeof version !== "string" || version === "")) {
     throw new TypeError(`version of ${fn} must be a non-empty string`);
   }
+}
+
+function checkLimits(fn: string, { maxConcurrent, rateLimit }: DefinitionOptions): void {
+  if (typeof maxConcurrent === "object" && maxConcurrent !== null) {
+    knownOptions(`maxConcurrent of ${fn}`, maxConcurrent, ["limit", "key"]);
+    wholeNumberFromOne(`limit of maxConcurrent of ${fn}`, maxConcurrent.limit);
+    keyFunction(`key of maxConcurrent of ${fn}`, maxConcurrent.key);
+  } else if (maxConcurrent !== undefined) {
+    wholeNumberFromOne(`maxConcurrent of ${fn}`, maxConcurrent);
+  }
+  if (rateLimit === undefined) return;
+  knownOptions(`rateLimit of ${fn}`, rateLimit, ["limit", "per", "key"]);
+  wholeNumberFromOne(`limit of rateLimit of ${fn}`, rateLimit.limit);
+  const { per } = rateLimit as { readonly per?: Duration };
+  if (per === undefined)
+    throw new TypeError(`rateLimit of ${fn} needs per, the time in which its bucket fills up`);
+  positiveDurationOption(`per of rateLimit of ${fn}`, per);
+  if (rateLimit.key !== undefined) keyFunction(`key of rateLimit of ${fn}`, rateLimit.key);
+}
+
+function wholeNumberFromOne(what: string, value: unknown): void {
+  if (!(Number.isSafeInteger(value) && (value as number) >= 1))
+    throw new RangeError(`${what} must be a whole number from 1, got ${show(value)}`);
+}
+
+function keyFunction(what: string, key: unknown): void {
+  if (typeof key !== "function")
+    throw new TypeError(`${what} must be a function of the arguments, got ${show(key)}`);
 }

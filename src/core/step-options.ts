@@ -89,7 +89,7 @@ export function placementOf(
 }
 
 /** Options that are declared, but not kept by this version: using them would be a promise that nobody keeps. */
-const notYet = ["cached", "idempotent", "maxConcurrent", "rateLimit"] as const;
+const notYet = ["cached", "idempotent"] as const;
 
 /** Which options of a function this version cannot keep; empty for one that may run. */
 export function unsupportedOptions(fn: AnyDurable): readonly string[] {

@@ -2,6 +2,7 @@ import type { Compilable, RawBuilder } from "kysely";
 import { deadlineStatements } from "./statements/deadlines.ts";
 import { executionStatements } from "./statements/executions.ts";
 import { journalStatements } from "./statements/journal.ts";
+import { limitStatements } from "./statements/limits.ts";
 import { sessionStatements } from "./statements/sessions.ts";
 import { taskStatements } from "./statements/tasks.ts";
 import type { Answer, PreparedStatement, Procedure } from "./procedure.ts";
@@ -20,6 +21,7 @@ export interface Statements {
   readonly tasks: PreparedOf<typeof taskStatements>;
   readonly sessions: PreparedOf<typeof sessionStatements>;
   readonly deadlines: PreparedOf<typeof deadlineStatements>;
+  readonly limits: PreparedOf<typeof limitStatements>;
   /** Runs procedures side by side, where the database gains by it. */
   readonly together?: <T>(procedures: readonly Procedure<T>[]) => Answer<T[]>;
 }
@@ -47,6 +49,7 @@ export function prepareStatements(
     tasks: prepareAll("tasks", taskStatements),
     sessions: prepareAll("sessions", sessionStatements),
     deadlines: prepareAll("deadlines", deadlineStatements),
+    limits: prepareAll("limits", limitStatements),
   };
 }
 
@@ -142,6 +145,8 @@ export class Batch {
   #range: TaskRow | undefined;
   #held: ReadonlyMap<number, HeldRow> = new Map();
   #tasks: ReadonlyMap<number, TaskRow> = new Map();
+  /** Gates at which places have become free, until those who wait for one are let in. */
+  readonly freed = new Set<number>();
   readonly #woken = new Set<number>();
   readonly #awake = new Set<number>();
   readonly #beginning = new Set<number>();

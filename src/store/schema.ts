@@ -64,6 +64,8 @@ export interface ExecutionTable {
   cancel_seen: Generated<number>;
   /** Of a job: what the last attempt told in its last heartbeat. */
   heartbeat: Payload | null;
+  /** What has to be open before it may begin, as JSON. */
+  gates: string | null;
 }
 
 /** One entry of a run's journal, in the order in which entries were reached. */
@@ -108,6 +110,8 @@ export interface ItemTable {
   alone: Generated<number>;
   attempt: Generated<number>;
   ended_at: number | null;
+  /** Of its task or child. */
+  gates: string | null;
 }
 
 /** A `map` that is under way. */
@@ -155,6 +159,8 @@ export interface TaskTable {
   cancelled: Generated<number>;
   /** Of items of a map: when they fail by their totalTimeout, whether a worker takes them or none does. */
   give_up_at: number | null;
+  /** What has to be open before an attempt may begin, as JSON. */
+  gates: string | null;
 }
 
 /** Something that has happened to an execution and is not in its journal yet. */
@@ -270,6 +276,34 @@ export interface WakeTable {
   execution: number;
 }
 
+/** What work has to pass before it begins: so many places of `maxConcurrent`, or a bucket of tokens. Whoever decides about one holds its row. */
+export interface GateTable {
+  key: GeneratedAlways<number>;
+  name: string;
+  places: number | null;
+  /** In the bucket at the time `at`. */
+  tokens: number | null;
+  at: number;
+  /** The time for which the last of those who wait for a token was told to come again. */
+  promised: number;
+}
+
+/** A place of a `maxConcurrent` that is taken: by an attempt of a task, or below zero by an execution. */
+export interface SlotTable {
+  gate: number;
+  holder: number;
+  /** In which an attempt runs; null for a workflow, which keeps its place between its turns. */
+  session: number | null;
+}
+
+/** Who waits for a place: a task or, below zero, an execution, with what it is taken by. */
+export interface WaitTable {
+  gate: number;
+  holder: number;
+  rank: number;
+  due_at: number;
+}
+
 /** Every table of Stent. */
 export interface Tables {
   stent_executions: ExecutionTable;
@@ -287,4 +321,7 @@ export interface Tables {
   stent_left_runs: LeftRunTable;
   stent_dead_letters: DeadLetterTable;
   stent_wakes: WakeTable;
+  stent_gates: GateTable;
+  stent_slots: SlotTable;
+  stent_waits: WaitTable;
 }

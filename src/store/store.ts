@@ -30,6 +30,8 @@ export interface NewExecution {
   readonly maxDurationMs: number | undefined;
   /** Of a job: it fails by itself if it has no outcome so long after its scheduled start. */
   readonly totalTimeoutMs?: number | undefined;
+  /** What has to be open before it may begin (core/gates.ts). */
+  readonly gates?: Json | undefined;
 }
 
 /** The holder of something: a session, and the claim under which it holds it. */
@@ -119,6 +121,8 @@ export interface NewTask {
   readonly totalTimeoutMs?: number | undefined;
   /** What the last attempt told in its last heartbeat. */
   readonly heartbeat?: Payload | undefined;
+  /** What has to be open before an attempt may begin. */
+  readonly gates?: Json | undefined;
   /** Taken by this session at once. */
   readonly here: boolean;
 }
@@ -131,6 +135,8 @@ export interface NewFanout {
   readonly released: number;
   /** Its items are children: the first `released` begin in this very commit. How they run stands in the options of its entry. */
   readonly children?: boolean;
+  /** What has to be open before an item may begin, by item. Each has a task of its own then. */
+  readonly gates?: readonly (Json | undefined)[] | undefined;
 }
 
 /** An entry whose work is to stop. */
@@ -331,6 +337,10 @@ export interface ClaimAnswer {
   readonly now: number;
 }
 export interface ClaimedExecution {
+  /** It has gates, and may hold a place of a limit. */
+  readonly gated: boolean;
+  /** Why it can never begin: it waits for those who wait for it. */
+  readonly deadlock: string | undefined;
   readonly key: number;
   readonly id: string;
   readonly kind: "workflow" | "activity";
@@ -364,8 +374,15 @@ export interface ClaimedExecution {
   readonly marks: number;
 }
 /** What the row of an execution tells of it. */
-export type StoredExecution = Omit<ClaimedExecution, "fresh" | "blocked" | "marks">;
+export type StoredExecution = Omit<
+  ClaimedExecution,
+  "fresh" | "blocked" | "marks" | "gated" | "deadlock"
+>;
 export interface ClaimedTask {
+  /** It has gates, and may hold a place of a limit. */
+  readonly gated: boolean;
+  /** Why it can never begin: it waits for those who wait for it. */
+  readonly deadlock: string | undefined;
   readonly key: number;
   readonly claim: number;
   readonly execution: number;
@@ -394,6 +411,8 @@ export interface ClaimedTask {
 
 /** How an attempt of a task, or of one item of it, ended. */
 export interface TaskOutcome extends Holder {
+  /** It may hold a place of a limit, also where its task is gone. */
+  readonly gated?: boolean;
   readonly task: number;
   readonly item: number | undefined;
   readonly outcome:
@@ -487,6 +506,8 @@ export interface Transitions {
   /** Removes some of what runs that are over have left behind. Answers whether there is more. */
   trim: { request: object; answer: boolean };
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
+  /** An attempt of a job that was ended from outside has answered: its place is free. */
+  leave: { request: { readonly session: number; readonly execution: number }; answer: boolean };
 }
 export interface Expired {
   /** How many executions and items were ended: as many as the limit where there may be more. */

@@ -31,6 +31,8 @@ export function claimedTask(
     dueAt: of.now,
     options: of.options,
     marks: 0,
+    gated: false,
+    deadlock: undefined,
     apart: false,
     items: of.items,
   };

@@ -1,4 +1,5 @@
 import {
+  DeadlockError,
   CancelledError,
   DrainError,
   ExpiryError,
@@ -119,7 +120,15 @@ export class JobRun {
     this.#stopTimers();
     this.#attempt?.abandon(reason);
     this.#freeSlot();
+    this.#leavePlace();
     this.#host.runOver(this.execution.key);
+  }
+
+  /** Ended from outside while it ran: its place of a limit has waited for this. */
+  #leavePlace(): void {
+    if (!this.execution.gated) return;
+    const request = { session: this.#session, execution: this.execution.key };
+    this.#host.store("leave", request, nothing, nothing); // where that fails its session is dead, and its places are free
   }
 
   #refusal(): Error | undefined {
@@ -131,6 +140,7 @@ export class JobRun {
     const total = this.#totalDeadline();
     if (total !== undefined && total <= this.#host.deps.clock.now())
       return outOfTime(execution.name);
+    if (execution.deadlock !== undefined) return new DeadlockError(execution.deadlock);
     if (execution.marks >= this.#host.maxClaims) {
       return new PoisonError(
         `activity "${execution.name}" was running in ${execution.marks} worker sessions when they died; it is not tried again by itself`,
@@ -263,7 +273,9 @@ export class JobRun {
     }
     const lost =
       !outcome.ok &&
-      (outcome.error instanceof LeaseLostError || outcome.error instanceof PoisonError);
+      (outcome.error instanceof LeaseLostError ||
+        outcome.error instanceof PoisonError ||
+        outcome.error instanceof DeadlockError);
     const verdict = judge(deps.codec, place, outcome, {
       policy: this.#policy,
       failures: this.execution.failures,
@@ -339,6 +351,10 @@ export class JobRun {
           : this.#host.steps.heartbeatOf(this.#step, this.#attempt),
     };
   }
+}
+
+function nothing(): void {
+  // nobody waits for it
 }
 
 function end(state: End["state"], result: End["result"], deadLetter: End["deadLetter"]): Next {

@@ -9,8 +9,9 @@ export function newTask(call: {
   readonly placement: Placement;
   readonly attempt: number;
   readonly failures: number;
+  readonly gates?: string | undefined;
 }): NewTask {
-  const { seq, path, name, placement, attempt, failures } = call;
+  const { seq, path, name, placement, attempt, failures, gates } = call;
   return {
     seq,
     path,
@@ -25,5 +26,6 @@ export function newTask(call: {
     itemFrom: undefined,
     itemTo: undefined,
     here: false,
+    gates,
   };
 }

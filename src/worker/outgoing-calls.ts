@@ -1,4 +1,5 @@
 import type { CallEffect } from "../core/effects/call.ts";
+import { gatesOfCall } from "../core/effects/gated.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
 import { attemptPolicy, type Placement } from "../core/step-options.ts";
@@ -46,7 +47,10 @@ export class OutgoingCalls {
       version: undefined,
       ...placement,
     });
-    const here = serves && (slotKept || origin.takeSlot(effect.name, placement));
+    // What has gates passes them where it is claimed.
+    const gates = gatesOfCall(effect);
+    const here =
+      serves && gates === undefined && (slotKept || origin.takeSlot(effect.name, placement));
     builder.place(entry.path, {
       options: options === noOptions ? undefined : JSON.stringify(options),
       attempt: here ? 1 : 0,
@@ -65,6 +69,7 @@ export class OutgoingCalls {
           placement,
           attempt: 0,
           failures: 0,
+          gates,
         }),
       );
       return slotKept;
@@ -84,7 +89,8 @@ export class OutgoingCalls {
     const { path, effect, attempt, failures, input, suspected } = step;
     const origin = this.#origin;
     const placement = origin.placementOf(effect.fn, effect.options);
-    const here = !suspected && origin.takeSlot(effect.name, placement);
+    const gates = gatesOfCall(effect);
+    const here = !suspected && gates === undefined && origin.takeSlot(effect.name, placement);
     builder.change(path, {
       attempt: here ? attempt + 1 : attempt,
       failures,
@@ -102,7 +108,7 @@ export class OutgoingCalls {
     else
       outbound.add(
         "tasks",
-        newTask({ seq: open.seq, path, name: effect.name, placement, attempt, failures }),
+        newTask({ seq: open.seq, path, name: effect.name, placement, attempt, failures, gates }),
       );
   }
 

@@ -1,4 +1,5 @@
 import type { CallEffect } from "../core/effects/call.ts";
+import { gatesOfCall } from "../core/effects/gated.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import type { WorkflowOptions } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
@@ -26,6 +27,7 @@ export function childOf(
     ...origin.placementOf(effect.fn, effect.options),
     delayMs: 0,
     maxDurationMs: maxDurationOf(effect),
+    gates: gatesOfCall(effect),
   };
 }
 

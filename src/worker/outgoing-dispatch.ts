@@ -1,5 +1,6 @@
 import { resolveDispatchOptions } from "../core/dispatch-options.ts";
 import { parseDuration } from "../core/duration.ts";
+import { gatesOfCall } from "../core/effects/gated.ts";
 import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { Payload } from "../core/payload.ts";
 import { totalTimeoutOf, unqueued } from "../core/step-options.ts";
@@ -7,9 +8,10 @@ import type { NewDispatch } from "../store/store.ts";
 
 /** An execution that is started and not waited for: it inherits nothing of the one that starts it. */
 export function dispatchOf(
-  { fn, name, options: overrides, dispatchOptions }: DispatchEffect,
+  effect: DispatchEffect,
   { id, seq, input }: { readonly id: string; readonly seq: number; readonly input: Payload },
 ): NewDispatch {
+  const { fn, name, options: overrides, dispatchOptions } = effect;
   const options = resolveDispatchOptions(dispatchOptions);
   const queue = options.queue ?? overrides?.queue ?? fn.options.queue;
   const maxDuration =
@@ -32,6 +34,7 @@ export function dispatchOf(
         options.maxDurationMs ??
         (maxDuration === undefined ? undefined : parseDuration(maxDuration)),
       totalTimeoutMs: totalTimeoutOf(fn, overrides),
+      gates: gatesOfCall(effect),
     },
   };
 }

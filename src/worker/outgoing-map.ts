@@ -1,3 +1,4 @@
+import { gatesOfItems } from "../core/effects/gated.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
@@ -38,15 +39,17 @@ export function sendMap(
   const inputs = entry.input as readonly Payload[];
   const released = Math.min(inputs.length, effect.concurrency ?? inputs.length);
   const children = effect.fn.kind === "workflow";
+  const gates = gatesOfItems(effect);
   outbound.add("fanouts", {
     seq: open.seq,
     inputs,
     tolerated: tolerated === null ? undefined : (tolerated ?? 0),
     released,
     children,
+    gates,
   });
   if (children) return;
-  const here = origin.takeSlots(effect.name, placement, released);
+  const here = gates === undefined ? origin.takeSlots(effect.name, placement, released) : 0;
   const call = { path: entry.path, name: effect.name, placement, attempt: 0, failures: 0 };
   const range = { ...newTask({ seq: open.seq, ...call }), totalTimeoutMs: totalTimeout };
   if (here > 0) {
@@ -57,7 +60,10 @@ export function sendMap(
       items: inputs.slice(0, here).map((input, item) => ({ item, input })),
     });
   }
-  if (here < released) outbound.add("tasks", { ...range, itemFrom: here, itemTo: released });
+  if (gates !== undefined) {
+    for (let item = 0; item < released; item += 1)
+      outbound.add("tasks", { ...range, itemFrom: item, itemTo: item + 1, gates: gates[item] });
+  } else if (here < released) outbound.add("tasks", { ...range, itemFrom: here, itemTo: released });
 }
 
 /** What the journal keeps of a map over a workflow, so that whoever ends one of its children can begin the next: decided at the call. */

@@ -1,5 +1,6 @@
 /** What becomes of a held execution without a turn or an attempt of it: blocked, ended before it began, or ended since its code is no workflow. */
 import {
+  DeadlockError,
   NonDeterminismError,
   PoisonError,
   type CancelledError,
@@ -40,6 +41,13 @@ export async function endIfUnbegun(
     new Ending(hold).next({ kind: "closed", reason, errors: [] }, new Map(), false),
   );
   return true;
+}
+
+/** It can never begin, since those it waits for wait for it. */
+export async function endDeadlocked(hold: Hold, message: string): Promise<void> {
+  const error = new DeadlockError(message);
+  const next = new Ending(hold).next({ kind: "failed", error, failedBy: 0 }, new Map(), false);
+  await storeOnly(hold, next);
 }
 
 /** What cannot begin has failed; what had begun waits for code that can go on. */

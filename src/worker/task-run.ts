@@ -1,5 +1,6 @@
 import {
   CancelledError,
+  DeadlockError,
   DrainError,
   ExpiryError,
   LeaseLostError,
@@ -169,6 +170,7 @@ export class TaskRun {
     const deadline = this.#deadlineOf(item);
     if (deadline !== undefined && deadline <= this.#host.deps.clock.now())
       return outOfTime(task.name);
+    if (task.deadlock !== undefined) return new DeadlockError(task.deadlock);
     if (task.marks >= this.#host.maxClaims) {
       return new PoisonError(
         `activity "${task.name}" was running in ${task.marks} worker sessions when they died; it is not tried again by itself`,
@@ -295,6 +297,7 @@ export class TaskRun {
     return {
       session: this.#session,
       claim: this.task.claim,
+      gated: this.task.gated,
       task: this.task.key,
       item,
       attempt: this.task.attempt,

@@ -4,6 +4,7 @@
  */
 import { append } from "../core/append.ts";
 import type { CallEffect } from "../core/effects/call.ts";
+import { wrongGates } from "../core/effects/gated.ts";
 import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Done, Facts, Turn as Step, UndoFailure } from "../core/interpreter/turn.ts";
@@ -267,7 +268,11 @@ export class Turn {
       if (effect?.kind !== "call" && effect?.kind !== "map" && effect?.kind !== "dispatch")
         continue;
       const refused = unsupportedOptions(effect.fn);
-      if (refused.length > 0) {
+      const wrong = wrongGates(effect);
+      if (wrong !== undefined) {
+        const outcome = { ok: false as const, error: wrong };
+        deliveries = append(deliveries, { kind: "outcome", path, outcome });
+      } else if (refused.length > 0) {
         const error = new NotSupportedError(
           `"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`,
         );
@@ -335,7 +340,9 @@ export class Turn {
   ): void {
     const { host, local, outgoing } = this.#tools;
     const policy = attemptPolicy(effect.fn, JSON.parse(row.options ?? "{}") as StoredOptions);
-    if (deaths >= host.maxClaims) {
+    const wrong = wrongGates(effect);
+    if (wrong !== undefined) local.fail(row.path, wrong);
+    else if (deaths >= host.maxClaims) {
       local.fail(
         row.path,
         new PoisonError(

@@ -24,7 +24,13 @@ import { differenceOf } from "./rehearsal.ts";
 import { NoGeneratorError } from "./replica.ts";
 import { RunFacts } from "./run-facts.ts";
 import type { RunHost } from "./run-host.ts";
-import { block, blockIfPoison, endIfUnbegun, endWithoutGenerator } from "./standstill.ts";
+import {
+  block,
+  blockIfPoison,
+  endDeadlocked,
+  endIfUnbegun,
+  endWithoutGenerator,
+} from "./standstill.ts";
 import type { TransactRefusal } from "./transaction-step.ts";
 import { TurnTools, type Turn } from "./turn.ts";
 import { TurnMaker } from "./turn-maker.ts";
@@ -262,6 +268,11 @@ export class WorkflowRun {
   /** @returns whether it is over here. */
   async #standsStill(): Promise<boolean> {
     const hold = this.#hold;
+    const { deadlock } = hold.execution;
+    if (deadlock !== undefined) {
+      await endDeadlocked(hold, deadlock);
+      return true;
+    }
     if (hold.execution.marks > 0) {
       await hold.readDeaths();
       if (await blockIfPoison(hold)) return true;

@@ -412,15 +412,13 @@ const root = join(import.meta.dirname, "../..");
 
 test("options that this version does not keep are refused, not ignored", async (t) => {
   const stent = await serving(t);
-  for (const fn of [cachedOne, limitedOne, idempotentOne, rateOne]) {
+  for (const fn of [cachedOne, idempotentOne]) {
     await assert.rejects(stent.dispatch(fn, []), NotSupportedError);
   }
   assert.equal(await stent.run(callsCached, []), "NotSupportedError");
 });
 const cachedOne = activity("activities.cached", { cached: true }, async () => 1);
-const limitedOne = activity("activities.limited", { maxConcurrent: 1 }, async () => 1);
 const idempotentOne = activity("activities.idempotent", { idempotent: true }, async () => 1);
-const rateOne = activity("activities.rate", { rateLimit: { limit: 1, per: "1s" } }, async () => 1);
 const callsCached = workflow("activities.callsCached", function* (): Flow<string> {
   try {
     yield* call(cachedOne);

@@ -46,6 +46,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("cancel_reason", text)
         .addColumn("cancel_seen", integer, (c) => c.notNull().defaultTo(0))
         .addColumn("heartbeat", payload)
+        .addColumn("gates", text)
         .execute();
       // Due and not held: the only queue of executions, in two parts, since one of them needs no slot. They match WHERE and ORDER BY of the
       // claim column for column.
@@ -116,6 +117,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
           .addColumn("alone", integer, (c) => c.notNull().defaultTo(0))
           .addColumn("attempt", integer, (c) => c.notNull().defaultTo(0))
           .addColumn("ended_at", integer)
+          .addColumn("gates", text)
           .addPrimaryKeyConstraint("stent_items_pk", ["execution", "run", "seq", "item"]),
       ).execute();
 
@@ -156,6 +158,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
         .addColumn("heartbeat", payload)
         .addColumn("cancelled", integer, (c) => c.notNull().defaultTo(0))
         .addColumn("give_up_at", integer)
+        .addColumn("gates", text)
         .execute();
       await sql`create index stent_tasks_ready on stent_tasks (lane, rank, due_at${dialect.inOrderOfKeys}) where worker is null`.execute(
         db,
@@ -275,6 +278,37 @@ export function engineTables(dialect: SchemaDialect): Migration {
       await sql`create index stent_dead_letters_execution on stent_dead_letters (execution)`.execute(
         db,
       );
+
+      await autoKey(hot(db.schema.createTable("stent_gates")), "key")
+        .addColumn("name", text, (c) => c.notNull().unique())
+        .addColumn("places", integer)
+        .addColumn("tokens", dialect.real)
+        .addColumn("at", integer, (c) => c.notNull())
+        .addColumn("promised", integer, (c) => c.notNull())
+        .execute();
+      await clustered(
+        hot(db.schema.createTable("stent_slots"))
+          .addColumn("gate", integer, (c) => c.notNull())
+          .addColumn("holder", integer, (c) => c.notNull())
+          .addColumn("session", integer)
+          .addPrimaryKeyConstraint("stent_slots_pk", ["gate", "holder"]),
+      ).execute();
+      await sql`create index stent_slots_holder on stent_slots (holder)`.execute(db);
+      await sql`create index stent_slots_session on stent_slots (session) where session is not null`.execute(
+        db,
+      );
+      await clustered(
+        hot(db.schema.createTable("stent_waits"))
+          .addColumn("gate", integer, (c) => c.notNull())
+          .addColumn("holder", integer, (c) => c.notNull())
+          .addColumn("rank", integer, (c) => c.notNull())
+          .addColumn("due_at", integer, (c) => c.notNull())
+          .addPrimaryKeyConstraint("stent_waits_pk", ["gate", "holder"]),
+      ).execute();
+      await sql`create index stent_waits_order on stent_waits (gate, rank, due_at, holder)`.execute(
+        db,
+      );
+      await sql`create index stent_waits_holder on stent_waits (holder)`.execute(db);
 
       await autoKey(hot(db.schema.createTable("stent_wakes")), "key")
         .addColumn("execution", integer, (c) => c.notNull())

@@ -59,6 +59,7 @@ export function mayMeetUsers({ kind, request }: Transition): boolean {
     case "expire":
     case "trim":
     case "discardDeadLetter":
+    case "leave":
       return false;
     default:
       return kind satisfies never;

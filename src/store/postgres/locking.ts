@@ -3,6 +3,7 @@ import type { StatementGroup } from "../batch.ts";
 import type { deadlineStatements } from "../statements/deadlines.ts";
 import type { executionStatements } from "../statements/executions.ts";
 import type { journalStatements } from "../statements/journal.ts";
+import type { limitStatements } from "../statements/limits.ts";
 import type { sessionStatements } from "../statements/sessions.ts";
 import type { taskStatements } from "../statements/tasks.ts";
 
@@ -10,6 +11,7 @@ type NameOf =
   | keyof typeof deadlineStatements
   | keyof typeof executionStatements
   | keyof typeof journalStatements
+  | keyof typeof limitStatements
   | keyof typeof sessionStatements
   | keyof typeof taskStatements;
 
@@ -53,8 +55,13 @@ const deadlines: Partial<Record<keyof typeof deadlineStatements, string>> = {
   jobsOutOfTime: passOver,
 };
 
+const limits: Partial<Record<keyof typeof limitStatements, string>> = {
+  gate: passOver,
+  freedGate: wait,
+};
+
 /** What is appended to a statement of that group and name, if anything is. */
 export function lockOf(group: StatementGroup, name: string): string | undefined {
-  const groups = { executions, journal, tasks, sessions, deadlines };
+  const groups = { executions, journal, tasks, sessions, deadlines, limits };
   return (groups[group] as Partial<Record<NameOf, string>>)[name as NameOf];
 }

@@ -154,7 +154,10 @@ function takenRows(
   return (settled.answer as ClaimAnswer).executions.flatMap((one) => {
     const { key, id, claim, run, cut, deadline, state, blocked } = one;
     if (state !== "running" || blocked || mayHaveParent(id)) return [];
-    const standing = cut * standingBits.cut + (deadline === undefined ? 0 : standingBits.deadline);
+    const standing =
+      cut * standingBits.cut +
+      (deadline === undefined ? 0 : standingBits.deadline) +
+      (one.gated ? standingBits.gated : 0);
     return rootRow({ key, id, worker: request.session, claim, run, standing });
   });
 }

@@ -49,6 +49,7 @@ function addLocks(locks: Locks, { kind, request }: Transition): void {
       locks.tasks.add(request.task);
       return;
     case "claim":
+    case "leave":
       locks.sessions.add(request.session);
       return;
     case "dispatch":
@@ -194,6 +195,7 @@ function touched(
     case "remove":
     case "trim":
     case "discardDeadLetter":
+    case "leave":
       return undefined;
     default:
       return kind satisfies never;

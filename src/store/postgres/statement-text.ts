@@ -25,7 +25,7 @@ export interface StatementText {
 const texts: ReadonlySet<string> = new Set(
   (
     "id kind name version state options queue tags reason path text host process queues functions dedupe task record " +
-    "keys ids states names"
+    "keys ids states names gates"
   ).split(" "),
 );
 const payloads: ReadonlySet<string> = new Set(
@@ -35,7 +35,7 @@ const payloads: ReadonlySet<string> = new Set(
 function typeOf(name: string): ValueType {
   if (texts.has(name)) return "text";
   if (payloads.has(name)) return "payload";
-  return name === "amount" ? "double precision" : "bigint";
+  return name === "amount" || name === "tokens" ? "double precision" : "bigint";
 }
 
 /** Result columns that hold payloads. */

@@ -25,6 +25,7 @@ import { dispatch } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
 import { send } from "../verbs/message.ts";
 import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
+import { letIn } from "../verbs/limits.ts";
 import { complete, refusalOf } from "../verbs/transact.ts";
 import { WithinCallers } from "./within.ts";
 
@@ -275,6 +276,7 @@ function* applyAll(batch: Batch, transitions: readonly Transition[]): Procedure<
   const settled: Settled[] = [];
   for (const transition of transitions) settled.push({ answer: yield* apply(batch, transition) });
   yield* writeFanoutProgress(batch);
+  if (batch.freed.size > 0) yield* letIn(batch);
   return settled;
 }
 
@@ -284,6 +286,7 @@ function* applyAlone(
 ): Procedure<Extract<Settled, { answer: unknown }>["answer"]> {
   const answer = yield* apply(batch, transition);
   yield* writeFanoutProgress(batch);
+  if (batch.freed.size > 0) yield* letIn(batch);
   return answer;
 }
 

@@ -28,6 +28,7 @@ const ready = build
     "due_at",
     "cancel_reason",
     "heartbeat",
+    "gates",
     sql<0 | 1>`case when blocked is not null then 1 else 0 end`.as("blocked"),
   ])
   .where("worker", "is", null)
@@ -52,13 +53,15 @@ export const standingBits = {
   cancelSeen: 2,
   blocked: 4,
   deadline: 8,
-  cut: 16,
+  gated: 16,
+  cut: 32,
 } as const;
 const standing = sql<number>`
   case when state = 'cancelling' then ${standingBits.cancelling} else 0 end
   + cancel_seen * ${standingBits.cancelSeen}
   + case when blocked is not null then ${standingBits.blocked} else 0 end
   + case when deadline is not null then ${standingBits.deadline} else 0 end
+  + case when gates is not null then ${standingBits.gated} else 0 end
   + cut * ${standingBits.cut}`;
 
 /** The same as text, for a statement that is not built here. */
@@ -92,6 +95,7 @@ const newRow = {
   due_at: given<number | null>("dueAt"),
   worker: given<number | null>("worker"),
   claim: given<number>("claim"),
+  gates: given<string | null>("gates"),
 };
 
 /** Statements over executions. */
@@ -155,6 +159,7 @@ export const executionStatements = {
       "deadline",
       "blocked",
       "ended_at",
+      "gates",
     ])
     .where("key", "=", given<number>("key")),
 
@@ -339,6 +344,7 @@ export const executionStatements = {
       max_duration: given<number | null>("maxDuration"),
       deadline: given<number | null>("deadline"),
       give_up_at: given<number | null>("giveUpAt"),
+      gates: given<string | null>("gates"),
       due_at: given<number>("dueAt"),
       wake_seq: sql<number>`wake_seq + 1`,
       worker: given<number | null>("worker"),

@@ -297,6 +297,7 @@ export const journalStatements = {
     seq: given("seq"),
     item: given("item"),
     input: given("input"),
+    gates: given("gates"),
     status: 0,
   }),
   endItem: build
@@ -340,7 +341,7 @@ export const journalStatements = {
     .limit(given<number>("limit")),
   openItems: build
     .selectFrom("stent_items")
-    .select(["item", "input"])
+    .select(["item", "input", "gates"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))
@@ -379,7 +380,7 @@ export const journalStatements = {
   /** Which items wait and have not been put into the queue, from one on. */
   waitingItems: build
     .selectFrom("stent_items")
-    .select("item")
+    .select(["item", "gates"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq"))

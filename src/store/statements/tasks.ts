@@ -26,6 +26,7 @@ export const taskStatements = {
     error: given("error"),
     heartbeat: given("heartbeat"),
     give_up_at: given("giveUpAt"),
+    gates: given("gates"),
   }),
   list: build
     .selectFrom("stent_tasks")
@@ -52,7 +53,7 @@ export const taskStatements = {
   byKey: build.selectFrom("stent_tasks").selectAll().where("key", "=", given<number>("key")),
   ofEntry: build
     .selectFrom("stent_tasks")
-    .select(["key", "worker", "attempt", "failures", "error", "started_at"])
+    .select(["key", "worker", "attempt", "failures", "error", "started_at", "gates"])
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
@@ -123,7 +124,7 @@ export const taskStatements = {
   removeAll: build.deleteFrom("stent_tasks").where("execution", "=", given<number>("execution")),
   ofExecution: build
     .selectFrom("stent_tasks")
-    .select(["key", "worker"])
+    .select(["key", "worker", "gates"])
     .where("execution", "=", given<number>("execution")),
   heldBy: build
     .selectFrom("stent_tasks")

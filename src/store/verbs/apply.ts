@@ -5,6 +5,7 @@ import { claim } from "./claim.ts";
 import { dispatch } from "./dispatch.ts";
 import { cancel, expire } from "./ending.ts";
 import { writeFanoutProgress } from "./fanout-progress.ts";
+import { leave } from "./limits.ts";
 import { send } from "./message.ts";
 import { trimRuns } from "./next-run.ts";
 import { remove } from "./removal.ts";
@@ -73,7 +74,18 @@ export function* carryOut(
       return yield* trimRuns(batch);
     case "discardDeadLetter":
       return (yield* batch.sql.sessions.removeLetter.run(transition.request)) > 0;
+    case "leave":
+      return yield* leaveJob(batch, transition.request);
     default:
       return transition satisfies never;
   }
+}
+
+function* leaveJob(
+  batch: Batch,
+  { session, execution }: Transitions["leave"]["request"],
+): Procedure<boolean> {
+  if (!(yield* batch.isLive(session))) return false;
+  yield* leave(batch, -execution);
+  return true;
 }

@@ -3,6 +3,7 @@ import type { ClaimedExecution, ClaimedTask } from "../store.ts";
 import type { Payload } from "../../core/payload.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
+import { enter, leave, type Entrance } from "./limits.ts";
 
 /** From this many marks on, a turn, attempt or item is suspected of killing its process. */
 export const suspectMarks = 2;
@@ -94,6 +95,7 @@ export function* takeTask(
   }
   if (execution === undefined || entry === undefined || items.length === 0) {
     batch.sql.tasks.remove.do({ key: waiting.key });
+    if (waiting.gates !== null) yield* leave(batch, waiting.key);
     return 0;
   }
   // I10: its workflow decides first what of this is still wanted; nothing is begun behind a cancel.
@@ -103,8 +105,21 @@ export function* takeTask(
     : { marks: 0, count: Math.min(room, items.length) };
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
-    taken.suspects = false;
   }
+  const entrance: Entrance =
+    waiting.gates === null
+      ? "open"
+      : yield* enter(batch, {
+          holder: waiting.key,
+          execution: waiting.execution,
+          gates: waiting.gates,
+          session,
+          begins: true,
+          rank: waiting.rank,
+          dueAt: waiting.due_at,
+        });
+  if (!mayBegin(entrance, taken)) return 0;
+  if (marks >= suspectMarks) taken.suspects = false;
   const rest = items[count];
   const row =
     rest?.item === undefined
@@ -129,10 +144,20 @@ export function* takeTask(
     options: entry.options ?? undefined,
     heartbeat: row.heartbeat ?? undefined,
     marks,
+    gated: waiting.gates !== null,
+    deadlock: typeof entrance === "object" ? entrance.deadlock : undefined,
     apart: row.item_from !== null && row.path !== entry.path,
     items: rest === undefined ? items : items.slice(0, count),
   });
   return Math.min(count, items.length);
+}
+
+/** What was put aside makes room for a look at what stands behind it. */
+export function mayBegin(entrance: Entrance, taken: Taken): boolean {
+  if (entrance === "busy") taken.passedOver = true;
+  else if (entrance === "held") taken.more = true;
+  else return true;
+  return false;
 }
 
 /** How many of the items may be taken together, and the most sessions that died while one of these was running. */

@@ -9,8 +9,16 @@ import type {
 } from "../store.ts";
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
+import { enter, type Entrance } from "./limits.ts";
 import { anyWake, wakeAll } from "./wakes.ts";
-import { suspectMarks, TaskDetails, takeTask, type Taken, type TaskRow } from "./claim-task.ts";
+import {
+  mayBegin,
+  suspectMarks,
+  TaskDetails,
+  takeTask,
+  type Taken,
+  type TaskRow,
+} from "./claim-task.ts";
 
 interface Candidate {
   readonly head: Head;
@@ -146,7 +154,7 @@ function* take(
     ? ((yield* batch.sql.sessions.countSuspects.get({ suspect: suspectMarks }))?.count ?? 0)
     : 0;
   const candidates = yield* candidatesOf(batch, heads, limit + passedOver + 1, taken);
-  if (!marked && candidates.every(({ head }) => head.of !== "task")) {
+  if (!marked && candidates.every(({ row }) => row !== undefined && row.gates === null)) {
     yield* takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
     taken.more ||= candidates.length > limit;
     return;
@@ -212,9 +220,30 @@ function* takeExecution(
   const marks = marked ? yield* marksOf(batch, candidate.key) : 0;
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
-    taken.suspects = false;
   }
-  return yield* takeExecutions(batch, session, [candidate], taken, marks);
+  const entrance = yield* entranceOf(batch, session, candidate);
+  if (!mayBegin(entrance, taken)) return 0;
+  if (marks >= suspectMarks) taken.suspects = false;
+  return yield* takeExecutions(batch, session, [candidate], taken, marks, entrance);
+}
+
+/** What is asked to end may always go on. */
+function* entranceOf(
+  batch: Batch,
+  session: number,
+  { head, key, row, dueAt }: Candidate,
+): Procedure<Entrance> {
+  if (row === undefined || row.gates === null || row.state === "cancelling") return "open";
+  const isJob = head.kind === "activity";
+  return yield* enter(batch, {
+    holder: -key,
+    execution: key,
+    gates: row.gates,
+    session: isJob ? session : undefined,
+    begins: isJob || head.of === "unbegun",
+    rank: head.rank,
+    dueAt,
+  });
 }
 
 /** In one statement: of one for each, half the time goes into asking. @returns how many it took. */
@@ -224,6 +253,7 @@ function* takeExecutions(
   candidates: readonly Candidate[],
   taken: Taken,
   marks = 0,
+  entrance: Entrance = "open",
 ): Procedure<number> {
   if (candidates.length === 0) return 0;
   const keys = JSON.stringify(candidates.map(({ key }) => key));
@@ -231,13 +261,19 @@ function* takeExecutions(
   for (const { head, row } of candidates) {
     const lane = yield* batch.laneOf(head.lane);
     if (row !== undefined && lane !== undefined)
-      taken.executions.push(takenExecution(row, lane, head, marks));
+      taken.executions.push(takenExecution(row, lane, head, marks, entrance));
   }
   return candidates.length;
 }
 
 /** Nobody else writes between reading the row and taking it: it is one transaction. Written out beside `claimedExecution`: a spread a claim would cost more than the rest of it. */
-function takenExecution(row: WaitingRow, lane: Lane, head: Head, marks: number): ClaimedExecution {
+function takenExecution(
+  row: WaitingRow,
+  lane: Lane,
+  head: Head,
+  marks: number,
+  entrance: Entrance,
+): ClaimedExecution {
   return {
     key: row.key,
     id: row.id,
@@ -266,6 +302,8 @@ function takenExecution(row: WaitingRow, lane: Lane, head: Head, marks: number):
     fresh: head.of === "unbegun",
     blocked: row.blocked === 1,
     marks,
+    gated: row.gates !== null,
+    deadlock: typeof entrance === "object" ? entrance.deadlock : undefined,
   };
 }
 

@@ -151,6 +151,7 @@ function* columnsOf(
     dueAt: notBefore,
     worker: adopter,
     claim: adopter === undefined ? 0 : 1,
+    gates: execution.gates,
   };
 }
 
@@ -159,7 +160,8 @@ function* adopterOf(
   execution: NewExecution,
   session: number | undefined,
 ): Procedure<number | undefined> {
-  return session !== undefined && execution.delayMs === 0 && (yield* batch.isLive(session))
-    ? session
-    : undefined;
+  // What has gates passes them in a claim.
+  if (session === undefined || execution.delayMs > 0 || execution.gates !== undefined)
+    return undefined;
+  return (yield* batch.isLive(session)) ? session : undefined;
 }

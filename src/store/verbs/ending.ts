@@ -5,6 +5,7 @@ import type { Procedure } from "../procedure.ts";
 import { claimedExecution } from "./claim.ts";
 import { endChildItem } from "./fanout.ts";
 import { giveUpItems } from "./give-up-items.ts";
+import { leave } from "./limits.ts";
 import { handOver, underWay, waitingEntry, type EntryKey } from "./outcome.ts";
 import { removeWork } from "./removal.ts";
 
@@ -16,12 +17,15 @@ export interface Ending {
   readonly parent: number | null;
   readonly parent_run: number | null;
   readonly parent_seq: number | null;
+  /** It may hold places of limits, or wait for one. */
+  readonly gated: boolean;
 }
 
 /** Ends an execution with all its work, and leaves its outcome with its parent, if that still waits for it. */
 export function* endExecution(batch: Batch, row: Ending, end: End): Procedure<void> {
   yield* removeWork(batch, row.key);
   if (batch.hasMarks) batch.sql.sessions.removeMarks.do({ execution: row.key });
+  if (row.gated) yield* leave(batch, -row.key);
   batch.sql.executions.end.do({
     key: row.key,
     state: end.state,
@@ -81,7 +85,7 @@ export function* cancelExecution(
   const row = yield* batch.sql.executions.standing.get({ key });
   if (row === undefined || isFinal(row.state) || row.state === "cancelling") return;
   if (row.worker === null && (row.state === "pending" || row.kind === "activity")) {
-    yield* endAtOnce(batch, row, reason);
+    yield* endAtOnce(batch, { ...row, gated: row.gates !== null }, reason);
     return;
   }
   batch.sql.executions.requestCancel.do({
@@ -104,7 +108,9 @@ function* forceEnd(batch: Batch, key: number, reason: string | undefined): Proce
   const row = yield* batch.sql.executions.standing.get({ key });
   if (row === undefined || isFinal(row.state)) return;
   if (row.worker !== null) batch.hintWoken(key);
-  yield* endAtOnce(batch, row, reason);
+  // The attempt of a job that runs keeps its place until it has answered.
+  const runs = row.worker !== null && row.kind === "activity";
+  yield* endAtOnce(batch, { ...row, gated: row.gates !== null && !runs }, reason);
   for (const child of yield* batch.sql.executions.childrenOf.all({ parent: key }))
     yield* forceEnd(batch, child.key, reason);
 }
@@ -112,7 +118,8 @@ function* forceEnd(batch: Batch, key: number, reason: string | undefined): Proce
 /** Ends what was asked to, and has nothing left to run. */
 export function* endCancelled(batch: Batch, key: number): Procedure<void> {
   const row = yield* batch.sql.executions.byKey.get({ key });
-  if (row !== undefined) yield* endAtOnce(batch, row, reasonIn(row.cancel_reason));
+  if (row !== undefined)
+    yield* endAtOnce(batch, { ...row, gated: row.gates !== null }, reasonIn(row.cancel_reason));
 }
 
 function reasonIn(column: string | null): string | undefined {
@@ -135,12 +142,16 @@ export function* expire(batch: Batch, { limit }: { readonly limit: number }): Pr
   for (const { key } of overdue) {
     const row = yield* batch.sql.executions.standing.get({ key });
     if (row === undefined) continue;
-    yield* endExecution(batch, row, {
-      state: "timed_out",
-      result: batch.failures.timedOut(row.id),
-      failedBy: undefined,
-      deadLetter: undefined,
-    });
+    yield* endExecution(
+      batch,
+      { ...row, gated: row.gates !== null },
+      {
+        state: "timed_out",
+        result: batch.failures.timedOut(row.id),
+        failedBy: undefined,
+        deadLetter: undefined,
+      },
+    );
   }
   // What is past both its deadline and its totalTimeout has been ended by its deadline.
   const deadLetters = yield* giveUpJobs(batch, limit - overdue.length);
@@ -157,7 +168,8 @@ function* giveUpJobs(batch: Batch, limit: number): Procedure<NewDeadLetter[]> {
     const row = yield* batch.sql.executions.byKey.get({ key });
     if (row === undefined || !isOutOfTime(batch, row)) continue;
     const { failure: result, deadLetter } = batch.failures.jobOutOfTime(claimedExecution(row));
-    yield* endExecution(batch, row, { state: "failed", result, failedBy: undefined, deadLetter });
+    const end = { state: "failed" as const, result, failedBy: undefined, deadLetter };
+    yield* endExecution(batch, { ...row, gated: row.gates !== null }, end);
     deadLetters.push(deadLetter);
   }
   return deadLetters;

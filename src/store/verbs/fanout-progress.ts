@@ -91,7 +91,7 @@ function* releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): 
   const items = yield* batch.sql.journal.waitingItems.all({ ...place, from, limit });
   const last = items.at(-1);
   fanout.next = last === undefined ? fanout.total : last.item + 1;
-  for (const [itemFrom, itemTo] of rangesOf(items.map(({ item }) => item))) {
+  for (const { itemFrom, itemTo, gates } of rangesOf(items)) {
     batch.sql.tasks.insert.do({
       ...place,
       path: entry.path,
@@ -109,18 +109,27 @@ function* releaseTasks(batch: Batch, fanout: FanoutProgress, row: TaskColumns): 
       failures: 0,
       now: batch.now,
       giveUpAt: totalTimeout === undefined ? null : batch.now + totalTimeout,
+      gates,
     });
   }
   batch.hintReady();
 }
 
-/** Ascending numbers as ranges [from, to). */
-function rangesOf(numbers: readonly number[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const number of numbers) {
+interface Range {
+  readonly itemFrom: number;
+  itemTo: number;
+  readonly gates: string | null;
+}
+
+/** Ascending items as ranges. One with gates of its own is one by itself. */
+function rangesOf(
+  items: readonly { readonly item: number; readonly gates: string | null }[],
+): Range[] {
+  const ranges: Range[] = [];
+  for (const { item, gates } of items) {
     const last = ranges.at(-1);
-    if (last?.[1] === number) last[1] = number + 1;
-    else ranges.push([number, number + 1]);
+    if (last?.itemTo === item && last.gates === null && gates === null) last.itemTo = item + 1;
+    else ranges.push({ itemFrom: item, itemTo: item + 1, gates });
   }
   return ranges;
 }

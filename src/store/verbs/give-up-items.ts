@@ -4,6 +4,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { Batch, FanoutProgress, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutOf } from "./fanout.ts";
+import { leave } from "./limits.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 
@@ -59,7 +60,10 @@ function* giveUpTask(
   const failure = batch.failures.itemOutOfTime({ executionId, run, path: entry.path, name });
   failItems(batch, row, failing, failure);
   if (count(fanout, failing.length)) yield* failMap(batch, row, failure);
-  else if (open.length <= most) tasks.remove.do({ key: row.key });
+  else if (open.length <= most) {
+    tasks.remove.do({ key: row.key });
+    if (row.gates !== null) yield* leave(batch, row.key);
+  }
   return failing.length;
 }
 

@@ -72,6 +72,7 @@ function commonOf(name: string, stored: StoredOptions, mapper: Mapper): ChildMap
 export interface Candidate {
   readonly item: number;
   readonly input: Payload;
+  readonly gates: string | null;
   readonly id: string;
   /** What has its id already. */
   readonly row: Row | undefined;
@@ -81,11 +82,11 @@ export interface Candidate {
 export function candidates(
   batch: Batch,
   { entry, mapper }: ChildMap,
-  items: readonly { readonly item: number; readonly input: Payload }[],
+  items: readonly Pick<Candidate, "item" | "input" | "gates">[],
 ): Procedure<Candidate[]> {
-  return batch.each(items, function* ({ item, input }) {
+  return batch.each(items, function* ({ item, input, gates }) {
     const id = itemChildId({ id: mapper.id, run: mapper.run, cut: 0 }, entry, item);
-    return { item, input, id, row: yield* batch.sql.executions.byId.get({ id }) };
+    return { item, input, gates, id, row: yield* batch.sql.executions.byId.get({ id }) };
   });
 }
 
@@ -93,11 +94,12 @@ export function candidates(
 export function* beginChild(
   batch: Batch,
   map: ChildMap,
-  { item, input, id, row }: Candidate,
+  { item, input, gates, id, row }: Candidate,
 ): Procedure<Beginning> {
   const { entry } = map;
   if (row === undefined) {
-    yield* insertChild(batch, { ...map.common, id, input }, lineageOf(map, item));
+    const child = { ...map.common, id, input, gates: gates ?? undefined };
+    yield* insertChild(batch, child, lineageOf(map, item));
     return begun;
   }
   if (!isChild(row, entry, item)) return { kind: "taken", id };

@@ -2,6 +2,7 @@ import type { RemoveRequest } from "../store.ts";
 import type { Batch } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { fanoutId } from "./fanout.ts";
+import { leave } from "./limits.ts";
 import type { EntryKey } from "./outcome.ts";
 
 /** Removes every task, arrival and fan-out of an execution. Whoever runs one of the tasks is told. */
@@ -11,6 +12,7 @@ export function* removeWork(batch: Batch, execution: number): Procedure<void> {
   if (any === 0) return;
   for (const task of yield* tasks.ofExecution.all({ execution })) {
     if (task.worker !== null) batch.hintStopped(task.key);
+    else if (task.gates !== null) yield* leave(batch, task.key);
   }
   tasks.removeAll.do({ execution });
   journal.removeArrivals.do({ execution });
@@ -21,7 +23,9 @@ export function* removeWork(batch: Batch, execution: number): Procedure<void> {
 /** Removes the tasks and the fan-out of one entry, whose outcome is known. Whoever runs one of them is told. */
 export function* removeTasks(batch: Batch, entry: EntryKey): Procedure<void> {
   for (const task of yield* batch.sql.tasks.ofEntry.all(entry)) {
+    // What runs keeps its place until it has answered.
     if (task.worker !== null) batch.hintStopped(task.key);
+    else if (task.gates !== null) yield* leave(batch, task.key);
     batch.sql.tasks.remove.do({ key: task.key });
   }
   batch.sql.journal.removeFanout.do(entry);

@@ -2,6 +2,7 @@ import type { NewSession } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { endCancelled } from "./ending.ts";
+import { leaveSession } from "./limits.ts";
 import { isApart, loseTold } from "./told.ts";
 
 /** Registers a worker session. What is blocked is tried once more: the code may have been put right. @returns its key. */
@@ -54,6 +55,7 @@ export function* reap(
     if (row.cancelled === 0) batch.sql.tasks.release.do({ key: row.key, now: batch.now });
     else yield* loseTold(batch, row);
   }
+  yield* leaveSession(batch, session);
   if (executions.length + tasks.length > 0) batch.hintReady();
   return { released: executions.length + tasks.length };
 }

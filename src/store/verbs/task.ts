@@ -3,6 +3,7 @@ import type { TaskOutcome } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutId, fanoutOf } from "./fanout.ts";
+import { leave } from "./limits.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 
@@ -18,8 +19,12 @@ export function* task(batch: Batch, request: TaskOutcome): Procedure<"stored" | 
       : (batch.knownTask(request.task) ??
         (yield* batch.sql.tasks.byKey.get({ key: request.task })));
   batch.range = undefined;
-  if (row === undefined || row.worker !== request.session || row.claim !== request.claim)
+  if (row === undefined || row.worker !== request.session || row.claim !== request.claim) {
+    // Nobody waits for it any more, but its place has waited for this.
+    if (row === undefined && request.gated === true) yield* leave(batch, request.task);
     return "refused";
+  }
+  if (row.gates !== null) yield* leave(batch, row.key);
   if (request.item === undefined) yield* endCall(batch, request, row);
   else yield* endItem(batch, request, row, request.item);
   return "stored";

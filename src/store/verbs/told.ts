@@ -7,6 +7,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { cancelChildren } from "./ending.ts";
+import { leave } from "./limits.ts";
 import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
 type TaskRow = RowOf<Statements["tasks"]["heldBy"]>;
@@ -43,6 +44,7 @@ export function* tellTasks(batch: Batch, entry: EntryKey, kind: string): Procedu
       batch.hintStopped(task.key);
     } else {
       batch.sql.tasks.remove.do({ key: task.key });
+      if (task.gates !== null) yield* leave(batch, task.key);
       if (kind === "call") yield* leaveNothing(batch, entry, task);
     }
   }

@@ -8,6 +8,7 @@ import { dispatch, insertChild } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { fanoutOf } from "./fanout.ts";
 import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
+import { leave } from "./limits.ts";
 import { send } from "./message.ts";
 import { leaveOutcome, type EntryKey } from "./outcome.ts";
 import { continueRun, forgetRun } from "./next-run.ts";
@@ -22,6 +23,7 @@ interface Standing {
   readonly cancelSeen: boolean;
   readonly blocked: boolean;
   readonly hasDeadline: boolean;
+  readonly gated: boolean;
   readonly cut: number;
 }
 
@@ -31,6 +33,7 @@ function standingOf({ standing }: Fence): Standing {
     cancelSeen: (standing & standingBits.cancelSeen) !== 0,
     blocked: (standing & standingBits.blocked) !== 0,
     hasDeadline: (standing & standingBits.deadline) !== 0,
+    gated: (standing & standingBits.gated) !== 0,
     cut: Math.floor(standing / standingBits.cut),
   };
 }
@@ -55,7 +58,12 @@ export function* turn(batch: Batch, request: TurnRequest): Procedure<TurnAnswer>
   if (request.next.kind === "end" && ending !== undefined) {
     const { execution: key, run } = request;
     const { id, parent, parent_run, parent_seq } = ending;
-    yield* endExecution(batch, { key, run, id, parent, parent_run, parent_seq }, request.next.end);
+    const { gated } = standing;
+    yield* endExecution(
+      batch,
+      { key, run, id, parent, parent_run, parent_seq, gated },
+      request.next.end,
+    );
   }
   return answer;
 }
@@ -222,7 +230,14 @@ function* writeFanouts(batch: Batch, request: TurnRequest): Procedure<void> {
       tolerated,
     });
     inputs.forEach((input, item) =>
-      batch.sql.journal.insertItem.do({ execution, run, seq, item, input }),
+      batch.sql.journal.insertItem.do({
+        execution,
+        run,
+        seq,
+        item,
+        input,
+        gates: fanout.gates?.[item],
+      }),
     );
     if (children) yield* letChildrenBegin(batch, { execution, run, seq }, released);
   }
@@ -367,6 +382,8 @@ function* settle(
       return true;
     case "again":
       if (next.newRun) yield* forgetRun(batch, key, request.run, "base");
+      // A workflow keeps its place until it ends.
+      else if (standing.gated) yield* leave(batch, -key);
       executions.again.do({
         key,
         dueAt: batch.now + next.delayMs,

@@ -10,6 +10,7 @@ import { PostgresStatement } from "../../../src/store/postgres/statement.ts";
 import { deadlineStatements } from "../../../src/store/statements/deadlines.ts";
 import { executionStatements } from "../../../src/store/statements/executions.ts";
 import { journalStatements } from "../../../src/store/statements/journal.ts";
+import { limitStatements } from "../../../src/store/statements/limits.ts";
 import { sessionStatements } from "../../../src/store/statements/sessions.ts";
 import { taskStatements } from "../../../src/store/statements/tasks.ts";
 import { freshSchema } from "../../support/postgres.ts";
@@ -23,6 +24,7 @@ const groups: Readonly<Record<StatementGroup, object>> = {
   tasks: taskStatements,
   sessions: sessionStatements,
   deadlines: deadlineStatements,
+  limits: limitStatements,
 };
 
 /** A row for each worker session, each function, each session that died with something running, and each wake that nobody has seen yet. */

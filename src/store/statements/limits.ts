@@ -1,0 +1,114 @@
+import { build, given } from "./statement.ts";
+
+/** Statements over gates: places of `maxConcurrent`, tokens of `rateLimit`, and who waits for a place. A holder is a task, or below zero an execution. */
+export const limitStatements = {
+  insertGate: build
+    .insertInto("stent_gates")
+    .values({
+      name: given<string>("name"),
+      places: given<number | null>("places"),
+      tokens: given<number | null>("tokens"),
+      at: given<number>("now"),
+      promised: given<number>("now"),
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing()),
+  /** By whoever claims: what others are changing just now is passed over. */
+  gate: build.selectFrom("stent_gates").selectAll().where("name", "=", given<string>("name")),
+  /** By whoever frees places. */
+  freedGate: build.selectFrom("stent_gates").selectAll().where("key", "=", given<number>("key")),
+  gateKey: build.selectFrom("stent_gates").select("key").where("name", "=", given<string>("name")),
+  setPlaces: build
+    .updateTable("stent_gates")
+    .set({ places: given<number>("places") })
+    .where("key", "=", given<number>("key")),
+  setTokens: build
+    .updateTable("stent_gates")
+    .set({
+      tokens: given<number>("tokens"),
+      at: given<number>("now"),
+      promised: given<number>("promised"),
+    })
+    .where("key", "=", given<number>("key")),
+
+  /** A workflow keeps its place whichever session goes on with it. */
+  takePlace: build
+    .insertInto("stent_slots")
+    .values({ gate: given("gate"), holder: given("holder"), session: given("session") })
+    .onConflict((conflict) => conflict.doNothing()),
+  place: build
+    .selectFrom("stent_slots")
+    .select("holder")
+    .where("gate", "=", given<number>("gate"))
+    .where("holder", "=", given<number>("holder")),
+  taken: build
+    .selectFrom("stent_slots")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("gate", "=", given<number>("gate")),
+  holders: build
+    .selectFrom("stent_slots")
+    .select("holder")
+    .where("gate", "=", given<number>("gate"))
+    .limit(given<number>("limit")),
+  gatesOf: build
+    .selectFrom("stent_slots")
+    .select("gate")
+    .where("holder", "=", given<number>("holder")),
+  leave: build.deleteFrom("stent_slots").where("holder", "=", given<number>("holder")),
+  gatesOfSession: build
+    .selectFrom("stent_slots")
+    .select("gate")
+    .distinct()
+    .where("session", "=", given<number>("session")),
+  leaveSession: build.deleteFrom("stent_slots").where("session", "=", given<number>("session")),
+
+  wait: build
+    .insertInto("stent_waits")
+    .values({
+      gate: given("gate"),
+      holder: given("holder"),
+      rank: given("rank"),
+      due_at: given("dueAt"),
+    })
+    .onConflict((conflict) => conflict.doNothing()),
+  waiting: build
+    .selectFrom("stent_waits")
+    .select(["holder", "due_at"])
+    .where("gate", "=", given<number>("gate"))
+    .orderBy("rank")
+    .orderBy("due_at")
+    .orderBy("holder")
+    .limit(given<number>("limit")),
+  waitOf: build
+    .selectFrom("stent_waits as w")
+    .innerJoin("stent_gates as g", "g.key", "w.gate")
+    .select(["g.name as name", "g.places as places", "w.gate as gate"])
+    .where("w.holder", "=", given<number>("holder")),
+  stopWaiting: build.deleteFrom("stent_waits").where("holder", "=", given<number>("holder")),
+
+  deferTask: build
+    .updateTable("stent_tasks")
+    .set({ due_at: given<number>("dueAt") })
+    .where("key", "=", given<number>("key")),
+  deferExecution: build
+    .updateTable("stent_executions")
+    .set({ due_at: given<number>("dueAt") })
+    .where("key", "=", given<number>("key")),
+  /** What waited for a place may be claimed again. */
+  readmitTask: build
+    .updateTable("stent_tasks")
+    .set({ due_at: given<number>("dueAt") })
+    .where("key", "=", given<number>("key"))
+    .where("worker", "is", null)
+    .where("due_at", "=", given<number>("never")),
+  readmitExecution: build
+    .updateTable("stent_executions")
+    .set({ due_at: given<number>("dueAt") })
+    .where("key", "=", given<number>("key"))
+    .where("worker", "is", null)
+    .where("due_at", "=", given<number>("never")),
+  idOf: build.selectFrom("stent_executions").select("id").where("key", "=", given<number>("key")),
+  parentOf: build
+    .selectFrom("stent_executions")
+    .select("parent")
+    .where("key", "=", given<number>("key")),
+};

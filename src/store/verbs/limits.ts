@@ -1,0 +1,208 @@
+/**
+ * Places of `maxConcurrent` and tokens of `rateLimit`.
+ *
+ *   L1  A place is taken by the claim that begins the work, under the row of its gate, and freed by the write that ends it: an attempt's with
+ *       its outcome or with its session, a workflow's with its end. What was told to stop keeps its place until it has answered.
+ *   L2  What finds no place waits aside, in `stent_waits`, and is due at no time: a claim does not meet it again. Whoever frees a place lets the
+ *       first of those in, who then compete as others do. Both hold the row of the gate, so that no place is freed unseen.
+ *   L3  What finds no token is due when there may be one, each at a time of its own.
+ */
+import { gatesFrom, ofGate, type Gates } from "../../core/gates.ts";
+import type { Batch, RowOf, Statements } from "../batch.ts";
+import { never } from "../never.ts";
+import type { Procedure } from "../procedure.ts";
+
+type Gate = RowOf<Statements["limits"]["gate"]>;
+
+/** Work that is to begin. */
+export interface Entrant {
+  /** A task's key; below zero, an execution's. */
+  readonly holder: number;
+  /** Whose work it is: a task's execution, or the execution itself. */
+  readonly execution: number;
+  readonly gates: string;
+  /** In which an attempt runs; undefined for a workflow. */
+  readonly session: number | undefined;
+  /** It begins, which takes a token. A workflow that goes on does not. */
+  readonly begins: boolean;
+  readonly rank: number;
+  readonly dueAt: number;
+}
+
+/** "held": it was put aside. "busy": others are changing a gate just now. Else whether it may begin, or can never: who stands in its way waits for it. */
+export type Entrance = "open" | "held" | "busy" | { readonly deadlock: string };
+
+/** Takes what the work needs to begin, or puts it aside. */
+export function* enter(batch: Batch, entrant: Entrant): Procedure<Entrance> {
+  const { limit, rate } = gatesFrom(entrant.gates);
+  const place = limit === undefined ? undefined : yield* lookAtPlaces(batch, entrant, limit);
+  if (place === "busy") return "busy";
+  if (place?.free === false) return yield* waitForPlace(batch, entrant, place.gate);
+  const token =
+    rate === undefined || !entrant.begins ? undefined : yield* lookAtTokens(batch, rate);
+  if (token === "busy") return "busy";
+  if (token !== undefined && !token.free) {
+    batch.sql.limits.setTokens.do({ key: token.gate.key, ...token.after, now: batch.now });
+    defer(batch, entrant.holder, token.after.promised);
+    return "held";
+  }
+  if (token !== undefined)
+    batch.sql.limits.setTokens.do({ key: token.gate.key, ...token.after, now: batch.now });
+  if (place !== undefined && !place.had)
+    batch.sql.limits.takePlace.do({
+      gate: place.gate.key,
+      holder: entrant.holder,
+      session: entrant.session,
+    });
+  return "open";
+}
+
+interface Place {
+  readonly gate: Gate;
+  readonly free: boolean;
+  /** It has one already. */
+  readonly had: boolean;
+}
+
+function* lookAtPlaces(
+  batch: Batch,
+  { holder }: Entrant,
+  { name, places }: NonNullable<Gates["limit"]>,
+): Procedure<Place | "busy"> {
+  const gate = yield* gateOf(batch, name, { places });
+  if (gate === undefined) return "busy";
+  const { limits } = batch.sql;
+  if (gate.places !== places) {
+    limits.setPlaces.do({ key: gate.key, places });
+    batch.freed.add(gate.key); // there may be more of them now
+  }
+  if ((yield* limits.place.get({ gate: gate.key, holder })) !== undefined)
+    return { gate, free: true, had: true };
+  const count = (yield* limits.taken.get({ gate: gate.key }))?.count ?? 0;
+  return { gate: { ...gate, places }, free: count < places, had: false };
+}
+
+/** The row of a gate, made at its first use; undefined if others are changing it. */
+function* gateOf(
+  batch: Batch,
+  name: string,
+  made: { readonly places?: number; readonly tokens?: number },
+): Procedure<Gate | undefined> {
+  const { limits } = batch.sql;
+  const found = yield* limits.gate.get({ name });
+  if (found !== undefined) return found;
+  if ((yield* limits.gateKey.get({ name })) !== undefined) return undefined;
+  yield* limits.insertGate.run({ name, ...made, now: batch.now });
+  return yield* limits.gate.get({ name });
+}
+
+function* waitForPlace(batch: Batch, entrant: Entrant, gate: Gate): Procedure<Entrance> {
+  const deadlock = yield* deadlockAt(batch, entrant, gate);
+  if (deadlock !== undefined) return { deadlock };
+  const { holder, rank, dueAt } = entrant;
+  batch.sql.limits.wait.do({ gate: gate.key, holder, rank, dueAt });
+  defer(batch, holder, never);
+  return "held";
+}
+
+/** All who have a place wait, in the end, for this work: its execution and those above it. @returns what to say of it */
+function* deadlockAt(
+  batch: Batch,
+  { execution, holder }: Entrant,
+  { key, name, places }: Gate,
+): Procedure<string | undefined> {
+  const { limits } = batch.sql;
+  const above = new Set<number>();
+  let next: number | null =
+    holder < 0 ? ((yield* limits.parentOf.get({ key: execution }))?.parent ?? null) : execution;
+  while (next !== null && !above.has(next)) {
+    above.add(next);
+    next = (yield* limits.parentOf.get({ key: next }))?.parent ?? null;
+  }
+  if (above.size < (places ?? 0)) return undefined;
+  const holders = yield* limits.holders.all({ gate: key, limit: above.size + 1 });
+  if (!holders.every((one) => one.holder < 0 && above.has(-one.holder))) return undefined;
+  const { fn, key: of } = ofGate(name);
+  const ids: string[] = [];
+  for (const one of holders) {
+    const row = yield* limits.idOf.get({ key: -one.holder });
+    if (row !== undefined) ids.push(row.id);
+  }
+  return `"${fn}"${of === undefined ? "" : ` with key "${of}"`} waits for a place of maxConcurrent (${places ?? 0}) that only its own ancestors hold: ${ids.join(", ")}`;
+}
+
+interface Token {
+  readonly gate: Gate;
+  readonly free: boolean;
+  readonly after: { readonly tokens: number; readonly promised: number };
+}
+
+/** A token bucket: full at first, filled evenly. */
+function* lookAtTokens(
+  batch: Batch,
+  { name, tokens: most, perMs }: NonNullable<Gates["rate"]>,
+): Procedure<Token | "busy"> {
+  const gate = yield* gateOf(batch, name, { tokens: most });
+  if (gate === undefined) return "busy";
+  const { now } = batch;
+  const msEach = perMs / most;
+  const since = Math.max(0, now - gate.at);
+  const tokens = Math.min(most, (gate.tokens ?? most) + since / msEach);
+  // What is a hair's breadth short of a token by rounding is one.
+  if (tokens > 1 - rounding)
+    return {
+      gate,
+      free: true,
+      after: { tokens: Math.max(0, tokens - 1), promised: gate.promised },
+    };
+  const soonest = now + Math.ceil((1 - tokens) * msEach);
+  const promised = Math.max(soonest, Math.ceil(gate.promised + msEach));
+  return { gate, free: false, after: { tokens, promised } };
+}
+
+const rounding = 1e-6;
+
+function defer(batch: Batch, holder: number, dueAt: number): void {
+  const { limits } = batch.sql;
+  if (holder < 0) limits.deferExecution.do({ key: -holder, dueAt });
+  else limits.deferTask.do({ key: holder, dueAt });
+}
+
+/** The work is over, or will not begin: its places are free. */
+export function* leave(batch: Batch, holder: number): Procedure<void> {
+  const { limits } = batch.sql;
+  for (const { gate } of yield* limits.gatesOf.all({ holder })) batch.freed.add(gate);
+  limits.leave.do({ holder });
+  limits.stopWaiting.do({ holder });
+}
+
+/** The same of every attempt of a session that is dead. */
+export function* leaveSession(batch: Batch, session: number): Procedure<void> {
+  const { limits } = batch.sql;
+  for (const { gate } of yield* limits.gatesOfSession.all({ session })) batch.freed.add(gate);
+  limits.leaveSession.do({ session });
+}
+
+/** Lets those in who wait for places that this batch has freed (L2). In the order of the gates, so that no two batches wait for each other. */
+export function* letIn(batch: Batch): Procedure<void> {
+  const { limits } = batch.sql;
+  for (const key of [...batch.freed].toSorted((a, b) => a - b)) {
+    batch.freed.delete(key);
+    const gate = yield* limits.freedGate.get({ key });
+    if (gate === undefined) continue;
+    const taken = (yield* limits.taken.get({ gate: key }))?.count ?? 0;
+    let free = (gate.places ?? 0) - taken;
+    while (free > 0) {
+      const waiting = yield* limits.waiting.all({ gate: key, limit: free });
+      if (waiting.length === 0) break;
+      for (const { holder, due_at: dueAt } of waiting) {
+        limits.stopWaiting.do({ holder });
+        const of = { key: Math.abs(holder), dueAt, never };
+        const readmit = holder < 0 ? limits.readmitExecution : limits.readmitTask;
+        // Somebody who is not there any more waits for nothing.
+        if ((yield* readmit.run(of)) > 0) free -= 1;
+      }
+      batch.hintReady();
+    }
+  }
+}
