@@ -133,7 +133,8 @@ function adopted(
     fresh: true,
     blocked: false,
     marks: 0,
-    gated: false,
+    gates: undefined,
     deadlock: undefined,
+    stored: undefined,
   };
 }

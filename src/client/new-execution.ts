@@ -5,29 +5,25 @@ import { isRemote } from "../core/define.ts";
 import type { AnyDurable } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
 import { assertDurable } from "../core/effects/call.ts";
-import { NotSupportedError, UnregisteredFunctionError } from "../core/errors.ts";
+import { UnregisteredFunctionError } from "../core/errors.ts";
 import { gatesOf } from "../core/gates.ts";
 import { overridesOf } from "../core/overrides.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
 import { validate, type AnySchema } from "../core/schema.ts";
-import { totalTimeoutOf, unqueued, unsupportedOptions } from "../core/step-options.ts";
+import { totalTimeoutOf, unqueued } from "../core/step-options.ts";
+import { digest } from "../runtime/digest.ts";
 import { newExecutionId } from "../runtime/ids.ts";
 import type { NewExecution } from "../store/store.ts";
 import type { ResolvedDispatch } from "../core/dispatch-options.ts";
 
-/** @throws TypeError for what is no durable function; UnregisteredFunctionError; NotSupportedError for options that this version does not keep. */
+/** @throws TypeError for what is no durable function; UnregisteredFunctionError;  */
 export function checkDispatchable(registry: FunctionRegistry, fn: AnyDurable): void {
   assertDurable("dispatch", fn);
   if (!isRemote(fn) && registry.get(fn.functionName) === undefined) {
     throw new UnregisteredFunctionError(fn.functionName, registry.names());
   }
-  const unsupported = unsupportedOptions(fn);
-  if (unsupported.length === 0) return;
-  throw new NotSupportedError(
-    `${fn.kind} "${fn.functionName}" uses ${unsupported.join(", ")}, which this version does not have; leave it out`,
-  );
 }
 
 /**
@@ -69,7 +65,7 @@ export async function newExecution(
     delayMs: options.delayMs,
     maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
     totalTimeoutMs: totalTimeoutOf(fn, overrides),
-    gates: gatesOf(fn, accepted),
+    gates: gatesOf(fn, accepted, digest),
   };
 }
 

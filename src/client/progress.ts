@@ -62,8 +62,12 @@ function entryStep(
   }
   const name = nameOf(step);
   switch (status) {
-    case entryStatus.completed:
-      return { step: name, status: "completed", ...times(startedAt ?? scheduledAt, endedAt) };
+    case entryStatus.completed: {
+      // No attempt was made: the result of another run stands for it.
+      const hit = kind === "call" && step.attempt === 0;
+      const how = hit ? "cache_hit" : "completed";
+      return { step: name, status: how, ...times(startedAt ?? scheduledAt, endedAt) };
+    }
     case entryStatus.failed:
       return { step: name, status: "failed", ...times(startedAt ?? scheduledAt, endedAt) };
     case entryStatus.withdrawn:

@@ -62,9 +62,21 @@ function checkValues(fn: string, options: DefinitionOptions): void {
     throw new TypeError(`tags of ${fn} must be an array of non-empty strings`);
   }
   checkLimits(fn, options);
+  checkResults(fn, options);
   if (version !== undefined && (typeof version !== "string" || version === "")) {
     throw new TypeError(`version of ${fn} must be a non-empty string`);
   }
+}
+
+function checkResults(fn: string, { cached, idempotent, idempotencyKey }: DefinitionOptions): void {
+  for (const [name, option] of Object.entries({ cached, idempotent })) {
+    if (option === undefined || typeof option === "boolean") continue;
+    knownOptions(`${name} of ${fn}`, option, ["ttl"]);
+    if ((option as { readonly ttl?: Duration }).ttl === undefined)
+      throw new TypeError(`${name} of ${fn} needs a ttl, or true for no end`);
+    positiveDurationOption(`ttl of ${name} of ${fn}`, option.ttl);
+  }
+  if (idempotencyKey !== undefined) keyFunction(`idempotencyKey of ${fn}`, idempotencyKey);
 }
 
 function checkLimits(fn: string, { maxConcurrent, rateLimit }: DefinitionOptions): void {

@@ -25,6 +25,11 @@ export function statePlace(executionId: string, name: string): Place {
   return { kind: "state", owner: executionId, path: name };
 }
 
+/** Place of a result that is kept for other executions, under a name made of function and key. */
+export function storedResultPlace(name: string): Place {
+  return { kind: "stored-result", owner: name };
+}
+
 /** Id of the task of one step: another for every execution, run, path and cut. Handed to activities as their idempotency key too. */
 export function stepId(
   execution: { readonly id: string; readonly run: number; readonly cut: number },

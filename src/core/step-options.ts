@@ -87,11 +87,3 @@ export function placementOf(
     tags: overrides?.tags ?? fn.options.tags ?? execution.tags,
   };
 }
-
-/** Options that are declared, but not kept by this version: using them would be a promise that nobody keeps. */
-const notYet = ["cached", "idempotent"] as const;
-
-/** Which options of a function this version cannot keep; empty for one that may run. */
-export function unsupportedOptions(fn: AnyDurable): readonly string[] {
-  return notYet.filter((name) => fn.options[name] !== undefined && fn.options[name] !== false);
-}

@@ -53,6 +53,7 @@ export function stepRow(row: RowOf<Statements["journal"]["newestSteps"]>): StepR
     step: row.step,
     worker: row.worker ?? undefined,
     cut: row.cut,
+    attempt: row.attempt,
   };
 }
 

@@ -170,7 +170,8 @@ export interface ArrivalTable {
   run: number;
   seq: number;
   /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. */
-  kind: "outcome" | "map" | "item" | "records" | "dispatched";
+  /** "stored": a result that stands for the call; `records` is the name under which it is kept. */
+  kind: "outcome" | "map" | "item" | "records" | "dispatched" | "stored";
   status: EntryStatus;
   value: Payload | null;
   records: Payload | null;
@@ -304,6 +305,22 @@ export interface WaitTable {
   due_at: number;
 }
 
+/** What was run once under a name, or is being run: its result stands for every other run. */
+export interface ResultTable {
+  key: GeneratedAlways<number>;
+  name: string;
+  /** Who runs it: a task or, below zero, an execution; null if nobody does. */
+  holder: number | null;
+  /** In which its attempt was last begun; null for a workflow. */
+  session: number | null;
+  /** For how long its result is kept; null: for ever. */
+  ttl: number | null;
+  /** 1 once there is a result. */
+  stored: Generated<0 | 1>;
+  value: Payload | null;
+  expires_at: number | null;
+}
+
 /** Every table of Stent. */
 export interface Tables {
   stent_executions: ExecutionTable;
@@ -324,4 +341,5 @@ export interface Tables {
   stent_gates: GateTable;
   stent_slots: SlotTable;
   stent_waits: WaitTable;
+  stent_results: ResultTable;
 }

@@ -170,6 +170,8 @@ export interface End {
   readonly result: Payload | undefined;
   readonly failedBy: number | undefined;
   readonly deadLetter: NewDeadLetter | undefined;
+  /** The result as it is kept for others. */
+  readonly stored?: Payload | undefined;
 }
 
 export interface NewDeadLetter {
@@ -310,6 +312,11 @@ export interface ClaimRequest {
    */
   readonly heads?: readonly Head[];
 }
+/** A result that stands for every run under its name. */
+export interface StoredResult {
+  readonly name: string;
+  readonly value: Payload;
+}
 /** The first of what waits in a lane at a rank. */
 export interface Head {
   readonly kind: Lane["kind"];
@@ -337,10 +344,12 @@ export interface ClaimAnswer {
   readonly now: number;
 }
 export interface ClaimedExecution {
-  /** It has gates, and may hold a place of a limit. */
-  readonly gated: boolean;
+  /** What it had to pass: it may hold a place of a limit, or be the one that runs for others. */
+  readonly gates: Json | undefined;
   /** Why it can never begin: it waits for those who wait for it. */
   readonly deadlock: string | undefined;
+  /** What stands for its run: it ends with that. */
+  readonly stored: StoredResult | undefined;
   readonly key: number;
   readonly id: string;
   readonly kind: "workflow" | "activity";
@@ -376,13 +385,15 @@ export interface ClaimedExecution {
 /** What the row of an execution tells of it. */
 export type StoredExecution = Omit<
   ClaimedExecution,
-  "fresh" | "blocked" | "marks" | "gated" | "deadlock"
+  "fresh" | "blocked" | "marks" | "gates" | "deadlock" | "stored"
 >;
 export interface ClaimedTask {
-  /** It has gates, and may hold a place of a limit. */
-  readonly gated: boolean;
+  /** What it had to pass: it may hold a place of a limit, or be the one that runs for others. */
+  readonly gates: Json | undefined;
   /** Why it can never begin: it waits for those who wait for it. */
   readonly deadlock: string | undefined;
+  /** What stands for its run: it ends with that. */
+  readonly stored: StoredResult | undefined;
   readonly key: number;
   readonly claim: number;
   readonly execution: number;
@@ -416,7 +427,13 @@ export interface TaskOutcome extends Holder {
   readonly task: number;
   readonly item: number | undefined;
   readonly outcome:
-    | { readonly kind: "completed"; readonly value: Payload; readonly records: Payload | undefined }
+    | {
+        readonly kind: "completed";
+        readonly value: Payload;
+        readonly records: Payload | undefined;
+        /** The value as it is kept for others. */
+        readonly stored?: Payload | undefined;
+      }
     | { readonly kind: "failed"; readonly value: Payload }
     /** It waits for its next attempt. */
     | {
@@ -626,6 +643,7 @@ export type StepRow = Pick<
   | "step"
   | "worker"
   | "cut"
+  | "attempt"
 >;
 /** An entry whose attempt its execution's holder has begun itself. */
 export interface BegunRow extends EntryRow {
@@ -635,7 +653,7 @@ export interface ArrivalRow {
   readonly key: number;
   readonly seq: number;
   /** "item": a map has failed by the child of one item, whose number is the value; the failure is with the item. "dispatched": what came of a dispatch; where it was refused, the value tells by what, as JSON. */
-  readonly kind: "outcome" | "map" | "item" | "records" | "dispatched";
+  readonly kind: "outcome" | "map" | "item" | "records" | "dispatched" | "stored";
   readonly status: EntryStatus;
   readonly value: Payload | undefined;
   readonly records: Payload | undefined;

@@ -31,8 +31,9 @@ export function claimedTask(
     dueAt: of.now,
     options: of.options,
     marks: 0,
-    gated: false,
+    gates: undefined,
     deadlock: undefined,
+    stored: undefined,
     apart: false,
     items: of.items,
   };

@@ -14,6 +14,7 @@ import {
 import type { ClaimedExecution, NewDeadLetter, Next } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import type { Hold } from "./hold.ts";
+import { keptFor } from "./kept-result.ts";
 import type { RunHost } from "./run-host.ts";
 import { storedOptions } from "./step-runner.ts";
 import { failed } from "./verdict.ts";
@@ -74,9 +75,10 @@ export class Ending {
     const { codec } = this.#host.deps;
     try {
       const result = encoded ?? codec.encode(value, resultPlace(this.#execution.id));
+      const stored = keptFor(codec, this.#execution.gates, value);
       return {
         kind: "end",
-        end: { state: "completed", result, failedBy: undefined, deadLetter: undefined },
+        end: { state: "completed", result, failedBy: undefined, deadLetter: undefined, stored },
       };
     } catch (error) {
       return this.#failure(error, Number.MAX_SAFE_INTEGER, undefined);

@@ -3,7 +3,7 @@ import { executionExists, type StandingExecution } from "../core/execution-exist
 import type { Place } from "../core/serializer.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Records } from "../core/interpreter/turn.ts";
-import { signalPlace } from "../core/places.ts";
+import { signalPlace, storedResultPlace } from "../core/places.ts";
 import type { SmallMap } from "../core/small-map.ts";
 import { entryStatus } from "../core/status.ts";
 import type { PayloadCodec } from "../core/payload.ts";
@@ -58,6 +58,7 @@ async function deliveryOf(
     endedAt: row.endedAt,
   };
   const place = valuePlace(run, entry);
+  if (row.kind === "stored") return storedDelivery(codec, entry, row, { place, tag });
   if (row.kind === "dispatched") return dispatchedDelivery(codec, entry, row, { place, tag });
   if (row.kind === "map" || row.kind === "item") {
     const outcome =
@@ -75,6 +76,18 @@ async function deliveryOf(
     records,
     tag,
   };
+}
+
+/** What somebody else has run stands for it: kept at a place of its own, it is stored anew at that of the entry. */
+function storedDelivery(
+  codec: PayloadCodec,
+  { path }: OpenEntry,
+  row: ArrivalRow,
+  { place, tag }: { readonly place: Place; readonly tag: OutcomeFacts },
+): Delivery {
+  const value = codec.decode(row.value ?? "", storedResultPlace(String(row.records)));
+  const payload = codec.encode(value, place);
+  return { kind: "outcome", path, outcome: { ok: true, value }, tag: { ...tag, payload } };
 }
 
 /** The new execution's id, or why it was not started. */

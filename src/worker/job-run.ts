@@ -8,13 +8,21 @@ import {
   SerializationError,
 } from "../core/errors.ts";
 import { outOfTime } from "../core/out-of-time.ts";
-import { inputPlace, resultPlace, stepId } from "../core/places.ts";
+import { inputPlace, resultPlace, stepId, storedResultPlace } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type { ClaimedExecution, End, Next, TurnAnswer, TurnRequest } from "../store/store.ts";
+import type {
+  ClaimedExecution,
+  End,
+  Next,
+  StoredResult,
+  TurnAnswer,
+  TurnRequest,
+} from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { EmptyTurn } from "./empty-turn.ts";
+import { keptFor } from "./kept-result.ts";
 import { leaseLost, lossOf } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
@@ -70,6 +78,8 @@ export class JobRun {
   }
 
   begin(): void {
+    const { stored } = this.execution;
+    if (stored !== undefined) return this.#endStored(stored);
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       this.#end({ ok: false, error: refusal, gaveUp: false });
@@ -80,6 +90,18 @@ export class JobRun {
         this.#end(outcome),
       );
       this.#watchDeadlines();
+    } catch (error) {
+      if (error instanceof SerializationError) void this.#standStill(error);
+      else this.#end({ ok: false, error, gaveUp: false });
+    }
+  }
+
+  /** What somebody else has run stands for it. */
+  #endStored({ name, value }: StoredResult): void {
+    const { codec } = this.#host.deps;
+    try {
+      const stands = codec.decode(value, storedResultPlace(name));
+      this.#end({ ok: true, value: stands, records: undefined });
     } catch (error) {
       if (error instanceof SerializationError) void this.#standStill(error);
       else this.#end({ ok: false, error, gaveUp: false });
@@ -126,7 +148,7 @@ export class JobRun {
 
   /** Ended from outside while it ran: its place of a limit has waited for this. */
   #leavePlace(): void {
-    if (!this.execution.gated) return;
+    if (this.execution.gates === undefined) return;
     const request = { session: this.#session, execution: this.execution.key };
     this.#host.store("leave", request, nothing, nothing); // where that fails its session is dead, and its places are free
   }
@@ -232,7 +254,7 @@ export class JobRun {
     }
     if (this.#over) return;
     const { steps, deps } = this.#host;
-    if (answer?.kind === "stored")
+    if (answer?.kind === "stored" && this.execution.stored === undefined)
       steps.ended(this.#step, verdict, deps.clock.now() - (this.#attempt?.startedAt ?? 0));
     else if (answer?.kind === "refused" && answer.reason === "session") this.#host.sessionLost();
     if (answer?.kind === "stored" && next.kind === "end") steps.deadLettered(next.end.deadLetter);
@@ -322,7 +344,10 @@ export class JobRun {
         undefined,
       );
     }
-    if (verdict.kind === "completed") return end("completed", verdict.payload, undefined);
+    if (verdict.kind === "completed") {
+      const stored = keptFor(codec, this.execution.gates, verdict.value);
+      return end("completed", verdict.payload, undefined, stored);
+    }
     if (verdict.kind === "failed") {
       const letter = deadLetterOf({
         execution: this.execution,
@@ -357,6 +382,11 @@ function nothing(): void {
   // nobody waits for it
 }
 
-function end(state: End["state"], result: End["result"], deadLetter: End["deadLetter"]): Next {
-  return { kind: "end", end: { state, result, failedBy: undefined, deadLetter } };
+function end(
+  state: End["state"],
+  result: End["result"],
+  deadLetter: End["deadLetter"],
+  stored?: End["stored"],
+): Next {
+  return { kind: "end", end: { state, result, failedBy: undefined, deadLetter, stored } };
 }

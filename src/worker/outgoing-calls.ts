@@ -1,5 +1,5 @@
 import type { CallEffect } from "../core/effects/call.ts";
-import { gatesOfCall } from "../core/effects/gated.ts";
+import { gatesOfCall } from "./effect-gates.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
 import { attemptPolicy, type Placement } from "../core/step-options.ts";

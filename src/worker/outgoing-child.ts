@@ -1,5 +1,5 @@
 import type { CallEffect } from "../core/effects/call.ts";
-import { gatesOfCall } from "../core/effects/gated.ts";
+import { gatesOfCall } from "./effect-gates.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import type { WorkflowOptions } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";

@@ -1,6 +1,6 @@
 import { resolveDispatchOptions } from "../core/dispatch-options.ts";
 import { parseDuration } from "../core/duration.ts";
-import { gatesOfCall } from "../core/effects/gated.ts";
+import { gatesOfCall } from "./effect-gates.ts";
 import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { Payload } from "../core/payload.ts";
 import { totalTimeoutOf, unqueued } from "../core/step-options.ts";

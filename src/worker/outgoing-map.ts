@@ -1,4 +1,4 @@
-import { gatesOfItems } from "../core/effects/gated.ts";
+import { gatesOfItems } from "./effect-gates.ts";
 import type { MapEffect } from "../core/effects/map.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";

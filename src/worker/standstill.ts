@@ -6,8 +6,9 @@ import {
   type CancelledError,
   type ExpiryError,
 } from "../core/errors.ts";
-import { resultPlace } from "../core/places.ts";
-import type { EntryChange, Next } from "../store/store.ts";
+import type { Done } from "../core/interpreter/turn.ts";
+import { resultPlace, storedResultPlace } from "../core/places.ts";
+import type { EntryChange, Next, StoredResult } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
@@ -43,11 +44,20 @@ export async function endIfUnbegun(
   return true;
 }
 
-/** It can never begin, since those it waits for wait for it. */
-export async function endDeadlocked(hold: Hold, message: string): Promise<void> {
-  const error = new DeadlockError(message);
-  const next = new Ending(hold).next({ kind: "failed", error, failedBy: 0 }, new Map(), false);
-  await storeOnly(hold, next);
+/** It need not run, since a result stands for it, or never can, since those it waits for wait for it. @returns whether it was so */
+export async function endAtGate(hold: Hold): Promise<boolean> {
+  const { deadlock, stored } = hold.execution;
+  if (deadlock === undefined && stored === undefined) return false;
+  const done: Done =
+    stored === undefined
+      ? { kind: "failed", error: new DeadlockError(deadlock ?? ""), failedBy: 0 }
+      : { kind: "completed", value: valueOf(hold, stored) };
+  await storeOnly(hold, new Ending(hold).next(done, new Map(), false));
+  return true;
+}
+
+function valueOf({ host }: Hold, { name, value }: StoredResult): unknown {
+  return host.deps.codec.decode(value, storedResultPlace(name));
 }
 
 /** What cannot begin has failed; what had begun waits for code that can go on. */

@@ -8,12 +8,13 @@ import {
 } from "../core/errors.ts";
 import { outOfTime } from "../core/out-of-time.ts";
 import type { Payload } from "../core/payload.ts";
-import { entryPlace, itemPath, stepId } from "../core/places.ts";
+import { entryPlace, itemPath, stepId, storedResultPlace } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
-import type { ClaimedTask, TaskOutcome } from "../store/store.ts";
+import type { ClaimedTask, StoredResult, TaskOutcome } from "../store/store.ts";
 import { reasonIn } from "./cancel-reason.ts";
 import type { WorkerDeps } from "./deps.ts";
+import { keptFor } from "./kept-result.ts";
 import { leaseLost, lossOf } from "./lost-hold.ts";
 import type { Attempt, AttemptOutcome } from "./perform.ts";
 import type { RunHost } from "./run-host.ts";
@@ -130,8 +131,9 @@ export class TaskRun {
   }
 
   #beginItem(item: number | undefined, input: Payload): void {
-    const refusal = this.#refusal(item);
     const step = this.#stepOf(item, input);
+    if (this.task.stored !== undefined) return this.#endStored(item, this.task.stored, step);
+    const refusal = this.#refusal(item);
     if (refusal !== undefined) {
       this.#end(item, { ok: false, error: refusal, gaveUp: false }, step, undefined);
       return;
@@ -146,6 +148,19 @@ export class TaskRun {
     } catch (error) {
       this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
     }
+  }
+
+  /** What somebody else has run stands for it. */
+  #endStored(item: number | undefined, { name, value }: StoredResult, step: Step): void {
+    const { codec } = this.#host.deps;
+    let outcome: AttemptOutcome;
+    try {
+      const stands = codec.decode(value, storedResultPlace(name));
+      outcome = { ok: true, value: stands, records: undefined };
+    } catch (error) {
+      outcome = { ok: false, error, gaveUp: false };
+    }
+    this.#end(item, outcome, step, undefined);
   }
 
   /** The deadline of a call is its workflow's to keep; that of an item is kept here. @returns what ends the timer */
@@ -243,7 +258,8 @@ export class TaskRun {
       this.#outcomeOf({ item, verdict, step, drained, startedAt, heartbeat }),
       (stored) => {
         failpoint("task.after-commit");
-        if (stored === "stored") steps.ended(step, verdict, durationMs);
+        if (stored === "stored" && this.task.stored === undefined)
+          steps.ended(step, verdict, durationMs);
         const wakes = stored === "stored" && item === undefined && verdict.kind !== "again";
         this.#itemOver(last, wakes && this.#host.handSlot(this.task.execution));
       },
@@ -297,10 +313,10 @@ export class TaskRun {
     return {
       session: this.#session,
       claim: this.task.claim,
-      gated: this.task.gated,
+      gated: this.task.gates !== undefined,
       task: this.task.key,
       item,
-      attempt: this.task.attempt,
+      attempt: this.task.stored === undefined ? this.task.attempt : 0,
       failures: this.task.failures + (verdict.kind === "completed" || drained ? 0 : 1),
       startedAt,
       outcome:
@@ -308,6 +324,7 @@ export class TaskRun {
           ? {
               kind: "completed",
               value: verdict.payload,
+              stored: keptFor(codec, this.task.gates, verdict.value),
               records:
                 verdict.records === undefined
                   ? undefined

@@ -42,8 +42,8 @@ export class TurnMaker {
   /** The next turn cannot be made before something was read. */
   get mustRead(): boolean {
     const { execution, rowIsStale, isWoken, host } = this.#hold;
-    if (rowIsStale || isWoken || execution.marks > 0 || execution.deadlock !== undefined)
-      return true;
+    if (rowIsStale || isWoken || execution.marks > 0) return true;
+    if (execution.deadlock !== undefined || execution.stored !== undefined) return true;
     if (this.#replica === undefined && (this.#begun || !this.#isFresh)) return true;
     return closingReason(execution, this.coroutine, host.deps.clock.now()) !== undefined;
   }

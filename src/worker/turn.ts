@@ -4,11 +4,11 @@
  */
 import { append } from "../core/append.ts";
 import type { CallEffect } from "../core/effects/call.ts";
-import { wrongGates } from "../core/effects/gated.ts";
-import { ExpiryError, LeaseLostError, NotSupportedError, PoisonError } from "../core/errors.ts";
+import { wrongGates } from "./effect-gates.ts";
+import { ExpiryError, LeaseLostError, PoisonError } from "../core/errors.ts";
 import type { Coroutine } from "../core/interpreter/coroutine.ts";
 import type { Delivery, Done, Facts, Turn as Step, UndoFailure } from "../core/interpreter/turn.ts";
-import { attemptPolicy, unsupportedOptions, type StoredOptions } from "../core/step-options.ts";
+import { attemptPolicy, type StoredOptions } from "../core/step-options.ts";
 import type { ClaimedExecution, EntryRow, NewDeadLetter } from "../store/store.ts";
 import { runAs, type OtherCode } from "./context.ts";
 import type { Ending } from "./ending.ts";
@@ -267,16 +267,9 @@ export class Turn {
     for (const { effect, path } of step.scheduled) {
       if (effect?.kind !== "call" && effect?.kind !== "map" && effect?.kind !== "dispatch")
         continue;
-      const refused = unsupportedOptions(effect.fn);
       const wrong = wrongGates(effect);
       if (wrong !== undefined) {
         const outcome = { ok: false as const, error: wrong };
-        deliveries = append(deliveries, { kind: "outcome", path, outcome });
-      } else if (refused.length > 0) {
-        const error = new NotSupportedError(
-          `"${effect.name}" has the option ${refused.join(", ")}, which this version of Stent does not keep yet; it was not run`,
-        );
-        const outcome = { ok: false as const, error };
         deliveries = append(deliveries, { kind: "outcome", path, outcome });
       } else if (effect.kind === "map" && effect.items.length === 0) {
         const outcome = { ok: true as const, value: [] };

@@ -27,7 +27,7 @@ import type { RunHost } from "./run-host.ts";
 import {
   block,
   blockIfPoison,
-  endDeadlocked,
+  endAtGate,
   endIfUnbegun,
   endWithoutGenerator,
 } from "./standstill.ts";
@@ -268,11 +268,7 @@ export class WorkflowRun {
   /** @returns whether it is over here. */
   async #standsStill(): Promise<boolean> {
     const hold = this.#hold;
-    const { deadlock } = hold.execution;
-    if (deadlock !== undefined) {
-      await endDeadlocked(hold, deadlock);
-      return true;
-    }
+    if (await endAtGate(hold)) return true;
     if (hold.execution.marks > 0) {
       await hold.readDeaths();
       if (await blockIfPoison(hold)) return true;

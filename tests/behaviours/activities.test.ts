@@ -12,7 +12,6 @@ import {
   ExpiryError,
   map,
   NoContextError,
-  NotSupportedError,
   sleep,
   workflow,
   type ActivityContext,
@@ -407,23 +406,3 @@ test("a rejection that an activity leaves behind ends nobody", async () => {
   assert.equal(stdout, "fine\nfine true\n", stderr);
 });
 const root = join(import.meta.dirname, "../..");
-
-// ── what this version does not keep ──
-
-test("options that this version does not keep are refused, not ignored", async (t) => {
-  const stent = await serving(t);
-  for (const fn of [cachedOne, idempotentOne]) {
-    await assert.rejects(stent.dispatch(fn, []), NotSupportedError);
-  }
-  assert.equal(await stent.run(callsCached, []), "NotSupportedError");
-});
-const cachedOne = activity("activities.cached", { cached: true }, async () => 1);
-const idempotentOne = activity("activities.idempotent", { idempotent: true }, async () => 1);
-const callsCached = workflow("activities.callsCached", function* (): Flow<string> {
-  try {
-    yield* call(cachedOne);
-    return "none";
-  } catch (error) {
-    return (error as Error).name;
-  }
-});

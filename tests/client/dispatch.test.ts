@@ -6,7 +6,6 @@ import {
   ExecutionExistsError,
   FunctionRegistry,
   InvalidDurationError,
-  NotSupportedError,
   remote,
   SerializationError,
   signal,
@@ -172,14 +171,6 @@ test("a remote function needs no registration, and brings its place", async (t) 
   assert.deepEqual([state.workflow, state.queue, state.version], ["far", "there", "3"]);
   const farJob = remote<Activity<[], void>>("far-job", { kind: "activity" }).with({ queue: "q" });
   assert.equal((await (await stent.dispatch(farJob, [])).state()).queue, "q");
-});
-
-test("functions with options that this version does not keep are refused", async (t) => {
-  const stent = await clientOn(t);
-  const cached = activity("cached", { cached: true, maxConcurrent: 2 }, async () => 1);
-  const error = await rejection(stent.dispatch(cached, []));
-  assert.ok(error instanceof NotSupportedError);
-  assert.match(error.message, /cached, maxConcurrent/);
 });
 
 test("what is no durable function is refused by name", async (t) => {

@@ -309,6 +309,24 @@ export function engineTables(dialect: SchemaDialect): Migration {
         db,
       );
       await sql`create index stent_waits_holder on stent_waits (holder)`.execute(db);
+      await autoKey(hot(db.schema.createTable("stent_results")), "key")
+        .addColumn("name", text, (c) => c.notNull().unique())
+        .addColumn("holder", integer)
+        .addColumn("session", integer)
+        .addColumn("ttl", integer)
+        .addColumn("stored", integer, (c) => c.notNull().defaultTo(0))
+        .addColumn("value", payload)
+        .addColumn("expires_at", integer)
+        .execute();
+      await sql`create index stent_results_holder on stent_results (holder) where holder is not null`.execute(
+        db,
+      );
+      await sql`create index stent_results_session on stent_results (session) where session is not null`.execute(
+        db,
+      );
+      await sql`create index stent_results_expiry on stent_results (expires_at) where expires_at is not null`.execute(
+        db,
+      );
 
       await autoKey(hot(db.schema.createTable("stent_wakes")), "key")
         .addColumn("execution", integer, (c) => c.notNull())

@@ -58,6 +58,8 @@ const deadlines: Partial<Record<keyof typeof deadlineStatements, string>> = {
 const limits: Partial<Record<keyof typeof limitStatements, string>> = {
   gate: passOver,
   freedGate: wait,
+  result: passOver,
+  freedResult: wait,
 };
 
 /** What is appended to a statement of that group and name, if anything is. */

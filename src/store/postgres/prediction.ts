@@ -157,7 +157,7 @@ function takenRows(
     const standing =
       cut * standingBits.cut +
       (deadline === undefined ? 0 : standingBits.deadline) +
-      (one.gated ? standingBits.gated : 0);
+      (one.gates === undefined ? 0 : standingBits.gated);
     return rootRow({ key, id, worker: request.session, claim, run, standing });
   });
 }

@@ -167,6 +167,7 @@ export const journalStatements = {
       "step",
       "worker",
       "cut",
+      "attempt",
     ])
     .select((eb) => eb.case().when("kind", "=", "progress").then(eb.ref("value")).end().as("value"))
     .where("execution", "=", given<number>("execution"))

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { build, given } from "./statement.ts";
 
 /** Statements over gates: places of `maxConcurrent`, tokens of `rateLimit`, and who waits for a place. A holder is a task, or below zero an execution. */
@@ -60,6 +61,70 @@ export const limitStatements = {
     .distinct()
     .where("session", "=", given<number>("session")),
   leaveSession: build.deleteFrom("stent_slots").where("session", "=", given<number>("session")),
+
+  /** By whoever claims: what others are changing just now is passed over. */
+  result: build.selectFrom("stent_results").selectAll().where("name", "=", given<string>("name")),
+  /** The same for who only looks. */
+  storedResult: build
+    .selectFrom("stent_results")
+    .select("value")
+    .where("name", "=", given<string>("name"))
+    .where("stored", "=", 1)
+    .where((eb) =>
+      eb.or([eb("expires_at", "is", null), eb("expires_at", ">", given<number>("now"))]),
+    ),
+  resultKey: build
+    .selectFrom("stent_results")
+    .select("key")
+    .where("name", "=", given<string>("name")),
+  freedResult: build
+    .selectFrom("stent_results")
+    .selectAll()
+    .where("key", "=", given<number>("key")),
+  insertResult: build
+    .insertInto("stent_results")
+    .values({ name: given<string>("name") })
+    .onConflict((conflict) => conflict.column("name").doNothing()),
+  reserve: build
+    .updateTable("stent_results")
+    .set({
+      holder: given<number>("holder"),
+      session: given<number | null>("session"),
+      ttl: given<number | null>("ttl"),
+      stored: 0,
+      value: null,
+      expires_at: null,
+    })
+    .where("key", "=", given<number>("key")),
+  reservedBy: build
+    .selectFrom("stent_results")
+    .select("key")
+    .where("holder", "=", given<number>("holder")),
+  store: build
+    .updateTable("stent_results")
+    .set({
+      holder: null,
+      session: null,
+      stored: 1,
+      value: given("value"),
+      expires_at: sql<number | null>`${given("now")} + ttl`,
+    })
+    .where("holder", "=", given<number>("holder")),
+  release: build
+    .updateTable("stent_results")
+    .set({ holder: null, session: null })
+    .where("holder", "=", given<number>("holder")),
+  reservedIn: build
+    .selectFrom("stent_results")
+    .select("holder")
+    .where("session", "=", given<number>("session")),
+  removeResult: build.deleteFrom("stent_results").where("key", "=", given<number>("key")),
+  expired: build
+    .selectFrom("stent_results")
+    .select("key")
+    .where("expires_at", "<=", given<number>("now"))
+    .where("expires_at", "is not", null)
+    .limit(given<number>("limit")),
 
   wait: build
     .insertInto("stent_waits")

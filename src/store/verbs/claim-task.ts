@@ -144,8 +144,9 @@ export function* takeTask(
     options: entry.options ?? undefined,
     heartbeat: row.heartbeat ?? undefined,
     marks,
-    gated: waiting.gates !== null,
+    gates: waiting.gates ?? undefined,
     deadlock: typeof entrance === "object" ? entrance.deadlock : undefined,
+    stored: typeof entrance === "object" ? entrance.stored : undefined,
     apart: row.item_from !== null && row.path !== entry.path,
     items: rest === undefined ? items : items.slice(0, count),
   });

@@ -302,8 +302,9 @@ function takenExecution(
     fresh: head.of === "unbegun",
     blocked: row.blocked === 1,
     marks,
-    gated: row.gates !== null,
+    gates: row.gates ?? undefined,
     deadlock: typeof entrance === "object" ? entrance.deadlock : undefined,
+    stored: typeof entrance === "object" ? entrance.stored : undefined,
   };
 }
 

@@ -25,7 +25,8 @@ export interface Ending {
 export function* endExecution(batch: Batch, row: Ending, end: End): Procedure<void> {
   yield* removeWork(batch, row.key);
   if (batch.hasMarks) batch.sql.sessions.removeMarks.do({ execution: row.key });
-  if (row.gated) yield* leave(batch, -row.key);
+  if (row.gated)
+    yield* leave(batch, -row.key, end.state === "completed" ? { stored: end.stored } : "over");
   batch.sql.executions.end.do({
     key: row.key,
     state: end.state,

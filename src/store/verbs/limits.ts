@@ -1,13 +1,17 @@
 /**
- * Places of `maxConcurrent` and tokens of `rateLimit`.
+ * Places of `maxConcurrent`, tokens of `rateLimit`, and results that stand for every other run (`idempotent`, `cached`).
  *
  *   L1  A place is taken by the claim that begins the work, under the row of its gate, and freed by the write that ends it: an attempt's with
  *       its outcome or with its session, a workflow's with its end. What was told to stop keeps its place until it has answered.
  *   L2  What finds no place waits aside, in `stent_waits`, and is due at no time: a claim does not meet it again. Whoever frees a place lets the
  *       first of those in, who then compete as others do. Both hold the row of the gate, so that no place is freed unseen.
+ *   L4  What is run once reserves its result before it begins, and stores it with its outcome. Who comes meanwhile waits as for a place, and is
+ *       let in by the outcome: then the result stands for its run, or, where that failed for good, the first of them runs.
  *   L3  What finds no token is due when there may be one, each at a time of its own.
  */
 import { gatesFrom, ofGate, type Gates } from "../../core/gates.ts";
+import type { Payload } from "../../core/payload.ts";
+import type { StoredResult } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import { never } from "../never.ts";
 import type { Procedure } from "../procedure.ts";
@@ -30,11 +34,21 @@ export interface Entrant {
 }
 
 /** "held": it was put aside. "busy": others are changing a gate just now. Else whether it may begin, or can never: who stands in its way waits for it. */
-export type Entrance = "open" | "held" | "busy" | { readonly deadlock: string };
+export type Entrance =
+  | "open"
+  | "held"
+  | "busy"
+  | { readonly deadlock: string; readonly stored?: undefined }
+  | { readonly stored: StoredResult; readonly deadlock?: undefined };
 
 /** Takes what the work needs to begin, or puts it aside. */
 export function* enter(batch: Batch, entrant: Entrant): Procedure<Entrance> {
-  const { limit, rate } = gatesFrom(entrant.gates);
+  const { limit, rate, result } = gatesFrom(entrant.gates);
+  const run = result === undefined ? undefined : yield* lookAtResult(batch, result.name);
+  if (run === "busy") return "busy";
+  if (run !== undefined && "stored" in run) return run;
+  if (run?.holder !== undefined && run.holder !== entrant.holder)
+    return yield* waitForResult(batch, entrant, run.key, run.holder);
   const place = limit === undefined ? undefined : yield* lookAtPlaces(batch, entrant, limit);
   if (place === "busy") return "busy";
   if (place?.free === false) return yield* waitForPlace(batch, entrant, place.gate);
@@ -54,7 +68,67 @@ export function* enter(batch: Batch, entrant: Entrant): Procedure<Entrance> {
       holder: entrant.holder,
       session: entrant.session,
     });
+  if (run !== undefined)
+    batch.sql.limits.reserve.do({
+      key: run.key,
+      holder: entrant.holder,
+      session: entrant.session,
+      ttl: result?.ttlMs,
+    });
   return "open";
+}
+
+/** What stands under its name: a result, or whose it will be. */
+function* lookAtResult(
+  batch: Batch,
+  name: string,
+): Procedure<
+  | { readonly stored: StoredResult }
+  | { readonly key: number; readonly holder: number | undefined }
+  | "busy"
+> {
+  const { limits } = batch.sql;
+  let row = yield* limits.result.get({ name });
+  if (row === undefined) {
+    if ((yield* limits.resultKey.get({ name })) !== undefined) return "busy";
+    yield* limits.insertResult.run({ name });
+    row = yield* limits.result.get({ name });
+    if (row === undefined) return "busy";
+  }
+  const { key, holder, stored, value, expires_at: expiresAt } = row;
+  if (stored === 1 && value !== null && (expiresAt === null || expiresAt > batch.now))
+    return { stored: { name, value } };
+  return { key, holder: holder ?? undefined };
+}
+
+function* waitForResult(
+  batch: Batch,
+  entrant: Entrant,
+  key: number,
+  runner: number,
+): Procedure<Entrance> {
+  const { limits } = batch.sql;
+  const { holder, rank, dueAt } = entrant;
+  if (runner < 0 && (yield* standsAbove(batch, entrant)).has(-runner)) {
+    const id = (yield* limits.idOf.get({ key: -runner }))?.id ?? "";
+    return { deadlock: `it waits for its own result: ${id}, which runs it, waits for it` };
+  }
+  limits.wait.do({ gate: -key, holder, rank, dueAt });
+  defer(batch, holder, never);
+  return "held";
+}
+
+/** Those who wait for it in the end: its execution, if it is a task, and all above. */
+function* standsAbove(batch: Batch, { execution, holder }: Entrant): Procedure<Set<number>> {
+  const { limits } = batch.sql;
+  const above = new Set<number>();
+  let next: number | null =
+    holder < 0 ? ((yield* limits.parentOf.get({ key: execution }))?.parent ?? null) : execution;
+  while (next !== null && !above.has(next)) {
+    above.add(next);
+    next = (yield* limits.parentOf.get({ key: next }))?.parent ?? null;
+  }
+  return above;
 }
 
 interface Place {
@@ -108,17 +182,11 @@ function* waitForPlace(batch: Batch, entrant: Entrant, gate: Gate): Procedure<En
 /** All who have a place wait, in the end, for this work: its execution and those above it. @returns what to say of it */
 function* deadlockAt(
   batch: Batch,
-  { execution, holder }: Entrant,
+  entrant: Entrant,
   { key, name, places }: Gate,
 ): Procedure<string | undefined> {
   const { limits } = batch.sql;
-  const above = new Set<number>();
-  let next: number | null =
-    holder < 0 ? ((yield* limits.parentOf.get({ key: execution }))?.parent ?? null) : execution;
-  while (next !== null && !above.has(next)) {
-    above.add(next);
-    next = (yield* limits.parentOf.get({ key: next }))?.parent ?? null;
-  }
+  const above = yield* standsAbove(batch, entrant);
   if (above.size < (places ?? 0)) return undefined;
   const holders = yield* limits.holders.all({ gate: key, limit: above.size + 1 });
   if (!holders.every((one) => one.holder < 0 && above.has(-one.holder))) return undefined;
@@ -168,12 +236,21 @@ function defer(batch: Batch, holder: number, dueAt: number): void {
   else limits.deferTask.do({ key: holder, dueAt });
 }
 
-/** The work is over, or will not begin: its places are free. */
-export function* leave(batch: Batch, holder: number): Procedure<void> {
+/** How work has left: "again" before its next attempt, "over" without a result, or with one. */
+export type Leaving = "again" | "over" | { readonly stored: Payload | undefined };
+
+/** The work is over, or will not begin, or pauses: its places are free, and its result is there or free. */
+export function* leave(batch: Batch, holder: number, how: Leaving = "over"): Procedure<void> {
   const { limits } = batch.sql;
   for (const { gate } of yield* limits.gatesOf.all({ holder })) batch.freed.add(gate);
   limits.leave.do({ holder });
+  if (how === "again") return;
   limits.stopWaiting.do({ holder });
+  const reserved = yield* limits.reservedBy.all({ holder });
+  if (reserved.length === 0) return;
+  for (const { key } of reserved) batch.freed.add(-key);
+  if (how === "over" || how.stored === undefined) limits.release.do({ holder });
+  else limits.store.do({ holder, value: how.stored, now: batch.now });
 }
 
 /** The same of every attempt of a session that is dead. */
@@ -181,28 +258,65 @@ export function* leaveSession(batch: Batch, session: number): Procedure<void> {
   const { limits } = batch.sql;
   for (const { gate } of yield* limits.gatesOfSession.all({ session })) batch.freed.add(gate);
   limits.leaveSession.do({ session });
+  for (const { holder } of yield* limits.reservedIn.all({ session })) {
+    if (holder !== null && !(yield* isThere(batch, holder))) yield* leave(batch, holder);
+  }
 }
 
-/** Lets those in who wait for places that this batch has freed (L2). In the order of the gates, so that no two batches wait for each other. */
+/** Whether it will be begun again. */
+function* isThere(batch: Batch, holder: number): Procedure<boolean> {
+  if (holder > 0) return (yield* batch.sql.tasks.byKey.get({ key: holder })) !== undefined;
+  return (yield* batch.sql.executions.standing.get({ key: -holder }))?.ended_at === null;
+}
+
+/** How many of those who wait are read at a time. */
+const mostAtOnce = 1_000;
+
+/** Lets those in who wait for what this batch has freed (L2, L4). In the order of the gates, so that no two batches wait for each other. */
 export function* letIn(batch: Batch): Procedure<void> {
-  const { limits } = batch.sql;
   for (const key of [...batch.freed].toSorted((a, b) => a - b)) {
     batch.freed.delete(key);
-    const gate = yield* limits.freedGate.get({ key });
-    if (gate === undefined) continue;
-    const taken = (yield* limits.taken.get({ gate: key }))?.count ?? 0;
-    let free = (gate.places ?? 0) - taken;
-    while (free > 0) {
-      const waiting = yield* limits.waiting.all({ gate: key, limit: free });
-      if (waiting.length === 0) break;
-      for (const { holder, due_at: dueAt } of waiting) {
-        limits.stopWaiting.do({ holder });
-        const of = { key: Math.abs(holder), dueAt, never };
-        const readmit = holder < 0 ? limits.readmitExecution : limits.readmitTask;
-        // Somebody who is not there any more waits for nothing.
-        if ((yield* readmit.run(of)) > 0) free -= 1;
-      }
-      batch.hintReady();
-    }
+    const free = key < 0 ? yield* lookedForBy(batch, -key) : yield* freePlaces(batch, key);
+    yield* letSomeIn(batch, key, free);
   }
+}
+
+function* freePlaces(batch: Batch, key: number): Procedure<number> {
+  const { limits } = batch.sql;
+  const gate = yield* limits.freedGate.get({ key });
+  const taken = (yield* limits.taken.get({ gate: key }))?.count ?? 0;
+  return (gate?.places ?? 0) - taken;
+}
+
+/** A result is for all who wait; where there is none, one of them is to run. */
+function* lookedForBy(batch: Batch, key: number): Procedure<number> {
+  const row = yield* batch.sql.limits.freedResult.get({ key });
+  if (row === undefined || row.holder !== null) return 0;
+  return row.stored === 1 ? Infinity : 1;
+}
+
+function* letSomeIn(batch: Batch, gate: number, places: number): Procedure<void> {
+  const { limits } = batch.sql;
+  let free = places;
+  while (free > 0) {
+    const waiting = yield* limits.waiting.all({ gate, limit: Math.min(free, mostAtOnce) });
+    if (waiting.length === 0) return;
+    for (const { holder, due_at: dueAt } of waiting) {
+      limits.stopWaiting.do({ holder });
+      const of = { key: Math.abs(holder), dueAt, never };
+      const readmit = holder < 0 ? limits.readmitExecution : limits.readmitTask;
+      // Somebody who is not there any more waits for nothing.
+      if ((yield* readmit.run(of)) > 0) free -= 1;
+    }
+    batch.hintReady();
+  }
+}
+
+/** The result that stands for a call, if there is one already. */
+export function* storedFor(batch: Batch, gates: string): Procedure<StoredResult | undefined> {
+  const { result } = gatesFrom(gates);
+  if (result === undefined) return undefined;
+  const { name } = result;
+  const row = yield* batch.sql.limits.storedResult.get({ name, now: batch.now });
+  return row === undefined || row.value === null ? undefined : { name, value: row.value };
 }

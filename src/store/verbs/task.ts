@@ -3,7 +3,7 @@ import type { TaskOutcome } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutId, fanoutOf } from "./fanout.ts";
-import { leave } from "./limits.ts";
+import { leave, type Leaving } from "./limits.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 
@@ -21,13 +21,19 @@ export function* task(batch: Batch, request: TaskOutcome): Procedure<"stored" | 
   batch.range = undefined;
   if (row === undefined || row.worker !== request.session || row.claim !== request.claim) {
     // Nobody waits for it any more, but its place has waited for this.
-    if (row === undefined && request.gated === true) yield* leave(batch, request.task);
+    if (row === undefined && request.gated === true)
+      yield* leave(batch, request.task, leavingOf(request.outcome));
     return "refused";
   }
-  if (row.gates !== null) yield* leave(batch, row.key);
+  if (row.gates !== null) yield* leave(batch, row.key, leavingOf(outcomeOf(request, row)));
   if (request.item === undefined) yield* endCall(batch, request, row);
   else yield* endItem(batch, request, row, request.item);
   return "stored";
+}
+
+function leavingOf(outcome: TaskOutcome["outcome"]): Leaving {
+  if (outcome.kind === "again") return "again";
+  return outcome.kind === "completed" ? { stored: outcome.stored } : "over";
 }
 
 /** What has been told to stop is not tried again: its failure is its outcome. */

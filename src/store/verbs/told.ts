@@ -54,6 +54,7 @@ export function* tellTasks(batch: Batch, entry: EntryKey, kind: string): Procedu
 /** A task that was told, and is lost with its session: nobody begins it again. */
 export function* loseTold(batch: Batch, task: TaskRow): Procedure<void> {
   batch.sql.tasks.remove.do({ key: task.key });
+  if (task.gates !== null) yield* leave(batch, task.key);
   if (task.item_from === null) yield* leaveNothing(batch, keyOf(task), task);
   else yield* forgoItems(batch, keyOf(task));
 }

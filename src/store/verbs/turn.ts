@@ -8,7 +8,7 @@ import { dispatch, insertChild } from "./dispatch.ts";
 import { cancelChildren, cancelExecution, endExecution, keepLetter } from "./ending.ts";
 import { fanoutOf } from "./fanout.ts";
 import { resumeChildMaps, writeFanoutProgress } from "./fanout-progress.ts";
-import { leave } from "./limits.ts";
+import { leave, storedFor } from "./limits.ts";
 import { send } from "./message.ts";
 import { leaveOutcome, type EntryKey } from "./outcome.ts";
 import { continueRun, forgetRun } from "./next-run.ts";
@@ -253,7 +253,9 @@ function* writeTask(
   request: TurnRequest,
   task: NewTask,
 ): Procedure<{ key: number; claim: number } | undefined> {
-  const { here, name, queue, tags, totalTimeoutMs } = task;
+  const { here, name, queue, tags, totalTimeoutMs, gates } = task;
+  if (gates !== undefined && task.itemFrom === undefined && (yield* isStored(batch, request, task)))
+    return undefined;
   const placed = {
     execution: request.execution,
     run: request.run,
@@ -272,6 +274,29 @@ function* writeTask(
   if (here) return { key, claim: 1 };
   batch.hintReady();
   return undefined;
+}
+
+/** A call whose result is there already needs no task. */
+function* isStored(
+  batch: Batch,
+  { execution, run }: TurnRequest,
+  { seq, gates = "{}" }: NewTask,
+): Procedure<boolean> {
+  const stored = yield* storedFor(batch, gates);
+  if (stored === undefined) return false;
+  yield* leaveOutcome(
+    batch,
+    { execution, run, seq },
+    {
+      kind: "stored",
+      status: entryStatus.completed,
+      value: stored.value,
+      records: stored.name,
+      attempt: 0,
+      failures: 0,
+    },
+  );
+  return true;
 }
 
 /** I11: a child's id is made of its parent, run and path, so that it is started once; a stranger under that id is left alone. */
@@ -383,7 +408,7 @@ function* settle(
     case "again":
       if (next.newRun) yield* forgetRun(batch, key, request.run, "base");
       // A workflow keeps its place until it ends.
-      else if (standing.gated) yield* leave(batch, -key);
+      else if (standing.gated) yield* leave(batch, -key, "again");
       executions.again.do({
         key,
         dueAt: batch.now + next.delayMs,

@@ -1,8 +1,9 @@
 /** The gates of what an effect asks for. */
-import { gatesOf } from "../gates.ts";
-import type { CallEffect } from "./call.ts";
-import type { DispatchEffect } from "./lineage.ts";
-import type { MapEffect } from "./map.ts";
+import { gatesOf, mayHaveGates } from "../core/gates.ts";
+import type { CallEffect } from "../core/effects/call.ts";
+import type { DispatchEffect } from "../core/effects/lineage.ts";
+import type { MapEffect } from "../core/effects/map.ts";
+import { digest } from "../runtime/digest.ts";
 
 type Asking = CallEffect | MapEffect | DispatchEffect;
 
@@ -12,18 +13,18 @@ const madeOfItems = new WeakMap<MapEffect, readonly (string | undefined)[] | und
 
 /** The gates of a call or of an execution that is started. @throws what a key function throws; TypeError */
 export function gatesOfCall(effect: CallEffect | DispatchEffect): string | undefined {
-  if (!mayHaveGates(effect)) return undefined;
-  if (!made.has(effect)) made.set(effect, gatesOf(effect.fn, effect.args));
+  if (!mayHaveGates(effect.fn)) return undefined;
+  if (!made.has(effect)) made.set(effect, gatesOf(effect.fn, effect.args, digest));
   return made.get(effect);
 }
 
 /** The gates of the items of a map; undefined where none has any. @throws as `gatesOfCall` */
 export function gatesOfItems(effect: MapEffect): readonly (string | undefined)[] | undefined {
-  if (!mayHaveGates(effect)) return undefined;
+  if (!mayHaveGates(effect.fn)) return undefined;
   if (!madeOfItems.has(effect))
     madeOfItems.set(
       effect,
-      effect.items.map((args) => gatesOf(effect.fn, args)),
+      effect.items.map((args) => gatesOf(effect.fn, args, digest)),
     );
   return madeOfItems.get(effect);
 }
@@ -37,8 +38,4 @@ export function wrongGates(effect: Asking): unknown {
   } catch (error) {
     return error ?? new TypeError("a key function threw nothing");
   }
-}
-
-function mayHaveGates({ fn }: Asking): boolean {
-  return fn.options.maxConcurrent !== undefined || fn.options.rateLimit !== undefined;
 }
