@@ -2,6 +2,7 @@
  * Where tasks are found: the queue, attempts that the holders of executions have begun themselves, and jobs; of one execution its journal.
  * Each source gives its tasks in order, from behind a position on, and the position of each.
  */
+import { never } from "../store/never.ts";
 import type { AnyDurable } from "../core/durable.ts";
 import { itemPath, resultPlace, stepId } from "../core/places.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
@@ -143,7 +144,7 @@ export function queuedTask(
     tags: row.tags,
     workerId: row.worker === undefined ? undefined : names.get(row.worker),
     createdAt: new Date(row.scheduledAt),
-    scheduledFor: running ? undefined : new Date(row.dueAt),
+    scheduledFor: running ? undefined : dueDate(row.dueAt),
     startedAt: dateOf(row.startedAt),
     completedAt: undefined,
     error:
@@ -205,7 +206,7 @@ export function jobTask(
     createdAt: new Date(row.createdAt),
     scheduledFor:
       endedAt === undefined && worker === undefined
-        ? new Date(row.dueAt ?? row.notBefore)
+        ? dueDate(row.dueAt ?? row.notBefore)
         : undefined,
     startedAt: dateOf(row.startedAt),
     completedAt: dateOf(endedAt),
@@ -254,4 +255,9 @@ function placeOf(
 /** A time of a row. */
 export function dateOf(ms: number | undefined): Date | undefined {
   return ms === undefined ? undefined : new Date(ms);
+}
+
+/** What is held back by a limit is due at no time. */
+function dueDate(dueAt: number): Date | undefined {
+  return dueAt >= never ? undefined : new Date(dueAt);
 }

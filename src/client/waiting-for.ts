@@ -3,6 +3,7 @@ import { resultPlace, stepId } from "../core/places.ts";
 import type { EntryRow, ExecutionRow, MapProgress, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { WaitReason } from "./execution-state.ts";
+import { heldBack } from "./held-back.ts";
 import { errorText, lastErrorOf, type OpenWork } from "./open-work.ts";
 import { blockReasonOf } from "./row-codec.ts";
 
@@ -12,11 +13,12 @@ export const weights = {
   notDue: 1,
   noWorker: 2,
   lacksCode: 3,
-  lateHolder: 4,
-  retry: 5,
-  sleep: 6,
-  signal: 7,
-  work: 8,
+  limit: 4,
+  lateHolder: 5,
+  retry: 6,
+  sleep: 7,
+  signal: 8,
+  work: 9,
 } as const;
 
 /** Something that an execution waits for, and how decisive that is. */
@@ -32,7 +34,11 @@ export async function waitingFor(
   now: number,
 ): Promise<Weighed[]> {
   if (row.endedAt !== undefined) return [];
-  const own = [...blockedBy(row), ...ownTurn(connection, row, now)];
+  const own = [
+    ...blockedBy(row),
+    ...ownTurn(connection, row, now),
+    ...(await ownLimit(connection, row, now)),
+  ];
   const entries: Weighed[] = [];
   for (const entry of open.entries)
     entries.push(...(await reasonsOf(connection, row, entry, open, now)));
@@ -63,6 +69,15 @@ function blockedBy(row: ExecutionRow): Weighed[] {
       detail: message,
     },
   ];
+}
+
+/** What holds the execution itself back. */
+async function ownLimit({ store }: Connection, row: ExecutionRow, now: number): Promise<Weighed[]> {
+  const { key, gates, dueAt, worker, name, notBefore } = row;
+  if (worker !== undefined || notBefore > now) return [];
+  const back = await heldBack(store, { holder: -key, gates, dueAt }, now);
+  const since = new Date(Math.max(row.scheduledAt, row.createdAt));
+  return back === undefined ? [] : [{ weight: weights.limit, kind: "limit", name, since, ...back }];
 }
 
 /** What has to happen before it has its next turn, or its attempt if it is a job. */
@@ -147,12 +162,12 @@ async function reasonsOf(
   }
 }
 
-function taskReasons(
-  { codec }: Connection,
+async function taskReasons(
+  { codec, store }: Connection,
   entry: EntryRow,
   open: OpenWork,
   now: number,
-): Weighed[] {
+): Promise<Weighed[]> {
   const tasks = open.tasks.get(entry.seq) ?? [];
   const reason = {
     kind: "activity" as const,
@@ -163,15 +178,27 @@ function taskReasons(
     const detail = `attempt ${entry.attempt} runs in the worker that holds its execution`;
     return [{ ...reason, weight: weights.work, detail }];
   }
-  const retrying = tasks.filter((task) => task.worker === undefined && task.dueAt > now);
-  const others = tasks.filter((task) => !retrying.includes(task));
+  const later = tasks.filter((task) => task.worker === undefined && task.dueAt > now);
+  const others = tasks.filter((task) => !later.includes(task));
+  const limited: Weighed[] = [];
+  const retrying: TaskRow[] = [];
+  for (const task of later) {
+    const { key: holder, gates, dueAt, failures } = task;
+    // One of many is enough to tell.
+    const asked = failures === 0 && limited.length > 0;
+    const back = asked ? undefined : await heldBack(store, { holder, gates, dueAt }, now);
+    if (back !== undefined)
+      limited.push({ ...reason, weight: weights.limit, kind: "limit", ...back });
+    else if (!asked) retrying.push(task);
+  }
   return [
+    ...limited,
     ...retrying.map((task): Weighed => {
       const error = lastErrorOf(codec, task, entry);
       const detail = `attempt ${task.attempt + 1}${queueText(task)} begins then${error === undefined ? "" : `; the last ended with ${error}`}`;
       return { ...reason, weight: weights.retry, until: new Date(task.dueAt), detail };
     }),
-    ...(others.length === 0 && retrying.length > 0
+    ...(others.length === 0 && later.length > 0
       ? []
       : [{ ...reason, weight: weights.work, detail: othersText(entry, others, open) }]),
   ];

@@ -13,6 +13,7 @@ import type {
   ExecutionQuery,
   ExecutionRow,
   FullItemRow,
+  HeldBack,
   ItemRow,
   JournalRow,
   MapProgress,
@@ -32,6 +33,8 @@ import {
   taskRow,
 } from "./rows.ts";
 
+/** How many of those who hold the places of a limit are named. */
+const holdersNamed = 3;
 const everything = Number.MAX_SAFE_INTEGER;
 
 /** Makes a statement whose text depends on what is asked. */
@@ -70,6 +73,27 @@ export abstract class Reader {
   countExecutions(query: Omit<ExecutionQuery, "limit">): Promise<number> {
     return this.read(function* (_, prepare) {
       return (yield* prepare(counting(query)).get({}))?.count ?? 0;
+    });
+  }
+
+  heldBack(holder: number): Promise<HeldBack | undefined> {
+    return this.read(function* ({ limits }) {
+      const row = yield* limits.waitOf.get({ holder });
+      const gate = row?.limit ?? row?.result;
+      if (row === undefined || gate === null || gate === undefined) return undefined;
+      const holders =
+        row.limit === null
+          ? [row.runner]
+          : (yield* limits.holders.all({ gate: row.gate, limit: holdersNamed })).map(
+              (one) => one.holder,
+            );
+      const by: string[] = [];
+      for (const one of holders) {
+        const id =
+          one === null ? undefined : (yield* limits.executionOfHolder.get({ holder: one }))?.id;
+        if (id !== undefined) by.push(id);
+      }
+      return { gate, places: row.places ?? undefined, by };
     });
   }
 

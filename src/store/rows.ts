@@ -84,6 +84,7 @@ export function executionRow(
     worker: row.worker ?? undefined,
     blocked: row.blocked ?? undefined,
     failedBy: row.failed_by ?? undefined,
+    gates: row.gates ?? undefined,
   };
 }
 
@@ -131,6 +132,7 @@ export function taskRow(
     scheduledAt: row.scheduled_at,
     startedAt: row.started_at ?? undefined,
     error: row.error ?? undefined,
+    gates: row.gates ?? undefined,
   };
 }
 

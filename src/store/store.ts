@@ -536,6 +536,8 @@ export interface RemoveRequest {
   readonly keys?: readonly number[];
   readonly deadLettersBefore?: number;
   readonly deadSessionsBefore?: number;
+  /** Of `idempotent` and `cached`, as many as the limit says. */
+  readonly expiredResults?: boolean;
   /** Of the keys. */
   readonly limit: number;
 }
@@ -670,6 +672,7 @@ export interface ExecutionRow extends StoredExecution {
   readonly worker: number | undefined;
   readonly blocked: Json | undefined;
   readonly failedBy: number | undefined;
+  readonly gates: Json | undefined;
 }
 export interface TaskRow {
   readonly key: number;
@@ -693,6 +696,16 @@ export interface TaskRow {
   readonly scheduledAt: number;
   readonly startedAt: number | undefined;
   readonly error: Payload | undefined;
+  readonly gates: Json | undefined;
+}
+/** What a task or execution is held back by. */
+export interface HeldBack {
+  /** The limit or the result that it waits for, as gates call it. */
+  readonly gate: string;
+  /** Of a limit. */
+  readonly places: number | undefined;
+  /** Ids of the executions that hold the places, or of the one that runs: some of them. */
+  readonly by: readonly string[];
 }
 export interface DeadLetterRow {
   readonly key: number;
@@ -783,6 +796,8 @@ export interface Store {
     readonly nextDueAt: number | undefined;
     readonly now: number;
   }>;
+  /** What a task, or below zero an execution, waits aside for. */
+  heldBack(holder: number): Promise<HeldBack | undefined>;
   /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
   finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
   /** Whether something has passed its time that nobody works on, and how long it is, in milliseconds, until the next one does. */

@@ -110,6 +110,7 @@ export class Maintenance {
         ? {}
         : { deadLettersBefore: now - deadLetterRetentionMs }),
       deadSessionsBefore: now - deadSessionRetentionMs,
+      expiredResults: true,
       limit: batchSize,
     });
     let after = 0;

@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { activity, all, call, map, NonRetryableError, sleep, workflow, type Flow } from "stentjs";
+import {
+  activity,
+  all,
+  call,
+  map,
+  NonRetryableError,
+  run,
+  sleep,
+  workflow,
+  type Flow,
+} from "stentjs";
 import { databaseFile, Gate, rejection, serving, stentOn, until } from "../support/serving.ts";
 
 const limit = { timeout: "30s" };
@@ -130,7 +140,7 @@ const nightly = workflow(
   { idempotent: true, idempotencyKey: (day: string) => day },
   function* (day: string): Flow<string> {
     yield* sleep(10);
-    ran.push(`nightly ${day}`);
+    yield* run("note", () => ran.push(`nightly ${day}`));
     return `done ${day}`;
   },
 );
@@ -206,10 +216,10 @@ test("failures are not kept", async (t) => {
 
 test("a new version runs anew, but not under a key of one's own", async (t) => {
   const stent = await serving(t);
-  const run = async (n: number): Promise<number> => ran.push(`version ${n}`);
+  const versioned = async (n: number): Promise<number> => ran.push(`version ${n}`);
   const own = async (n: number): Promise<number> => ran.push(`own ${n}`);
   for (const version of ["1", "2"]) {
-    const fn = activity("idempotent.versioned", { cached: true, version }, run);
+    const fn = activity("idempotent.versioned", { cached: true, version }, versioned);
     const keyed = activity(
       "idempotent.own",
       { cached: true, version, idempotencyKey: String },

@@ -10,6 +10,7 @@ import {
   DeadlockError,
   map,
   race,
+  run,
   signal,
   sleep,
   workflow,
@@ -24,14 +25,20 @@ class Meter {
   running = 0;
   most = 0;
   started = 0;
-  async run<T>(act: () => Promise<T>): Promise<T> {
+  begin(): void {
     this.running += 1;
     this.started += 1;
     this.most = Math.max(this.most, this.running);
+  }
+  end(): void {
+    this.running -= 1;
+  }
+  async run<T>(act: () => Promise<T>): Promise<T> {
+    this.begin();
     try {
       return await act();
     } finally {
-      this.running -= 1;
+      this.end();
     }
   }
 }
@@ -116,12 +123,11 @@ test("what is held back starves nothing behind it", async (t) => {
 });
 
 const flow = workflow("limits.flow", { maxConcurrent: 2 }, function* (of: string): Flow<void> {
-  meter(of).running += 1;
-  meter(of).most = Math.max(meter(of).most, meter(of).running);
+  yield* run("begins", () => meter(of).begin());
   yield* call(free, 1);
   yield* sleep(5);
   yield* call(two, `${of} steps`);
-  meter(of).running -= 1;
+  yield* run("ends", () => meter(of).end());
 });
 const parent = workflow("limits.parent", function* (of: string): Flow<void> {
   yield* all([call(flow, of), call(flow, of), call(flow, of)]);

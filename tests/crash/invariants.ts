@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { entryStatus } from "../../src/core/status.ts";
 import type { Line } from "./external-log.ts";
+import { groups, narrowPlaces } from "./shapes.ts";
 import { endedSteps, place, type Snapshot } from "./snapshot.ts";
 
 /** What holds at every moment, also right after a kill. */
@@ -177,6 +178,7 @@ export function checkWorld(
     if (
       entry.kind === "call" &&
       entry.status === entryStatus.completed &&
+      entry.attempt > 0 && // else another run's result stands for it
       execution !== undefined
     ) {
       const cut = entry.cut === 0 ? "" : `.${entry.cut}`;
@@ -206,8 +208,27 @@ export function checkWorld(
       `I7: ${row.id} was started too early`,
     );
   }
+  checkPlaces(lines);
+  assert.deepEqual([end.slots, end.waits], [[], []], "I9: all places are free at rest");
   for (const row of end.tasks) assert.fail(`a task is left: ${place(row)}`);
   for (const row of end.arrivals) assert.fail(`an arrival is left: ${place(row)}`);
+}
+
+/** I9, as the world has seen it: an attempt of a killed process counts up to the last thing that the process has told. */
+function checkPlaces(lines: readonly Line[]): void {
+  const lastOf = new Map(lines.map(({ pid }, index) => [pid, index]));
+  let running: { readonly key: string; readonly pid: number }[] = [];
+  for (const [index, line] of lines.entries()) {
+    if ((line.what !== "start" && line.what !== "end") || line.fn !== "narrow") continue;
+    running = running.filter(
+      ({ key, pid }) => (lastOf.get(pid) ?? 0) >= index && !(key === line.key && pid === line.pid),
+    );
+    if (line.what === "start") running.push(line);
+    assert.ok(
+      running.length <= narrowPlaces,
+      `I9: ${running.length} run at a time: ${JSON.stringify(running)}`,
+    );
+  }
 }
 
 /** What the log says of an execution, for a message. */
@@ -241,11 +262,19 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
   const results = new Map(
     lines.flatMap((line) => (line.what === "result" ? [[line.id, line]] : [])),
   );
+  const ofGroup: string[] = [];
   for (const id of ids) {
     const [shape = "", n = "0"] = id.split("-");
     const result = results.get(id);
     assert.ok(result, `${id} has no result`);
     const shown = JSON.stringify(result.value);
+    if (shape === "shared") {
+      // I11: whoever ran it, and however often, one result is stored.
+      const group = Number(n) % groups;
+      assert.ok(result.ok, `${id} came to ${shown}`);
+      assert.equal(shown, (ofGroup[group] ??= shown), `${id} has another result of group ${group}`);
+      continue;
+    }
     assert.ok(
       expected(shape, Number(n))
         .map((value) => JSON.stringify(value))
@@ -318,6 +347,8 @@ function expected(shape: string, n: number): readonly unknown[] {
       return [n];
     case "once":
       return [n, "LeaseLostError"];
+    case "limited":
+      return [[n, [n, n + 1, n + 2]]];
     default:
       throw new Error(`nothing is expected of ${shape}`);
   }

@@ -51,6 +51,8 @@ function planOf(size: number): Planned[] {
       planned(shapes.runsAgain),
       planned(shapes.mended, [`mended-${n}`]),
       planned(shapes.job),
+      planned(shapes.limited),
+      planned(shapes.shared),
       planned(shapes.onceJob, [n], { delay: "30ms" }),
     ];
   }).flat();

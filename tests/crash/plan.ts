@@ -1,6 +1,7 @@
 const shapes = [
   "sequence", "branches", "composed", "mapped", "parent", "collector", "receiver", "sender", "booked", "sleeper",
   "rounds", "undone", "atMostOnce", "cancellable", "failing", "runsAgain", "mended", "flaky", "once",
+  "limited", "shared",
 ]; // prettier-ignore
 
 /** Ids of a load with `size` executions of every shape. */

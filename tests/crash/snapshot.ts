@@ -32,6 +32,7 @@ interface EntryRow {
   readonly due_at: number | null;
   readonly ended_at: number | null;
   readonly failures: number;
+  readonly attempt: number;
 }
 interface ItemRow {
   readonly execution: number;
@@ -72,6 +73,9 @@ export interface Snapshot {
     session: number;
   }[];
   readonly deadLetters: readonly { task: string; execution: number; reason: string }[];
+  /** Places that are taken, and who waits for one. */
+  readonly slots: readonly object[];
+  readonly waits: readonly object[];
   /** What transactions of workflows have written. */
   readonly ledger: readonly { execution: string; path: string }[];
   /** What the database itself shows of broken invariants. */
@@ -102,6 +106,8 @@ async function everything(query: Query, tables: readonly string[]): Promise<Snap
     workers: await all("stent_workers"),
     marks: await all("stent_marks"),
     deadLetters: await all("stent_dead_letters"),
+    slots: await all("stent_slots"),
+    waits: await all("stent_waits"),
     ledger: await all("ledger"),
     violations: known.has("stent_dead_letters") ? await checkInvariants(query) : [],
   };

@@ -31,6 +31,7 @@ import {
 } from "stentjs";
 import type { Transaction } from "kysely";
 import { ExternalLog } from "./external-log.ts";
+import { groups, narrowPlaces } from "./shapes.ts";
 
 const log = new ExternalLog(process.env["STENT_CRASH_LOG"] ?? "/dev/null");
 
@@ -405,6 +406,35 @@ const fleet = workflow("fleet", function* (size: number): Flow<(number | string)
   return settled.map((one) =>
     one.status === "fulfilled" ? one.value : (one.reason as Error).message,
   );
+});
+
+/** At most three of these run at a time, in all processes. */
+const narrow = told("narrow", { maxConcurrent: narrowPlaces }, async (n: number) => {
+  await pause(3);
+  return n;
+});
+/** Run once for every execution that asks for the same group, with a value that no other run gives. */
+const settled = told(
+  "settled",
+  { idempotent: true, idempotencyKey: (group: number) => `group ${group}` },
+  async (group: number) => {
+    await pause(5);
+    return `${group} by ${context().idempotencyKey} ${process.pid}`;
+  },
+);
+/** Places, taken by executions over sleeps and by attempts. */
+export const limited = workflow(
+  "limited",
+  { maxConcurrent: 4 },
+  function* (n: number): Flow<unknown> {
+    const first = yield* call(narrow, n);
+    yield* sleep("2ms");
+    return [first, yield* map(narrow, [n, n + 1, n + 2])];
+  },
+);
+export const shared = workflow("shared", function* (n: number): Flow<string> {
+  yield* call(plus, n, 1);
+  return yield* call(settled, n % groups);
 });
 
 export const job = flaky;

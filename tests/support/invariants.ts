@@ -33,6 +33,7 @@ function rules(now: number): Rule[] {
     ...ruleI5(),
     ...ruleI6(),
     ...ruleI8(now),
+    ...ruleI9(),
     ...ruleI11(),
     ...ruleI14(),
   ];
@@ -59,6 +60,41 @@ function ruleI1(): Rule[] {
     rule(
       "I1: entry {path} of execution {execution} is of run {run}, which has not begun",
       `select j.execution, j.run, j.path from stent_journal j join stent_executions e on e.key = j.execution where j.run > e.run`,
+    ),
+  ];
+}
+
+/** I9: no more places are taken than there are, none by somebody who is gone, and nobody waits aside without a word of it. */
+function ruleI9(): Rule[] {
+  const never = "due_at = 8640000000000000 and worker is null";
+  return [
+    rule(
+      "I9: {count} places of {places} are taken at {name}",
+      `select g.name, g.places, count(*) as count from stent_slots s join stent_gates g on g.key = s.gate
+       group by g.name, g.places having count(*) > g.places`,
+    ),
+    rule(
+      "I9: a place of gate {gate} is held by session {session}, which is dead",
+      `select s.gate, s.session from stent_slots s left join stent_workers w on w.key = s.session
+       where s.session is not null and (w.key is null or w.state = 'dead')`,
+    ),
+    rule(
+      "I9: a place of gate {gate} is held by execution {holder}, which has ended or is gone",
+      `select s.gate, s.holder from stent_slots s left join stent_executions e on e.key = -s.holder
+       where s.session is null and (e.key is null or e.ended_at is not null)`,
+    ),
+    rule(
+      "I9: {holder} runs for all who want result {name}, and has ended or is gone",
+      `select r.name, r.holder from stent_results r left join stent_executions e on e.key = -r.holder
+       where r.holder < 0 and (e.key is null or (e.ended_at is not null and r.session is null))`,
+    ),
+    rule(
+      "I8: task {key} is due at no time, and waits for nothing",
+      `select t.key from stent_tasks t where ${never} and not exists (select 1 from stent_waits w where w.holder = t.key)`,
+    ),
+    rule(
+      "I8: execution {id} is due at no time, and waits for nothing",
+      `select e.id from stent_executions e where ${never} and not exists (select 1 from stent_waits w where w.holder = -e.key)`,
     ),
   ];
 }

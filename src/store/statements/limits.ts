@@ -143,11 +143,23 @@ export const limitStatements = {
     .orderBy("due_at")
     .orderBy("holder")
     .limit(given<number>("limit")),
+  /** For those who look: what it waits for. A result's name, or a limit's with its places. */
   waitOf: build
     .selectFrom("stent_waits as w")
-    .innerJoin("stent_gates as g", "g.key", "w.gate")
-    .select(["g.name as name", "g.places as places", "w.gate as gate"])
+    .leftJoin("stent_gates as g", "g.key", "w.gate")
+    .leftJoin("stent_results as r", (join) => join.on(sql`r.key`, "=", sql`-w.gate`))
+    .select([
+      "w.gate as gate",
+      "g.name as limit",
+      "g.places as places",
+      "r.name as result",
+      "r.holder as runner",
+    ])
     .where("w.holder", "=", given<number>("holder")),
+  /** The execution of a holder. */
+  executionOfHolder: sql<{ id: string }>`
+    select e.id from stent_executions e
+    where e.key = case when ${given("holder")} < 0 then -${given("holder")} else (select t.execution from stent_tasks t where t.key = ${given("holder")}) end`,
   stopWaiting: build.deleteFrom("stent_waits").where("holder", "=", given<number>("holder")),
 
   deferTask: build

@@ -276,8 +276,8 @@ const mostAtOnce = 1_000;
 export function* letIn(batch: Batch): Procedure<void> {
   for (const key of [...batch.freed].toSorted((a, b) => a - b)) {
     batch.freed.delete(key);
-    const free = key < 0 ? yield* lookedForBy(batch, -key) : yield* freePlaces(batch, key);
-    yield* letSomeIn(batch, key, free);
+    if (key < 0) yield* letInByResult(batch, -key);
+    else yield* letSomeIn(batch, key, yield* freePlaces(batch, key));
   }
 }
 
@@ -288,19 +288,21 @@ function* freePlaces(batch: Batch, key: number): Procedure<number> {
   return (gate?.places ?? 0) - taken;
 }
 
-/** A result is for all who wait; where there is none, one of them is to run. */
-function* lookedForBy(batch: Batch, key: number): Procedure<number> {
+/** A result is for all who wait; where there is none, one of them is to run. What nobody wants any more is forgotten. */
+function* letInByResult(batch: Batch, key: number): Procedure<void> {
   const row = yield* batch.sql.limits.freedResult.get({ key });
-  if (row === undefined || row.holder !== null) return 0;
-  return row.stored === 1 ? Infinity : 1;
+  if (row === undefined || row.holder !== null) return;
+  const left = yield* letSomeIn(batch, -key, row.stored === 1 ? Infinity : 1);
+  if (left === 1 && row.stored === 0) batch.sql.limits.removeResult.do({ key });
 }
 
-function* letSomeIn(batch: Batch, gate: number, places: number): Procedure<void> {
+/** @returns for how many more there is room */
+function* letSomeIn(batch: Batch, gate: number, places: number): Procedure<number> {
   const { limits } = batch.sql;
   let free = places;
   while (free > 0) {
     const waiting = yield* limits.waiting.all({ gate, limit: Math.min(free, mostAtOnce) });
-    if (waiting.length === 0) return;
+    if (waiting.length === 0) break;
     for (const { holder, due_at: dueAt } of waiting) {
       limits.stopWaiting.do({ holder });
       const of = { key: Math.abs(holder), dueAt, never };
@@ -310,6 +312,7 @@ function* letSomeIn(batch: Batch, gate: number, places: number): Procedure<void>
     }
     batch.hintReady();
   }
+  return free;
 }
 
 /** The result that stands for a call, if there is one already. */

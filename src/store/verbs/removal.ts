@@ -43,6 +43,12 @@ export function* remove(
   }
   if (request.deadLettersBefore !== undefined)
     batch.sql.sessions.removeOldLetters.do({ before: request.deadLettersBefore });
+  if (request.expiredResults === true) {
+    const { now } = batch;
+    const { limits } = batch.sql;
+    for (const { key } of yield* limits.expired.all({ now, limit: request.limit }))
+      limits.removeResult.do({ key });
+  }
   if (request.deadSessionsBefore !== undefined)
     batch.sql.sessions.removeDead.do({ before: request.deadSessionsBefore });
   return { removed };
