@@ -231,6 +231,65 @@ const rated = activity(
 );
 const starts: [string, number][] = [];
 
+const asksHeld = workflow("limits.asksHeld", function* (key: string): Flow<unknown> {
+  return yield* call(held, key);
+});
+const once = activity("limits.once", { idempotent: true }, async (key: string) => {
+  started.push(key);
+  return gate(key).passed;
+});
+
+test("why and the tasks tell what holds work back, and by whom", async (t) => {
+  const stent = await serving(t);
+  const first = await stent.dispatch(held, ["why"], { id: "why-first" });
+  await until("it runs", () => started.includes("why"));
+  const job = await stent.dispatch(held, ["why job"]);
+  const flowing = await stent.dispatch(asksHeld, ["why flow"]);
+  await stent.dispatch(once, ["why once"], { id: "why-once" });
+  await until("it runs", () => started.includes("why once"));
+  const again = await stent.dispatch(once, ["why once"]);
+  const told = async (id: string): Promise<string | undefined> =>
+    (await stent.why(id)).find(({ kind }) => kind === "limit")?.detail;
+  for (const { id } of [job, flowing])
+    assert.match(
+      await until("it is held back", () => told(id)),
+      /^all 1 places of maxConcurrent of "limits\.held" are taken, by why-first; /,
+    );
+  assert.match(
+    await until("it is held back", () => told(again.id)),
+    /^why-once runs it under the same key/,
+  );
+  const [task] = (await stent.listTasks({ execution: flowing.id })).items;
+  assert.deepEqual([task?.state, task?.scheduledFor], ["pending", undefined]);
+  assert.equal((await flowing.state()).waitingFor[0]?.kind, "limit");
+  for (const key of ["why", "why job", "why flow", "why once"]) gate(key).open(key);
+  assert.deepEqual(
+    await Promise.all([first, job, flowing, again].map((handle) => handle.result(limit))),
+    ["why", "why job", "why flow", "why once"],
+  );
+});
+
+const slowly = activity(
+  "limits.slowly",
+  { rateLimit: { limit: 1, per: "10s" } },
+  async (key: string) => key,
+);
+
+test("and when a rate lets it through", async (t) => {
+  const stent = await serving(t);
+  await stent.run(slowly, ["first"]);
+  const next = await stent.dispatch(slowly, ["next"]);
+  const reason = await until("it is held back", async () =>
+    (await stent.why(next.id)).find(({ kind }) => kind === "limit"),
+  );
+  assert.match(
+    reason.detail ?? "",
+    /^rateLimit of "limits\.slowly" \(1 in 10000 ms\) has no token left/,
+  );
+  assert.ok(reason.until !== undefined && reason.until.getTime() > Date.now() + 5_000);
+  await next.cancel();
+});
+
 test("a rate lets a burst through, and then one after the other", async (t) => {
   const stent = await serving(t, { serve: { maxConcurrency: 50 } });
   const handles = await stent.dispatchMany(

@@ -1,6 +1,6 @@
 /** Pairs of operations, each in the states of the tables and of the two processes in which it takes another way. */
 import assert from "node:assert/strict";
-import type { Transition } from "../../src/store/store.ts";
+import type { ClaimedTask, Transition } from "../../src/store/store.ts";
 import {
   completed,
   dispatchOf,
@@ -70,6 +70,49 @@ export const claimAndWithdrawal: Pairs = {
     await one.stored(held, { entries: [entry(1)], tasks: [newTask(1)] });
     const withdrawn = [{ seq: 1, kind: "call" }];
     return { A: () => claim(a), B: () => turn(held, { withdrawn }), waitsForNone: ["A"] };
+  },
+};
+
+/** One place, which is taken by the first of two. */
+const onePlace = JSON.stringify({ limit: { name: '["limit","work"]', places: 1 } });
+const oneRun = JSON.stringify({ result: { name: '["once","work","k"]' } });
+
+async function twoBehindAGate(
+  one: Scene,
+  gates: string,
+): Promise<{ readonly a: number; readonly b: number; readonly task: ClaimedTask }> {
+  const [a, b] = [await one.register(), await one.register()];
+  for (const id of ["x", "y"]) {
+    const held = await one.start(b, { id });
+    await one.parked(held, { entries: [entry(1)], tasks: [newTask(1, { gates })] });
+  }
+  const { tasks } = await one.claim(b, { limit: 1 });
+  const [task] = tasks;
+  assert.ok(task !== undefined);
+  return { a, b, task };
+}
+
+export const claimAndFreeing: Pairs = {
+  "a place": async (one) => {
+    const { a, b, task } = await twoBehindAGate(one, onePlace);
+    return { A: () => claim(a), B: () => outcome(b, task), waitsForNone: ["A"] };
+  },
+  "a place by a dead session": async (one) => {
+    const { a, b } = await twoBehindAGate(one, onePlace);
+    return { A: () => claim(a), B: () => reap(b), waitsForNone: ["A"] };
+  },
+  "a result": async (one) => {
+    const { a, b, task } = await twoBehindAGate(one, oneRun);
+    const stored = { ...completed, stored: "kept" };
+    const request = { ...taskOutcome(b, task, stored), gated: true };
+    return { A: () => claim(a), B: () => ({ kind: "task", request }), waitsForNone: ["A"] };
+  },
+  "two claims of one place": async (one) => {
+    const { a, b, task } = await twoBehindAGate(one, onePlace);
+    await one.one("task", taskOutcome(b, task, completed));
+    const held = await one.start(b, { id: "z" });
+    await one.parked(held, { entries: [entry(1)], tasks: [newTask(1, { gates: onePlace })] });
+    return claims(a, b);
   },
 };
 

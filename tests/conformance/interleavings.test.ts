@@ -35,6 +35,9 @@ test("a claim beside a reaper: what the dead session held is taken, or somebody 
 test("a claim beside a turn that takes a task back: it has the task until the turn comes, or passes over it", (t) =>
   run(t, pairs.claimAndWithdrawal, passedOver));
 
+test("a claim beside who frees what it needs: it has it, or is let in", (t) =>
+  run(t, pairs.claimAndFreeing, passedOver));
+
 test("a session that is reaped while it claims holds nothing afterwards", (t) =>
   run(t, pairs.claimAndReap));
 
