@@ -74,6 +74,12 @@ export { Result, type ResultMethods } from "./core/result.ts";
 export type { RetryPolicy, RetryPredicate } from "./core/retry.ts";
 export type { StandardSchema } from "./core/schema.ts";
 export type { Place, Serializer } from "./core/serializer.ts";
+export { compressed, type CompressionOptions } from "./core/serializer/compressed.ts";
+export {
+  encrypted,
+  type EncryptionKey,
+  type EncryptionOptions,
+} from "./core/serializer/encrypted.ts";
 export type { ExecutionStatus } from "./core/status.ts";
 
 export type { AnyEffect } from "./core/effects/any-effect.ts";

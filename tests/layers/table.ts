@@ -18,6 +18,7 @@ const doors = String.raw`src\/(?:index|interpreter|testing\/index)\.ts$`;
 const nothing = /^$/;
 const anythingInSrc = /^src\/(?!index\.ts$)/;
 const superjson = /^superjson$/;
+const cryptoAndZlib = /^node:(?:crypto|zlib)$/;
 const everyPackage = /^/;
 
 /** The table, most particular first. */
@@ -25,6 +26,11 @@ export const layers: readonly Layer[] = [
   { files: /^src\/index\.ts$/, mayImport: anythingInSrc, onlyReExports: true },
   { files: /^src\/interpreter\.ts$/, mayImport: /^src\/core\//, onlyReExports: true },
   { files: /^src\/stent(?:\.ts$|\/)/, mayImport: anythingInSrc },
+  {
+    files: /^src\/core\/serializer\/(?:compressed|encrypted)\.ts$/,
+    mayImport: nothing,
+    packages: cryptoAndZlib,
+  },
   { files: /^src\/core\/serializer(?:\.ts$|\/)/, mayImport: nothing, packages: superjson },
   { files: /^src\/core\//, mayImport: nothing, packages: nothing },
   { files: /^src\/runtime\//, mayImport: /^src\/core\// },
