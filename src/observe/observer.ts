@@ -4,7 +4,8 @@
  *   O1  Nothing they do reaches the work: they are called and not awaited; what they throw, or reject with later, ends here (I13).
  *   O2  A hook that fails is named once, by the logger, or on stderr if it is the logger's; never again, or the noise would grow with the work.
  */
-import type { EngineEvent, Logger, MetricsRecorder, StepEvent, StepMetric } from "./events.ts";
+import type { EngineEvent, Logger, MetricsRecorder } from "./events.ts";
+import { recordMetric } from "./record-metric.ts";
 import { stderrLogger } from "./stderr-logger.ts";
 
 /** The user's hooks. Default logger: warnings and errors to stderr. */
@@ -17,12 +18,20 @@ export interface ObserverOptions {
 export class Observer {
   /** The user's logger, made harmless. */
   readonly log: Logger;
+  /** Somebody wants to be told of turns; else nobody need measure them. */
+  readonly watchesTurns: boolean;
+  /** Somebody wants to be told of commits. */
+  readonly watchesCommits: boolean;
   readonly #metrics: MetricsRecorder | undefined;
   readonly #failedHooks = new Set<string>();
 
   constructor(options: ObserverOptions = {}) {
     this.log = harmlessLogger(options.logger ?? stderrLogger);
-    this.#metrics = options.metrics;
+    const { metrics } = options;
+    this.#metrics = metrics;
+    this.watchesTurns =
+      metrics?.turnCompleted !== undefined || metrics?.workflowStarted !== undefined;
+    this.watchesCommits = metrics?.batchCommitted !== undefined;
   }
 
   /** Tells the log and the metrics. Call it after the commit. */
@@ -31,7 +40,7 @@ export class Observer {
     const metrics = this.#metrics;
     if (metrics === undefined || event.type === "executionBlocked") return;
     callHarmlessly(
-      () => record(metrics, event),
+      () => recordMetric(metrics, event),
       (error) => {
         if (this.#failedHooks.has(event.type)) return;
         this.#failedHooks.add(event.type); // by O2
@@ -105,6 +114,13 @@ function writeLine(log: Logger, event: EngineEvent): void {
       return log.info(event.retrying ? "task failed and is retried" : "task failed", event);
     case "deadLettered":
       return log.warn(`"${event.step}" became a dead letter: ${event.reason}`, event);
+    case "workflowReplayed":
+      return log.debug("workflow replayed", event);
+    case "workflowStarted":
+    case "turnCompleted":
+    case "cacheMissed":
+    case "batchCommitted":
+      return; // numbers, not news
     case "leaseRenewed":
       return event.success
         ? log.debug("lease renewed", event)
@@ -114,39 +130,6 @@ function writeLine(log: Logger, event: EngineEvent): void {
     default:
       return event satisfies never;
   }
-}
-
-type MetricEvent = Exclude<EngineEvent, { type: "executionBlocked" }>;
-
-/** Ids of executions and tasks stay out: a recorder that makes labels of what it is given would drown in them. */
-function record(metrics: MetricsRecorder, event: MetricEvent): unknown {
-  switch (event.type) {
-    case "taskClaimed":
-      return metrics.taskClaimed({ ...metricOf(event), queuedMs: event.queuedMs });
-    case "taskCompleted":
-      return metrics.taskCompleted({ ...metricOf(event), durationMs: event.durationMs });
-    case "taskFailed":
-      return metrics.taskFailed({
-        ...metricOf(event),
-        reason: event.reason,
-        retrying: event.retrying,
-      });
-    case "deadLettered":
-      return metrics.deadLettered({ ...metricOf(event), reason: event.reason });
-    case "leaseRenewed":
-      return metrics.leaseRenewed({ workerId: event.workerId, success: event.success });
-    default:
-      return event satisfies never;
-  }
-}
-
-function metricOf({ step, kind, queue, workerId }: StepEvent): StepMetric {
-  return {
-    step,
-    kind,
-    ...(queue === undefined ? {} : { queue }),
-    ...(workerId === undefined ? {} : { workerId }),
-  };
 }
 
 /** Calls a hook of the user's and goes on, whatever it does: throw, give a promise that is rejected, or one that never settles. */

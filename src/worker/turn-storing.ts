@@ -159,6 +159,7 @@ export class TurnStoring {
     const hold = this.#hold;
     const after = this.#after;
     after.report(turn);
+    turn.watch?.stored(!this.#maker.hasBegun);
     this.#maker.stored(turn);
     hold.marksCleared();
     after.beginItems(turn, answer);

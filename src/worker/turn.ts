@@ -18,6 +18,7 @@ import type { Outgoing } from "./outgoing.ts";
 import type { Replica } from "./replica.ts";
 import type { RunHost } from "./run-host.ts";
 import { TurnBuilder, type OutcomeFacts } from "./turn-builder.ts";
+import type { TurnWatch } from "./turn-watch.ts";
 
 /** What all turns of a run work with. */
 export class TurnTools {
@@ -60,6 +61,8 @@ export class Turn {
   #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
   encodedResult: unknown;
+  /** None where nobody wants to be told of turns. */
+  watch: TurnWatch | undefined;
   /** Of undo steps that have failed. */
   deadLetters: readonly NewDeadLetter[] = none;
   wakeAt: number | undefined;

@@ -1,0 +1,44 @@
+import { monotonicMs } from "../runtime/clock.ts";
+import type { WorkflowEvent } from "../observe/events.ts";
+import type { Hold } from "./hold.ts";
+
+/** A turn as the observer is told of it. There is one a turn, so none is made where nobody wants to know. */
+export class TurnWatch {
+  readonly #hold: Hold;
+  readonly #startedAt = monotonicMs();
+  readonly #queuedMs: number | undefined;
+
+  private constructor(hold: Hold) {
+    const { execution, host } = hold;
+    this.#hold = hold;
+    // Of later runs it is not known since when they were due.
+    const isFirst = execution.fresh && execution.run === 1;
+    this.#queuedMs = isFirst
+      ? Math.max(0, host.deps.clock.now() - Math.max(execution.notBefore, execution.createdAt))
+      : undefined;
+  }
+
+  static begin(hold: Hold): TurnWatch | undefined {
+    return hold.host.deps.observer.watchesTurns ? new TurnWatch(hold) : undefined;
+  }
+
+  /** The turn is stored. `first`: it is the first one of its run here. */
+  stored(first: boolean): void {
+    const { observer } = this.#hold.host.deps;
+    const event = workflowEvent(this.#hold);
+    if (first && this.#queuedMs !== undefined)
+      observer.emit({ type: "workflowStarted", ...event, queuedMs: this.#queuedMs });
+    observer.emit({ type: "turnCompleted", ...event, durationMs: monotonicMs() - this.#startedAt });
+  }
+}
+
+/** Whose event it is. */
+export function workflowEvent({ execution, host }: Hold): WorkflowEvent {
+  return {
+    step: execution.name,
+    kind: "workflow",
+    queue: execution.queue,
+    workerId: host.workerId,
+    executionId: execution.id,
+  };
+}
