@@ -58,6 +58,7 @@ import {
   type ResolvedStentOptions,
   type StentOptions,
 } from "./stent/options.ts";
+import { tracedDispatch } from "./stent/traced-dispatch.ts";
 import { Workers, type WorkerStatusOverview } from "./stent/workers.ts";
 import type { WorkerLifecycle } from "./worker/lifecycle.ts";
 import { resolveServeOptions, type ServeOptions } from "./worker/serve-options.ts";
@@ -136,11 +137,16 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>> {
     const resolved = resolveDispatchOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const preparing = newExecution(this.#options.codec, fn, args, resolved);
-    return this.#life.actOn(preparing, async (connection, execution) => {
-      await this.#store(connection, [execution], resolved);
-      return this.#newHandle<R>(execution, resolved, unendedNow(connection));
-    });
+    const { observer, codec } = this.#options;
+    const dispatch = (traced: ResolvedDispatch): Promise<ExecutionHandle<R>> => {
+      const preparing = newExecution(codec, fn, args, traced);
+      return this.#life.actOn(preparing, async (connection, execution) => {
+        await this.#store(connection, [execution], traced);
+        return this.#newHandle<R>(execution, traced, unendedNow(connection));
+      });
+    };
+    if (!observer.traces) return dispatch(resolved);
+    return tracedDispatch(observer, fn, resolved, dispatch, ({ id }) => id);
   }
 
   /** Many at once, in one transaction: all of them or none. @throws as `dispatch`; TypeError for an `id` */
@@ -151,12 +157,17 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>[]> {
     const resolved = resolveManyOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const preparing = newExecutions(this.#options.codec, fn, args, resolved);
-    return this.#life.actOn(preparing, async (connection, executions) => {
-      if (executions.length > 0) await this.#store(connection, executions, resolved);
-      const unended = unendedNow(connection);
-      return executions.map((execution) => this.#newHandle<R>(execution, resolved, unended));
-    });
+    const { observer, codec } = this.#options;
+    const dispatch = (traced: ResolvedDispatch): Promise<ExecutionHandle<R>[]> => {
+      const preparing = newExecutions(codec, fn, args, traced);
+      return this.#life.actOn(preparing, async (connection, executions) => {
+        if (executions.length > 0) await this.#store(connection, executions, traced);
+        const unended = unendedNow(connection);
+        return executions.map((execution) => this.#newHandle<R>(execution, traced, unended));
+      });
+    };
+    if (!observer.traces) return dispatch(resolved);
+    return tracedDispatch(observer, fn, resolved, dispatch);
   }
 
   /** `dispatch` with a delay. */

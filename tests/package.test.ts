@@ -19,7 +19,7 @@ const doors = Object.entries(manifest.exports).flatMap(([door, target]) =>
   typeof target === "string" ? [] : [{ name: join(manifest.name, door), file: target.default }],
 );
 /** What a door needs that is for those alone who come by it. */
-const peersOfDoors = ["prom-client"];
+const peersOfDoors = ["@opentelemetry/api", "prom-client"];
 const drivers = ["better-sqlite3", "pg", "ioredis", "redis"];
 
 describe("the package as users get it", () => {

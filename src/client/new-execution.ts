@@ -6,7 +6,7 @@ import type { AnyDurable } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
 import { assertDurable } from "../core/effects/call.ts";
 import { NotSupportedError, UnregisteredFunctionError } from "../core/errors.ts";
-import { overridesOf } from "../core/overrides.ts";
+import { overridesOf, type Overrides } from "../core/overrides.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
@@ -58,10 +58,7 @@ export async function newExecution(
     name: fn.functionName,
     version: fn.kind === "workflow" ? fn.options.version : undefined,
     input: codec.encode(accepted, inputPlace(id), root),
-    options:
-      overrides === undefined || Object.keys(overrides).length === 0
-        ? undefined
-        : JSON.stringify(overrides),
+    options: storedOptions(overrides, options.trace),
     queue: queue === unqueued ? undefined : queue,
     priority: options.priority ?? fn.options.priority ?? 0,
     tags: options.tags ?? fn.options.tags ?? [],
@@ -69,6 +66,16 @@ export async function newExecution(
     maxDurationMs: options.maxDurationMs ?? maxDurationOf(fn),
     totalTimeoutMs: totalTimeoutOf(fn, overrides),
   };
+}
+
+function storedOptions(
+  overrides: Overrides | undefined,
+  trace: string | undefined,
+): string | undefined {
+  if (trace !== undefined) return JSON.stringify({ ...overrides, trace });
+  return overrides === undefined || Object.keys(overrides).length === 0
+    ? undefined
+    : JSON.stringify(overrides);
 }
 
 /** Encoding so many takes a moment each; others may go on in between. */

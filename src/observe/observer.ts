@@ -7,11 +7,13 @@
 import type { EngineEvent, Logger, MetricsRecorder } from "./events.ts";
 import { recordMetric } from "./record-metric.ts";
 import { stderrLogger } from "./stderr-logger.ts";
+import { HarmlessSpan, type SpanStart, type TraceSpan, type Tracing } from "./tracing.ts";
 
 /** The user's hooks. Default logger: warnings and errors to stderr. */
 export interface ObserverOptions {
   readonly logger?: Logger | undefined;
   readonly metrics?: MetricsRecorder | undefined;
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The one reader of events, and a logger that never throws. */
@@ -20,18 +22,45 @@ export class Observer {
   readonly log: Logger;
   /** Somebody wants to be told of turns; else nobody need measure them. */
   readonly watchesTurns: boolean;
+  /** Spans are made. */
+  get traces(): boolean {
+    return this.#tracing !== undefined;
+  }
+
   /** Somebody wants to be told of commits. */
   readonly watchesCommits: boolean;
   readonly #metrics: MetricsRecorder | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #failedHooks = new Set<string>();
 
   constructor(options: ObserverOptions = {}) {
     this.log = harmlessLogger(options.logger ?? stderrLogger);
-    const { metrics } = options;
+    const { metrics, tracing } = options;
+    this.#tracing = tracing;
     this.#metrics = metrics;
     this.watchesTurns =
-      metrics?.turnCompleted !== undefined || metrics?.workflowStarted !== undefined;
+      tracing !== undefined ||
+      metrics?.turnCompleted !== undefined ||
+      metrics?.workflowStarted !== undefined;
     this.watchesCommits = metrics?.batchCommitted !== undefined;
+  }
+
+  /** Begins a span that can do no harm; none where nobody traces. */
+  startSpan(start: SpanStart): TraceSpan | undefined {
+    const tracing = this.#tracing;
+    if (tracing === undefined) return undefined;
+    try {
+      return new HarmlessSpan(tracing.start(start), (error) => this.#tracingFailed(error));
+    } catch (error) {
+      this.#tracingFailed(error);
+      return undefined;
+    }
+  }
+
+  #tracingFailed(error: unknown): void {
+    if (this.#failedHooks.has("tracing")) return;
+    this.#failedHooks.add("tracing"); // by O2
+    this.log.warn("tracing failed; the work goes on, and this is not reported again", { error });
   }
 
   /** Tells the log and the metrics. Call it after the commit. */

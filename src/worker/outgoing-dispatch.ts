@@ -4,11 +4,22 @@ import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { Payload } from "../core/payload.ts";
 import { totalTimeoutOf, unqueued } from "../core/step-options.ts";
 import type { NewDispatch } from "../store/store.ts";
+import { optionsWith } from "./outgoing-child.ts";
 
 /** An execution that is started and not waited for: it inherits nothing of the one that starts it. */
 export function dispatchOf(
   { fn, name, options: overrides, dispatchOptions }: DispatchEffect,
-  { id, seq, input }: { readonly id: string; readonly seq: number; readonly input: Payload },
+  {
+    id,
+    seq,
+    input,
+    trace,
+  }: {
+    readonly id: string;
+    readonly seq: number;
+    readonly input: Payload;
+    readonly trace: string | undefined;
+  },
 ): NewDispatch {
   const options = resolveDispatchOptions(dispatchOptions);
   const queue = options.queue ?? overrides?.queue ?? fn.options.queue;
@@ -23,7 +34,7 @@ export function dispatchOf(
       name,
       version: fn.kind === "workflow" ? (overrides?.version ?? fn.options.version) : undefined,
       input,
-      options: overrides === undefined ? undefined : JSON.stringify(overrides),
+      options: optionsWith(overrides, trace),
       queue: queue === unqueued ? undefined : queue,
       priority: options.priority ?? overrides?.priority ?? fn.options.priority ?? 0,
       tags: options.tags ?? overrides?.tags ?? fn.options.tags ?? [],

@@ -1,12 +1,15 @@
 import { monotonicMs } from "../runtime/clock.ts";
+import type { TraceSpan } from "../observe/tracing.ts";
 import type { WorkflowEvent } from "../observe/events.ts";
 import type { Hold } from "./hold.ts";
+import { storedOptions } from "./step-runner.ts";
 
 /** A turn as the observer is told of it. There is one a turn, so none is made where nobody wants to know. */
 export class TurnWatch {
   readonly #hold: Hold;
   readonly #startedAt = monotonicMs();
   readonly #queuedMs: number | undefined;
+  readonly #span: TraceSpan | undefined;
 
   private constructor(hold: Hold) {
     const { execution, host } = hold;
@@ -16,6 +19,34 @@ export class TurnWatch {
     this.#queuedMs = isFirst
       ? Math.max(0, host.deps.clock.now() - Math.max(execution.notBefore, execution.createdAt))
       : undefined;
+    if (host.deps.observer.traces) this.#span = this.#startSpan();
+  }
+
+  #startSpan(): TraceSpan | undefined {
+    const { execution, host } = this.#hold;
+    const { id, name, run, queue, options } = execution;
+    return host.deps.observer.startSpan({
+      kind: "turn",
+      name,
+      trace: storedOptions(options).trace,
+      attributes: {
+        "stent.execution.id": id,
+        "stent.run": run,
+        "stent.worker.id": host.workerId,
+        ...(queue === undefined ? {} : { "stent.queue": queue }),
+      },
+    });
+  }
+
+  /** For what the turn asks for. */
+  get trace(): string | undefined {
+    return this.#span?.trace;
+  }
+
+  /** Begins what the turn asks for, as part of its span. */
+  run(begin: () => void): void {
+    if (this.#span === undefined) begin();
+    else this.#span.run(begin);
   }
 
   static begin(hold: Hold): TurnWatch | undefined {
@@ -28,6 +59,7 @@ export class TurnWatch {
     const event = workflowEvent(this.#hold);
     if (first && this.#queuedMs !== undefined)
       observer.emit({ type: "workflowStarted", ...event, queuedMs: this.#queuedMs });
+    this.#span?.end({});
     observer.emit({ type: "turnCompleted", ...event, durationMs: monotonicMs() - this.#startedAt });
   }
 }
