@@ -169,6 +169,7 @@ export {
 export type { NotificationBackend } from "./notify/notifier.ts";
 export { redis, type RedisClient, type RedisOptions } from "./notify/redis.ts";
 export type { Logger, MetricsRecorder } from "./observe/events.ts";
+export { fromPino, type PinoLogger } from "./observe/from-pino.ts";
 export type { SpanStart, TraceSpan, Tracing } from "./observe/tracing.ts";
 export type { Clock } from "./runtime/clock.ts";
 export type { Backend } from "./store/backend.ts";

@@ -75,6 +75,7 @@ export type EngineEvent =
   | {
       readonly type: "executionBlocked";
       readonly executionId: string;
+      readonly workerId: string;
       readonly workflow: string;
       readonly reason: string;
     };

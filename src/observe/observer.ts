@@ -31,10 +31,18 @@ export class Observer {
   readonly watchesCommits: boolean;
   readonly #metrics: MetricsRecorder | undefined;
   readonly #tracing: Tracing | undefined;
-  readonly #failedHooks = new Set<string>();
+  readonly #options: ObserverOptions;
+  /** For events, which come several times a step and say themselves whose they are. */
+  readonly #eventLog: Logger;
+  readonly #failedHooks: Set<string>;
 
-  constructor(options: ObserverOptions = {}) {
-    this.log = harmlessLogger(options.logger ?? stderrLogger);
+  /** `of`: the one whose events these are too; `log`: its logger, with more in each line. */
+  constructor(options: ObserverOptions = {}, of?: Observer, log?: Logger) {
+    this.#options = options;
+    this.#eventLog =
+      of === undefined ? harmlessLogger(options.logger ?? stderrLogger) : of.#eventLog;
+    this.log = log ?? this.#eventLog;
+    this.#failedHooks = of === undefined ? new Set() : of.#failedHooks;
     const { metrics, tracing } = options;
     this.#tracing = tracing;
     this.#metrics = metrics;
@@ -43,6 +51,11 @@ export class Observer {
       metrics?.turnCompleted !== undefined ||
       metrics?.workflowStarted !== undefined;
     this.watchesCommits = metrics?.batchCommitted !== undefined;
+  }
+
+  /** The same for one worker, whose id is in every line. */
+  forWorker(workerId: string): Observer {
+    return new Observer(this.#options, this, childLogger(this.log, { workerId }));
   }
 
   /** Begins a span that can do no harm; none where nobody traces. */
@@ -65,7 +78,7 @@ export class Observer {
 
   /** Tells the log and the metrics. Call it after the commit. */
   emit(event: EngineEvent): void {
-    writeLine(this.log, event);
+    writeLine(this.#eventLog, event);
     const metrics = this.#metrics;
     if (metrics === undefined || event.type === "executionBlocked") return;
     callHarmlessly(

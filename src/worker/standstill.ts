@@ -98,6 +98,7 @@ export async function block(
   observer.emit({
     type: "executionBlocked",
     executionId: execution.id,
+    workerId: host.workerId,
     workflow: execution.name,
     reason: error.message,
   });

@@ -4,7 +4,6 @@ import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
 import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/step-options.ts";
 import type { Logger } from "../observe/events.ts";
-import { childLogger } from "../observe/observer.ts";
 import type { TraceSpan } from "../observe/tracing.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { NewDeadLetter } from "../store/store.ts";
@@ -48,7 +47,7 @@ export class StepRunner {
   constructor(deps: WorkerDeps, workerId: string) {
     this.#deps = deps;
     this.#workerId = workerId;
-    this.#logger = childLogger(deps.observer.log, { workerId });
+    this.#logger = deps.observer.log;
   }
 
   /** How attempts of a function are made; undefined if it is not here. */
@@ -120,7 +119,7 @@ export class StepRunner {
     } catch (error) {
       this.#logger.warn(
         "the details of a heartbeat cannot be stored; the next attempt will not find them",
-        { taskId: step.taskId, error },
+        { executionId: step.executionId, taskId: step.taskId, error },
       );
       return step.heartbeat;
     }

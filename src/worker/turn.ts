@@ -71,6 +71,7 @@ export class Turn {
   readonly #marks: ReadonlyMap<number, number>;
   readonly #woken: boolean;
   #undoFailures: readonly UndoFailure[] = none;
+  #unheard: readonly unknown[] = none;
   #asked: Set<string> | undefined;
   #messages: Map<Delivery, number> | undefined;
 
@@ -113,6 +114,17 @@ export class Turn {
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
       outgoing.retryLater(step, this.builder, this.outbound);
+    }
+  }
+
+  /** Logs what the workflow cannot be told of, once it is stored: a turn that is made again throws it again. */
+  logUnheard(): void {
+    const { log } = this.#tools.host.deps.observer;
+    for (const error of this.#unheard) {
+      log.warn("an error was thrown while a branch was being closed", {
+        executionId: this.#execution.id,
+        error,
+      });
     }
   }
 
@@ -223,9 +235,8 @@ export class Turn {
   }
 
   #note(step: Step): void {
-    const { local, host } = this.#tools;
+    const { local } = this.#tools;
     const replica = this.replica;
-    const execution = this.#execution;
     for (const entry of step.delivered) {
       const open = replica.open.get(entry.path);
       if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined)
@@ -247,12 +258,7 @@ export class Turn {
     }
     if (step.undoFailures.length > 0)
       this.#undoFailures = [...this.#undoFailures, ...step.undoFailures];
-    for (const error of step.unheard) {
-      host.deps.observer.log.warn("an error was thrown while a branch was being closed", {
-        executionId: execution.id,
-        error,
-      });
-    }
+    if (step.unheard.length > 0) this.#unheard = [...this.#unheard, ...step.unheard];
   }
 
   /** What an entry ended by that was ended by its own time: an activity past its totalTimeout. */
