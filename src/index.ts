@@ -1,5 +1,6 @@
 export { Stent, type BootstrapOptions } from "./stent.ts";
 export type { Middleware } from "./core/middleware.ts";
+export type { Health } from "./stent/health.ts";
 export type { StentOptions } from "./stent/options.ts";
 export type { WorkerStatusOverview } from "./stent/workers.ts";
 

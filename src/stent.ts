@@ -47,11 +47,12 @@ import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
 import { checkExecutionId, checkTaskId } from "./core/id.ts";
-import { knownOptions, nameOption } from "./core/option.ts";
+import { knownOptions, nameOption, positiveDurationOption } from "./core/option.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
+import { DatabaseProbe, type Health } from "./stent/health.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
   resolveStentOptions,
@@ -66,6 +67,9 @@ import { resolveServeOptions, type ServeOptions } from "./worker/serve-options.t
 // Modules are read anew while a program is being written; their definitions replace those of the last reading.
 if (process.env["NODE_ENV"] === "development") allowRedefinition(true);
 
+/** How long the database may take to answer whether it is there. */
+const defaultProbeMs = 2_000;
+
 /** How a bootstrapped Stent begins. */
 export interface BootstrapOptions {
   /** A worker in this process; true: with the default options. */
@@ -78,6 +82,7 @@ export class Stent implements AsyncDisposable {
   readonly #workers: Workers;
   readonly #life: ConnectionLife;
   readonly #acts: HandleActs;
+  readonly #probe: DatabaseProbe;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option */
   constructor(options: StentOptions) {
@@ -88,6 +93,7 @@ export class Stent implements AsyncDisposable {
       endFirst: () => this.#workers.close(),
       close: closeConnection,
     });
+    this.#probe = new DatabaseProbe((act) => this.#life.act(act));
     this.#acts = {
       waitFor: (id, options, unended) => this.#waitFor(id, options, unended),
       stateOf: (id) => this.stateOf(id),
@@ -375,6 +381,14 @@ export class Stent implements AsyncDisposable {
   /** The workers of this client. */
   workerStatusOverview(): WorkerStatusOverview {
     return this.#workers.overview();
+  }
+
+  /** Whether the database answers, and how the workers of this client are doing: see `stentjs/health`. Never rejects, but for a wrong option. */
+  async health(options: { timeout?: Duration } = {}): Promise<Health> {
+    knownOptions("health", options, ["timeout"]);
+    const timeoutMs = positiveDurationOption("timeout", options.timeout) ?? defaultProbeMs;
+    const database = await this.#probe.ask(timeoutMs);
+    return { database, workers: this.#workers.health() };
   }
 
   // ── open and closed ──

@@ -77,6 +77,12 @@ export class Worker {
     return this.#intake;
   }
 
+  /** It has a session whose lease has not run out. */
+  get sessionLive(): boolean {
+    const registered = this.#state === "ready" || this.#state === "draining";
+    return registered && this.#losing === undefined && this.#session.leaseHolds;
+  }
+
   /** Registers, buries the dead of this machine, and begins to claim. @throws DatabaseError */
   async start(): Promise<void> {
     const { lifecycle } = this.#options;
