@@ -1,5 +1,6 @@
 export { Stent, type BootstrapOptions } from "./stent.ts";
 export type { Middleware } from "./core/middleware.ts";
+export type { Health } from "./stent/health.ts";
 export type { StentOptions } from "./stent/options.ts";
 export type { WorkerStatusOverview } from "./stent/workers.ts";
 
@@ -74,6 +75,12 @@ export { Result, type ResultMethods } from "./core/result.ts";
 export type { RetryPolicy, RetryPredicate } from "./core/retry.ts";
 export type { StandardSchema } from "./core/schema.ts";
 export type { Place, Serializer } from "./core/serializer.ts";
+export { compressed, type CompressionOptions } from "./core/serializer/compressed.ts";
+export {
+  encrypted,
+  type EncryptionKey,
+  type EncryptionOptions,
+} from "./core/serializer/encrypted.ts";
 export type { ExecutionStatus } from "./core/status.ts";
 
 export type { AnyEffect } from "./core/effects/any-effect.ts";
@@ -163,6 +170,8 @@ export {
 export type { NotificationBackend } from "./notify/notifier.ts";
 export { redis, type RedisClient, type RedisOptions } from "./notify/redis.ts";
 export type { Logger, MetricsRecorder } from "./observe/events.ts";
+export { fromPino, type PinoLogger } from "./observe/from-pino.ts";
+export type { SpanStart, TraceSpan, Tracing } from "./observe/tracing.ts";
 export type { Clock } from "./runtime/clock.ts";
 export type { Backend } from "./store/backend.ts";
 export { postgres } from "./store/postgres.ts";

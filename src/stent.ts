@@ -47,23 +47,28 @@ import type { Duration } from "./core/duration.ts";
 import type { Durable } from "./core/durable.ts";
 import type { SignalDefinition } from "./core/effects/signal.ts";
 import { checkExecutionId, checkTaskId } from "./core/id.ts";
-import { knownOptions, nameOption } from "./core/option.ts";
+import { knownOptions, nameOption, positiveDurationOption } from "./core/option.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
+import { DatabaseProbe, type Health } from "./stent/health.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
   resolveStentOptions,
   type ResolvedStentOptions,
   type StentOptions,
 } from "./stent/options.ts";
+import { tracedDispatch } from "./stent/traced-dispatch.ts";
 import { Workers, type WorkerStatusOverview } from "./stent/workers.ts";
 import type { WorkerLifecycle } from "./worker/lifecycle.ts";
 import { resolveServeOptions, type ServeOptions } from "./worker/serve-options.ts";
 
 // Modules are read anew while a program is being written; their definitions replace those of the last reading.
 if (process.env["NODE_ENV"] === "development") allowRedefinition(true);
+
+/** How long the database may take to answer whether it is there. */
+const defaultProbeMs = 2_000;
 
 /** How a bootstrapped Stent begins. */
 export interface BootstrapOptions {
@@ -77,6 +82,7 @@ export class Stent implements AsyncDisposable {
   readonly #workers: Workers;
   readonly #life: ConnectionLife;
   readonly #acts: HandleActs;
+  readonly #probe: DatabaseProbe;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option */
   constructor(options: StentOptions) {
@@ -87,6 +93,7 @@ export class Stent implements AsyncDisposable {
       endFirst: () => this.#workers.close(),
       close: closeConnection,
     });
+    this.#probe = new DatabaseProbe((act) => this.#life.act(act));
     this.#acts = {
       waitFor: (id, options, unended) => this.#waitFor(id, options, unended),
       stateOf: (id) => this.stateOf(id),
@@ -136,11 +143,16 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>> {
     const resolved = resolveDispatchOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const preparing = newExecution(this.#options.codec, fn, args, resolved);
-    return this.#life.actOn(preparing, async (connection, execution) => {
-      await this.#store(connection, [execution], resolved);
-      return this.#newHandle<R>(execution, resolved, unendedNow(connection));
-    });
+    const { observer, codec } = this.#options;
+    const dispatch = (traced: ResolvedDispatch): Promise<ExecutionHandle<R>> => {
+      const preparing = newExecution(codec, fn, args, traced);
+      return this.#life.actOn(preparing, async (connection, execution) => {
+        await this.#store(connection, [execution], traced);
+        return this.#newHandle<R>(execution, traced, unendedNow(connection));
+      });
+    };
+    if (!observer.traces) return dispatch(resolved);
+    return tracedDispatch(observer, fn, resolved, dispatch, ({ id }) => id);
   }
 
   /** Many at once, in one transaction: all of them or none. @throws as `dispatch`; TypeError for an `id` */
@@ -151,12 +163,17 @@ export class Stent implements AsyncDisposable {
   ): Promise<ExecutionHandle<R>[]> {
     const resolved = resolveManyOptions(options);
     checkDispatchable(this.#options.registry, fn);
-    const preparing = newExecutions(this.#options.codec, fn, args, resolved);
-    return this.#life.actOn(preparing, async (connection, executions) => {
-      if (executions.length > 0) await this.#store(connection, executions, resolved);
-      const unended = unendedNow(connection);
-      return executions.map((execution) => this.#newHandle<R>(execution, resolved, unended));
-    });
+    const { observer, codec } = this.#options;
+    const dispatch = (traced: ResolvedDispatch): Promise<ExecutionHandle<R>[]> => {
+      const preparing = newExecutions(codec, fn, args, traced);
+      return this.#life.actOn(preparing, async (connection, executions) => {
+        if (executions.length > 0) await this.#store(connection, executions, traced);
+        const unended = unendedNow(connection);
+        return executions.map((execution) => this.#newHandle<R>(execution, traced, unended));
+      });
+    };
+    if (!observer.traces) return dispatch(resolved);
+    return tracedDispatch(observer, fn, resolved, dispatch);
   }
 
   /** `dispatch` with a delay. */
@@ -364,6 +381,14 @@ export class Stent implements AsyncDisposable {
   /** The workers of this client. */
   workerStatusOverview(): WorkerStatusOverview {
     return this.#workers.overview();
+  }
+
+  /** Whether the database answers, and how the workers of this client are doing: see `stentjs/health`. Never rejects, but for a wrong option. */
+  async health(options: { timeout?: Duration } = {}): Promise<Health> {
+    knownOptions("health", options, ["timeout"]);
+    const timeoutMs = positiveDurationOption("timeout", options.timeout) ?? defaultProbeMs;
+    const database = await this.#probe.ask(timeoutMs);
+    return { database, workers: this.#workers.health() };
   }
 
   // ── open and closed ──

@@ -18,6 +18,8 @@ const manifest = readJson("package.json") as Manifest;
 const doors = Object.entries(manifest.exports).flatMap(([door, target]) =>
   typeof target === "string" ? [] : [{ name: join(manifest.name, door), file: target.default }],
 );
+/** What a door needs that is for those alone who come by it. */
+const peersOfDoors = ["@opentelemetry/api", "prom-client"];
 const drivers = ["better-sqlite3", "pg", "ioredis", "redis"];
 
 describe("the package as users get it", () => {
@@ -85,7 +87,7 @@ function buildInto(place: string): void {
   const options = ["--project", project, "--outDir", join(place, "dist")];
   run(process.execPath, [compiler, ...options], root);
 
-  for (const name of Object.keys(manifest.dependencies)) {
+  for (const name of [...Object.keys(manifest.dependencies), ...peersOfDoors]) {
     const link = join(place, "node_modules", name);
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(join(root, "node_modules", name), link);

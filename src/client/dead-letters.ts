@@ -5,6 +5,7 @@ import type { DeadLetterRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, positionOf } from "./cursor.ts";
 import { limitOf } from "./execution-filter.ts";
+import { storedErrorOf } from "./or-unreadable.ts";
 import type { Page } from "./page.ts";
 import { keptTaskOf, maxAttemptsIn } from "./row-codec.ts";
 import type { TaskRecord } from "./task-record.ts";
@@ -65,6 +66,8 @@ function deadLetter(codec: PayloadCodec, row: DeadLetterRow): DeadLetter {
   const { id, name, kind, attempt, queue, priority, tags, createdAt } = kept;
   const { executionId, reason, error } = row;
   const movedAt = new Date(row.movedAt);
+  // It ended its execution, and is kept as that one's failure.
+  const failure = storedErrorOf(codec, error, resultPlace(executionId));
   return {
     task: {
       id,
@@ -82,11 +85,11 @@ function deadLetter(codec: PayloadCodec, row: DeadLetterRow): DeadLetter {
       scheduledFor: undefined,
       startedAt: undefined,
       completedAt: movedAt,
-      // It ended its execution, and is kept as that one's failure.
-      error: error === undefined ? undefined : codec.decodeFailure(error, resultPlace(executionId)),
+      error: failure,
     },
     executionId,
-    reason,
+    // Of an encrypted error no more than the name stands in clear.
+    reason: failure?.name === reason ? `${reason}: ${failure.message}` : reason,
     movedAt,
   };
 }

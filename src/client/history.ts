@@ -1,10 +1,12 @@
 import { asError, mapValue, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
+import { SerializationError } from "../core/errors.ts";
 import { itemInputPlaces, itemValuePlaces } from "../core/map-items.ts";
 import { inputPlace, signalPlace, stepId } from "../core/places.ts";
 import { entryStatus } from "../core/status.ts";
 import type { EntryRow, ExecutionRow, FullItemRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { findExecution } from "./find-execution.ts";
+import { orUnreadable } from "./or-unreadable.ts";
 import { receiverOf, storedOptionsOf } from "./row-codec.ts";
 
 /**
@@ -65,7 +67,7 @@ async function historyEntry(
 ): Promise<HistoryEntry> {
   const { run, path, kind, name, delivery, scheduledAt, endedAt } = entry;
   const items = kind === "map" ? await itemsOf(connection, entry, row) : [];
-  const args = argsOf(connection, row, entry, items);
+  const args = orUnreadable(() => argsOf(connection, row, entry, items));
   return {
     run,
     path,
@@ -133,9 +135,18 @@ function outcomeOfEntry(
   const run = { id: row.id, run: entry.run, cut };
   if (entry.kind === "map" && status === entryStatus.completed) {
     const { tolerated } = storedOptionsOf(entry);
-    const value = mapValue(codec, itemValuePlaces(run, entry), items, tolerated !== undefined);
+    const places = itemValuePlaces(run, entry);
+    const value = orUnreadable(() => mapValue(codec, places, items, tolerated !== undefined));
     return { outcome: { ok: true, value } };
   }
-  const outcome = outcomeOf(codec, status, entry.value, valuePlace(run, entry));
+  const outcome = orUnreadable(() => outcomeOf(codec, status, entry.value, valuePlace(run, entry)));
+  if (outcome instanceof SerializationError) {
+    return {
+      outcome:
+        status === entryStatus.completed
+          ? { ok: true, value: outcome }
+          : { ok: false, error: outcome },
+    };
+  }
   return { outcome: outcome.ok ? outcome : { ok: false, error: asError(outcome.error) } };
 }

@@ -1,10 +1,12 @@
 import { asError, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
+import { SerializationError } from "../core/errors.ts";
 import { itemPath, stepId } from "../core/places.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { entryStatus, isFinal, type EntryStatus } from "../core/status.ts";
 import type { EntryRow, ExecutionRow, FullItemRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import { tasksBySeq } from "./open-work.ts";
+import { orUnreadable } from "./or-unreadable.ts";
 import { storedOptionsOf } from "./row-codec.ts";
 import type { FoundTask, TaskRecord } from "./task-record.ts";
 import {
@@ -242,8 +244,12 @@ function stateOf({ connection, of, entry }: Sought): Pick<TaskRecord, "state" | 
       return { state: "cancelled", error: undefined };
     case entryStatus.failed: {
       const place = valuePlace({ id: of.id, run: entry.run, cut: entry.cut }, entry);
-      const outcome = outcomeOf(connection.codec, entry.status, entry.value, place);
-      return { state: "failed", error: outcome.ok ? undefined : asError(outcome.error) };
+      const outcome = orUnreadable(() =>
+        outcomeOf(connection.codec, entry.status, entry.value, place),
+      );
+      const error =
+        outcome instanceof SerializationError ? outcome : outcome.ok ? undefined : outcome.error;
+      return { state: "failed", error: error === undefined ? undefined : asError(error) };
     }
     default:
       return entry.status satisfies never;

@@ -7,7 +7,7 @@ import { parseDuration } from "../core/duration.ts";
 import { assertDurable } from "../core/effects/call.ts";
 import { UnregisteredFunctionError } from "../core/errors.ts";
 import { gatesOf } from "../core/gates.ts";
-import { overridesOf } from "../core/overrides.ts";
+import { overridesOf, type Overrides } from "../core/overrides.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { inputPlace } from "../core/places.ts";
 import type { FunctionRegistry } from "../core/registry.ts";
@@ -55,10 +55,7 @@ export async function newExecution(
     name: fn.functionName,
     version: fn.kind === "workflow" ? fn.options.version : undefined,
     input: codec.encode(accepted, inputPlace(id), root),
-    options:
-      overrides === undefined || Object.keys(overrides).length === 0
-        ? undefined
-        : JSON.stringify(overrides),
+    options: storedOptions(overrides, options.trace),
     queue: queue === unqueued ? undefined : queue,
     priority: options.priority ?? fn.options.priority ?? 0,
     tags: options.tags ?? fn.options.tags ?? [],
@@ -67,6 +64,16 @@ export async function newExecution(
     totalTimeoutMs: totalTimeoutOf(fn, overrides),
     gates: gatesOf(fn, accepted, digest),
   };
+}
+
+function storedOptions(
+  overrides: Overrides | undefined,
+  trace: string | undefined,
+): string | undefined {
+  if (trace !== undefined) return JSON.stringify({ ...overrides, trace });
+  return overrides === undefined || Object.keys(overrides).length === 0
+    ? undefined
+    : JSON.stringify(overrides);
 }
 
 /** Encoding so many takes a moment each; others may go on in between. */

@@ -16,6 +16,7 @@ import type {
   TaskRow,
 } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
+import { storedErrorOf } from "./or-unreadable.ts";
 import { storedOptionsOf } from "./row-codec.ts";
 import type { FoundTask, TaskRecord } from "./task-record.ts";
 
@@ -147,8 +148,7 @@ export function queuedTask(
     scheduledFor: running ? undefined : dueDate(row.dueAt),
     startedAt: dateOf(row.startedAt),
     completedAt: undefined,
-    error:
-      row.error === undefined ? undefined : codec.decodeFailure(row.error, valuePlace(run, entry)),
+    error: storedErrorOf(codec, row.error, valuePlace(run, entry)),
   };
 }
 
@@ -176,10 +176,7 @@ export function begunTask(
     scheduledFor: undefined,
     startedAt: dateOf(entry.startedAt),
     completedAt: undefined,
-    error:
-      entry.value === undefined
-        ? undefined
-        : codec.decodeFailure(entry.value, valuePlace(run, entry)),
+    error: storedErrorOf(codec, entry.value, valuePlace(run, entry)),
   };
 }
 
@@ -210,7 +207,7 @@ export function jobTask(
         : undefined,
     startedAt: dateOf(row.startedAt),
     completedAt: dateOf(endedAt),
-    error: failure === undefined ? undefined : codec.decodeFailure(failure, resultPlace(id)),
+    error: storedErrorOf(codec, failure, resultPlace(id)),
   };
 }
 

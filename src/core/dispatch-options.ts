@@ -45,6 +45,8 @@ export interface ResolvedDispatch {
   readonly priority: number | undefined;
   readonly queue: string | undefined;
   readonly transaction: unknown;
+  /** The span from which those of the execution go on. */
+  readonly trace?: string | undefined;
 }
 
 const known = [

@@ -15,10 +15,19 @@ import {
   type Place,
   type Serializer,
 } from "./serializer.ts";
+import { WrappedSerializer } from "./serializer/wrapped.ts";
 import { shortenFailure } from "./shorten-failure.ts";
 
 /** An encoded value or error. */
 export type Payload = string | Uint8Array;
+
+/** Whether what is stored of an error shows its message to whoever can read the database; then it may stand beside it in clear as well. */
+export function showsMessage(payload: Payload, error: unknown): boolean {
+  const message = error instanceof Error ? error.message : String(error);
+  // It may be stored shortened.
+  const begin = JSON.stringify(message.slice(0, 100)).slice(1, -1);
+  return typeof payload === "string" && payload.includes(begin);
+}
 
 /** Longest encoded value by default: 1 MiB. */
 export const defaultMaxPayloadBytes = 1_048_576;
@@ -105,7 +114,7 @@ export class PayloadCodec {
 
   #dumps(value: unknown, place: Place, root?: string): Payload {
     const serializer = this.#serializer;
-    if (isBuiltIn(serializer)) return serializer.dumps(value, place, root);
+    if (isBuiltIn(serializer)) return serializer.dumps(value, place, root ?? rootOf(place));
     let payload: unknown;
     try {
       payload = serializer.dumps(value, place);
@@ -158,7 +167,11 @@ function replacement(failure: Failure, serializerName: string, refusal: unknown)
   return { ...toFailure(error), stack: `${error.name}: ${error.message}` };
 }
 
-function isBuiltIn(serializer: Serializer): serializer is typeof superjsonSerializer {
+/** Whether it is Stent's own, or Stent's own wrappers around such a one: their errors are clear, and say what the value is called. */
+function isBuiltIn(
+  serializer: Serializer,
+): serializer is typeof superjsonSerializer | WrappedSerializer {
+  if (serializer instanceof WrappedSerializer) return isBuiltIn(serializer.inner);
   return serializer === superjsonSerializer || serializer === jsonSerializer;
 }
 

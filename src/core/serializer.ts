@@ -10,6 +10,7 @@ import { fromFailure, parseFailure, toFailure } from "./failure.ts";
 import { isJsonValue } from "./serializer/json-values.ts";
 import { isStackOverflow } from "./serializer/object-kind.ts";
 import { richValues } from "./serializer/rich-values.ts";
+import { readSealedHead } from "./serializer/sealed.ts";
 import { findNonJson, Refusal } from "./serializer/storable-tree.ts";
 
 /** Where a value is kept: the same for `dumps` and `loads`, for encryption to bind to. */
@@ -39,7 +40,7 @@ export const superjsonSerializer: BuiltInSerializer = {
   dumps: (value, place, root) =>
     encode(value, place, root, (rest) => richTag + JSON.stringify(rich.encode(rest))),
   loads(data, place) {
-    const text = toText(data);
+    const text = toText(data, place);
     return parse(place, () =>
       text.startsWith(richTag)
         ? rich.decodeInPlace(JSON.parse(text.slice(richTag.length)) as never)
@@ -58,7 +59,7 @@ export const jsonSerializer: BuiltInSerializer = {
       return JSON.stringify(rest);
     }),
   loads(data, place) {
-    const text = toText(data);
+    const text = toText(data, place);
     return parse(place, () => parseJson(text));
   },
 };
@@ -176,8 +177,15 @@ function parseJson(text: string): unknown {
   return text === nothing ? undefined : (JSON.parse(text) as unknown);
 }
 
-function toText(data: string | Uint8Array): string {
-  return typeof data === "string"
-    ? data
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8");
+/** @throws SerializationError naming the key of what is encrypted */
+function toText(data: string | Uint8Array, place: Place): string {
+  if (typeof data === "string") return data;
+  const sealed = readSealedHead(data);
+  if (sealed !== undefined) {
+    throw new SerializationError(
+      `the stored ${describePlace(place)} cannot be read: it is encrypted with key "${sealed.keyId}", and this process has no keys. ` +
+        `Set the option serializer to encrypted({ keys }).`,
+    );
+  }
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8");
 }

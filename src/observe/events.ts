@@ -23,15 +23,28 @@ export interface MetricsRecorder {
   taskFailed(event: StepMetric & { reason: string; retrying: boolean }): void;
   deadLettered(event: StepMetric & { reason: string }): void;
   leaseRenewed(event: { workerId: string; success: boolean }): void;
+  /** A workflow has made its first turn; `queuedMs`: how long it was due before a worker took it. Like those below it may be left out, and costs nothing then. */
+  workflowStarted?(event: StepMetric & { queuedMs: number }): void;
+  /** One go of a workflow is stored, with everything that it took from its beginning: reading, replaying if it came to that, running it, the commit. */
+  turnCompleted?(event: StepMetric & { durationMs: number }): void;
+  /** A workflow was run again from its journal of so many entries. */
+  workflowReplayed?(event: StepMetric & { entries: number; durationMs: number }): void;
+  /** It had to be, since it was not in the memory of the worker that took it. */
+  cacheMissed?(event: StepMetric): void;
+  /** So many changes were stored in one transaction. */
+  batchCommitted?(event: { transitions: number; durationMs: number }): void;
 }
 
 /** Whose event it is. `step` is the function's name. */
-export interface StepEvent {
+export interface WorkflowEvent {
   readonly step: string;
   readonly kind: string;
   readonly queue: string | undefined;
   readonly workerId: string | undefined;
   readonly executionId: string;
+}
+
+export interface StepEvent extends WorkflowEvent {
   readonly taskId: string;
 }
 
@@ -45,10 +58,24 @@ export type EngineEvent =
       readonly retrying: boolean;
     })
   | (StepEvent & { readonly type: "deadLettered"; readonly reason: string })
+  | (WorkflowEvent & { readonly type: "workflowStarted"; readonly queuedMs: number })
+  | (WorkflowEvent & { readonly type: "turnCompleted"; readonly durationMs: number })
+  | (WorkflowEvent & {
+      readonly type: "workflowReplayed";
+      readonly entries: number;
+      readonly durationMs: number;
+    })
+  | (WorkflowEvent & { readonly type: "cacheMissed" })
+  | {
+      readonly type: "batchCommitted";
+      readonly transitions: number;
+      readonly durationMs: number;
+    }
   | { readonly type: "leaseRenewed"; readonly workerId: string; readonly success: boolean }
   | {
       readonly type: "executionBlocked";
       readonly executionId: string;
+      readonly workerId: string;
       readonly workflow: string;
       readonly reason: string;
     };

@@ -4,34 +4,85 @@
  *   O1  Nothing they do reaches the work: they are called and not awaited; what they throw, or reject with later, ends here (I13).
  *   O2  A hook that fails is named once, by the logger, or on stderr if it is the logger's; never again, or the noise would grow with the work.
  */
-import type { EngineEvent, Logger, MetricsRecorder, StepEvent, StepMetric } from "./events.ts";
+import type { EngineEvent, Logger, MetricsRecorder } from "./events.ts";
+import { recordMetric } from "./record-metric.ts";
 import { stderrLogger } from "./stderr-logger.ts";
+import { HarmlessSpan, type SpanStart, type TraceSpan, type Tracing } from "./tracing.ts";
 
 /** The user's hooks. Default logger: warnings and errors to stderr. */
 export interface ObserverOptions {
   readonly logger?: Logger | undefined;
   readonly metrics?: MetricsRecorder | undefined;
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The one reader of events, and a logger that never throws. */
 export class Observer {
   /** The user's logger, made harmless. */
   readonly log: Logger;
-  readonly #metrics: MetricsRecorder | undefined;
-  readonly #failedHooks = new Set<string>();
+  /** Somebody wants to be told of turns; else nobody need measure them. */
+  readonly watchesTurns: boolean;
+  /** Spans are made. */
+  get traces(): boolean {
+    return this.#tracing !== undefined;
+  }
 
-  constructor(options: ObserverOptions = {}) {
-    this.log = harmlessLogger(options.logger ?? stderrLogger);
-    this.#metrics = options.metrics;
+  /** Somebody wants to be told of commits. */
+  readonly watchesCommits: boolean;
+  readonly #metrics: MetricsRecorder | undefined;
+  readonly #tracing: Tracing | undefined;
+  readonly #options: ObserverOptions;
+  /** For events, which come several times a step and say themselves whose they are. */
+  readonly #eventLog: Logger;
+  readonly #failedHooks: Set<string>;
+
+  /** `of`: the one whose events these are too; `log`: its logger, with more in each line. */
+  constructor(options: ObserverOptions = {}, of?: Observer, log?: Logger) {
+    this.#options = options;
+    this.#eventLog =
+      of === undefined ? harmlessLogger(options.logger ?? stderrLogger) : of.#eventLog;
+    this.log = log ?? this.#eventLog;
+    this.#failedHooks = of === undefined ? new Set() : of.#failedHooks;
+    const { metrics, tracing } = options;
+    this.#tracing = tracing;
+    this.#metrics = metrics;
+    this.watchesTurns =
+      tracing !== undefined ||
+      metrics?.turnCompleted !== undefined ||
+      metrics?.workflowStarted !== undefined;
+    this.watchesCommits = metrics?.batchCommitted !== undefined;
+  }
+
+  /** The same for one worker, whose id is in every line. */
+  forWorker(workerId: string): Observer {
+    return new Observer(this.#options, this, childLogger(this.log, { workerId }));
+  }
+
+  /** Begins a span that can do no harm; none where nobody traces. */
+  startSpan(start: SpanStart): TraceSpan | undefined {
+    const tracing = this.#tracing;
+    if (tracing === undefined) return undefined;
+    try {
+      return new HarmlessSpan(tracing.start(start), (error) => this.#tracingFailed(error));
+    } catch (error) {
+      this.#tracingFailed(error);
+      return undefined;
+    }
+  }
+
+  #tracingFailed(error: unknown): void {
+    if (this.#failedHooks.has("tracing")) return;
+    this.#failedHooks.add("tracing"); // by O2
+    this.log.warn("tracing failed; the work goes on, and this is not reported again", { error });
   }
 
   /** Tells the log and the metrics. Call it after the commit. */
   emit(event: EngineEvent): void {
-    writeLine(this.log, event);
+    writeLine(this.#eventLog, event);
     const metrics = this.#metrics;
     if (metrics === undefined || event.type === "executionBlocked") return;
     callHarmlessly(
-      () => record(metrics, event),
+      () => recordMetric(metrics, event),
       (error) => {
         if (this.#failedHooks.has(event.type)) return;
         this.#failedHooks.add(event.type); // by O2
@@ -105,6 +156,13 @@ function writeLine(log: Logger, event: EngineEvent): void {
       return log.info(event.retrying ? "task failed and is retried" : "task failed", event);
     case "deadLettered":
       return log.warn(`"${event.step}" became a dead letter: ${event.reason}`, event);
+    case "workflowReplayed":
+      return log.debug("workflow replayed", event);
+    case "workflowStarted":
+    case "turnCompleted":
+    case "cacheMissed":
+    case "batchCommitted":
+      return; // numbers, not news
     case "leaseRenewed":
       return event.success
         ? log.debug("lease renewed", event)
@@ -114,39 +172,6 @@ function writeLine(log: Logger, event: EngineEvent): void {
     default:
       return event satisfies never;
   }
-}
-
-type MetricEvent = Exclude<EngineEvent, { type: "executionBlocked" }>;
-
-/** Ids of executions and tasks stay out: a recorder that makes labels of what it is given would drown in them. */
-function record(metrics: MetricsRecorder, event: MetricEvent): unknown {
-  switch (event.type) {
-    case "taskClaimed":
-      return metrics.taskClaimed({ ...metricOf(event), queuedMs: event.queuedMs });
-    case "taskCompleted":
-      return metrics.taskCompleted({ ...metricOf(event), durationMs: event.durationMs });
-    case "taskFailed":
-      return metrics.taskFailed({
-        ...metricOf(event),
-        reason: event.reason,
-        retrying: event.retrying,
-      });
-    case "deadLettered":
-      return metrics.deadLettered({ ...metricOf(event), reason: event.reason });
-    case "leaseRenewed":
-      return metrics.leaseRenewed({ workerId: event.workerId, success: event.success });
-    default:
-      return event satisfies never;
-  }
-}
-
-function metricOf({ step, kind, queue, workerId }: StepEvent): StepMetric {
-  return {
-    step,
-    kind,
-    ...(queue === undefined ? {} : { queue }),
-    ...(workerId === undefined ? {} : { workerId }),
-  };
 }
 
 /** Calls a hook of the user's and goes on, whatever it does: throw, give a promise that is rejected, or one that never settles. */

@@ -1,8 +1,8 @@
 import type { Adopter, Connection } from "../client/connection.ts";
 import { EndWatch } from "../client/end-watch.ts";
 import { HintHub } from "../store/hint-hub.ts";
-import { Committer } from "../store/committer.ts";
-import type { Store } from "../store/store.ts";
+import { Committer, type StoredBatch } from "../store/committer.ts";
+import type { Hints, Store } from "../store/store.ts";
 import { failuresOf } from "./failures.ts";
 import type { ForeignSources } from "./foreign-sources.ts";
 import { openForeign } from "./open-foreign.ts";
@@ -19,10 +19,13 @@ export async function openConnection(
   const store = await backend.open({ migrate, clock, failures, warn });
   const foreign = await foreignOf(store, options);
   const hints = new HintHub();
-  const committer = new Committer(store, (told) => {
+  const hinted = (told: Hints): void => {
     hints.emit(told);
     foreign.publish(told);
-  });
+  };
+  const measured = (batch: StoredBatch): void =>
+    observer.emit({ type: "batchCommitted", ...batch });
+  const committer = new Committer(store, hinted, observer.watchesCommits ? measured : undefined);
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
   const parts = { store, committer, codec, registry, clock, observer, hints, foreign };
   return { ...parts, dev, middleware, ends, adopter };

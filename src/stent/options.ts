@@ -8,6 +8,7 @@ import type { Polling } from "../client/end-watch.ts";
 import type { NotificationBackend } from "../notify/notifier.ts";
 import type { Logger, MetricsRecorder } from "../observe/events.ts";
 import { Observer } from "../observe/observer.ts";
+import type { Tracing } from "../observe/tracing.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import { isStoreBackend, type Backend, type StoreBackend } from "../store/backend.ts";
 import { backendOf } from "./backend-string.ts";
@@ -32,6 +33,8 @@ export interface StentOptions {
   metrics?: MetricsRecorder;
   /** Default: warnings and errors to stderr. */
   logger?: Logger;
+  /** Spans of dispatches, turns and activities: what `otel()` of `stentjs/otel` gives, or your own. */
+  tracing?: Tracing;
   /** Create or upgrade tables on open. false: verify only, and throw SchemaMismatchError. Default true. */
   migrate?: boolean;
   /** Longest encoded argument list, result, signal payload or state value, else SerializationError. Default 1 MiB (1,048,576). Errors are shortened instead (stack first). */
@@ -71,6 +74,7 @@ const known = [
   "registry",
   "metrics",
   "logger",
+  "tracing",
   "migrate",
   "maxPayloadBytes",
   "dev",
@@ -91,6 +95,7 @@ export function resolveStentOptions(options: StentOptions): ResolvedStentOptions
     observer: new Observer({
       logger: withMethods("logger", options.logger, ["debug", "info", "warn", "error"]),
       metrics: withMethods("metrics", options.metrics, []),
+      tracing: withMethods("tracing", options.tracing, ["start"]),
     }),
     migrate: options.migrate ?? true,
     dev: devOf(options.dev),

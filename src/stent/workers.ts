@@ -7,6 +7,7 @@ import {
   type ServeOptions,
 } from "../worker/serve-options.ts";
 import { Worker } from "../worker/worker.ts";
+import type { Health } from "./health.ts";
 
 /** How the workers of one client are doing. */
 export interface WorkerStatusOverview {
@@ -95,6 +96,15 @@ export class Workers {
       draining: workers.some(({ state }) => state === "draining"),
       workers,
     };
+  }
+
+  /** As `overview`, with whether each has a session whose lease has not run out. */
+  health(): Health["workers"] {
+    return [...this.#lives].map(([{ state }, { name, worker }]) => ({
+      name,
+      state,
+      sessionLive: worker?.sessionLive ?? false,
+    }));
   }
 
   /** The worker that takes what is dispatched here at once. */

@@ -1,3 +1,4 @@
+import { monotonicMs } from "../runtime/clock.ts";
 import type {
   Hints,
   Settled,
@@ -34,6 +35,12 @@ class Handed {
 
 type Waiting = Transition & Handed;
 
+/** What was stored in one transaction, and how long that took. */
+export interface StoredBatch {
+  readonly transitions: number;
+  readonly durationMs: number;
+}
+
 /** A closure that is to run in a transaction of its own, and who waits for it. */
 class Closure {
   readonly request: TransactRequest;
@@ -65,6 +72,7 @@ class Closure {
 export class Committer {
   readonly #store: Store;
   readonly #hinted: (hints: Hints) => void;
+  readonly #measured: ((batch: StoredBatch) => void) | undefined;
   #waiting: Waiting[] = [];
   readonly #closures: Closure[] = [];
   #closureIsNext = false;
@@ -74,10 +82,15 @@ export class Committer {
   #scheduled = false;
   #commits = 0;
 
-  /** `hinted` is told after each commit what others may be waiting for. */
-  constructor(store: Store, hinted: (hints: Hints) => void) {
+  /** `hinted` is told after each commit what others may be waiting for; `measured`, what it took. Neither may throw. */
+  constructor(
+    store: Store,
+    hinted: (hints: Hints) => void,
+    measured?: (batch: StoredBatch) => void,
+  ) {
     this.#store = store;
     this.#hinted = hinted;
+    this.#measured = measured;
   }
 
   /** How many batches have been stored. */
@@ -150,11 +163,14 @@ export class Committer {
     const batch =
       this.#waiting.length <= maxBatch ? this.#waiting : this.#waiting.slice(0, maxBatch);
     this.#waiting = this.#waiting.length <= maxBatch ? [] : this.#waiting.slice(maxBatch);
+    const startedAt = this.#measured === undefined ? 0 : monotonicMs();
     try {
       const { settled, hints } = await this.#store.commit(batch);
       this.#commits += 1;
+      const durationMs = this.#measured === undefined ? 0 : monotonicMs() - startedAt;
       batch.forEach((waiting, index) => this.#settle(waiting, settled[index]));
       this.#hinted(hints);
+      this.#measured?.({ transitions: batch.length, durationMs });
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
     }

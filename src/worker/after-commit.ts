@@ -34,6 +34,7 @@ export class AfterCommit {
   report(turn: Turn): void {
     for (const step of turn.settled) step.report?.();
     for (const step of turn.retried) step.report();
+    turn.logUnheard();
   }
 
   /** Tells the observer of the dead letters that the turn has left. */

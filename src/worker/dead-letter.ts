@@ -1,8 +1,8 @@
-import type { Payload } from "../core/payload.ts";
+import { showsMessage, type Payload } from "../core/payload.ts";
 import { stepId } from "../core/places.ts";
 import type { Placement } from "../core/step-options.ts";
 import type { ClaimedExecution, NewDeadLetter } from "../store/store.ts";
-import { reasonOf } from "./verdict.ts";
+import { nameOf, reasonOf } from "./verdict.ts";
 
 /** The dead letter of a step that has used up its attempts and ended its execution. */
 export function deadLetterOf(step: {
@@ -24,7 +24,8 @@ export function deadLetterOf(step: {
     task,
     seq,
     item,
-    reason: reasonOf(step.error),
+    // Of an error that is encrypted only the name: the message is for those who can read it.
+    reason: showsMessage(step.payload, step.error) ? reasonOf(step.error) : nameOf(step.error),
     error: step.payload,
     record: JSON.stringify({
       id: task,

@@ -33,6 +33,8 @@ export class Hold implements Held {
   #deaths = unmarked;
   #slotKept: boolean;
   #endTimer: (() => void) | undefined;
+  /** The span of the turn that is being stored: what it asks for goes on from it. */
+  trace: string | undefined;
 
   /** `slotKept`: its claim has taken a slot for the first activity. */
   constructor(

@@ -270,6 +270,7 @@ export class JobRun {
   #giveUp(error: unknown): void {
     this.#host.deps.observer.log.error("the outcome of a job could not be stored; it is let go", {
       executionId: this.execution.id,
+      taskId: this.#step.taskId,
       error,
     });
     if (!this.#over) this.#letGo();

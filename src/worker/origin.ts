@@ -24,6 +24,11 @@ export class Origin {
     return this.#hold.execution;
   }
 
+  /** The span of the turn that asks. */
+  get trace(): string | undefined {
+    return this.#hold.trace;
+  }
+
   now(): number {
     return this.host.deps.clock.now();
   }
@@ -36,7 +41,9 @@ export class Origin {
   /** What has to be stored of a call's options: what its place of call sets, and where it runs if not where its execution does. */
   stored(overrides: StoredOptions | undefined, placement: Placement): StoredOptions {
     const own = this.execution;
+    const { trace } = this;
     if (
+      trace === undefined &&
       overrides === undefined &&
       placement.queue === own.queue &&
       placement.priority === own.priority &&
@@ -48,6 +55,7 @@ export class Origin {
       ...(placement.queue === own.queue ? {} : { queue: placement.queue ?? unqueued }),
       ...(placement.priority === own.priority ? {} : { priority: placement.priority }),
       ...(placement.tags === own.tags ? {} : { tags: placement.tags }),
+      ...(trace === undefined ? {} : { trace }),
     };
   }
 

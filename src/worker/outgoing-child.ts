@@ -5,6 +5,7 @@ import type { WorkflowOptions } from "../core/durable.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
+import type { Overrides } from "../core/overrides.ts";
 import { stepId } from "../core/places.ts";
 import type { NewChild } from "../store/store.ts";
 import type { Origin } from "./origin.ts";
@@ -23,12 +24,21 @@ export function childOf(
     name: effect.name,
     version: versionOf(effect),
     input: input as Payload,
-    options: effect.options === undefined ? undefined : JSON.stringify(effect.options),
+    options: optionsWith(effect.options, origin.trace),
     ...origin.placementOf(effect.fn, effect.options),
     delayMs: 0,
     maxDurationMs: maxDurationOf(effect),
     gates: gatesOfCall(effect),
   };
+}
+
+/** What is stored with an execution that this one starts. */
+export function optionsWith(
+  overrides: Overrides | undefined,
+  trace: string | undefined,
+): string | undefined {
+  if (trace !== undefined) return JSON.stringify({ ...overrides, trace });
+  return overrides === undefined ? undefined : JSON.stringify(overrides);
 }
 
 /** The version of its workflow that a child runs. */

@@ -5,11 +5,22 @@ import type { DispatchEffect } from "../core/effects/lineage.ts";
 import type { Payload } from "../core/payload.ts";
 import { totalTimeoutOf, unqueued } from "../core/step-options.ts";
 import type { NewDispatch } from "../store/store.ts";
+import { optionsWith } from "./outgoing-child.ts";
 
 /** An execution that is started and not waited for: it inherits nothing of the one that starts it. */
 export function dispatchOf(
   effect: DispatchEffect,
-  { id, seq, input }: { readonly id: string; readonly seq: number; readonly input: Payload },
+  {
+    id,
+    seq,
+    input,
+    trace,
+  }: {
+    readonly id: string;
+    readonly seq: number;
+    readonly input: Payload;
+    readonly trace: string | undefined;
+  },
 ): NewDispatch {
   const { fn, name, options: overrides, dispatchOptions } = effect;
   const options = resolveDispatchOptions(dispatchOptions);
@@ -25,7 +36,7 @@ export function dispatchOf(
       name,
       version: fn.kind === "workflow" ? (overrides?.version ?? fn.options.version) : undefined,
       input,
-      options: overrides === undefined ? undefined : JSON.stringify(overrides),
+      options: optionsWith(overrides, trace),
       queue: queue === unqueued ? undefined : queue,
       priority: options.priority ?? overrides?.priority ?? fn.options.priority ?? 0,
       tags: options.tags ?? overrides?.tags ?? fn.options.tags ?? [],

@@ -97,7 +97,10 @@ export class Outgoing {
         const open = builder.entry(path);
         const input = entry.input as Payload;
         if (open !== undefined)
-          outbound.add("dispatches", dispatchOf(effect, { id, seq: open.seq, input }));
+          outbound.add(
+            "dispatches",
+            dispatchOf(effect, { id, seq: open.seq, input, trace: origin.trace }),
+          );
         return;
       }
       case "run":

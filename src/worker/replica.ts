@@ -22,6 +22,8 @@ export class Replica {
   readonly open = new SmallMap<string, OpenEntry>();
   /** After a replay: attempts that were lost, or are asked for anew. */
   lost: EntryRow[] = [];
+  /** From how many entries it was run again. */
+  replayed = 0;
   nextSeq = 1;
   step = 0;
   /** When closing the whole execution began. */
@@ -71,6 +73,7 @@ export class Replica {
       begun(true, () => Coroutine.resume(fn, args, entries, options)),
       trace,
     );
+    replica.replayed = rows.length;
     await replica.#takeUp(deps, execution, rows, local);
     return replica;
   }

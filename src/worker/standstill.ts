@@ -7,6 +7,7 @@ import {
   type ExpiryError,
 } from "../core/errors.ts";
 import type { Done } from "../core/interpreter/turn.ts";
+import { showsMessage } from "../core/payload.ts";
 import { resultPlace, storedResultPlace } from "../core/places.ts";
 import type { EntryChange, Next, StoredResult } from "../store/store.ts";
 import { deadLetterOf } from "./dead-letter.ts";
@@ -14,7 +15,7 @@ import { EmptyTurn } from "./empty-turn.ts";
 import { Ending } from "./ending.ts";
 import type { Held, Hold } from "./hold.ts";
 import type { NoGeneratorError } from "./replica.ts";
-import { reasonOf } from "./verdict.ts";
+import { nameOf, reasonOf } from "./verdict.ts";
 
 /** Under which the deaths of the turn itself are counted. */
 export const turnItself = -1;
@@ -74,7 +75,9 @@ export async function endWithoutGenerator(
     await storeOnly(hold, next);
     return;
   }
-  const message = `the code of workflow "${hold.execution.name}" threw before its first effect, which it did not when this run began: ${reasonOf(cause)}. The execution is blocked, nothing is lost; put the code right`;
+  const payload = hold.host.deps.codec.encodeFailure(cause, resultPlace(hold.execution.id));
+  const threw = showsMessage(payload, cause) ? reasonOf(cause) : nameOf(cause);
+  const message = `the code of workflow "${hold.execution.name}" threw before its first effect, which it did not when this run began: ${threw}. The execution is blocked, nothing is lost; put the code right`;
   await block(hold, "non-determinism", new Error(message, { cause }));
 }
 
@@ -87,9 +90,12 @@ export async function block(
 ): Promise<void> {
   const { host, execution } = held;
   const { codec, observer, clock } = host.deps;
+  const payload = codec.encodeFailure(error, resultPlace(execution.id));
+  const clear = showsMessage(payload, error);
+  const effect = (shown: object): object => (clear ? shown : { ...shown, args: undefined });
   const details =
     error instanceof NonDeterminismError
-      ? { path: error.path, recorded: error.recorded, yielded: error.yielded }
+      ? { path: error.path, recorded: effect(error.recorded), yielded: effect(error.yielded) }
       : {};
   const reason = JSON.stringify({ kind, message: error.message, since: clock.now(), ...details });
   const letter = {
@@ -102,7 +108,7 @@ export async function block(
     attempt: execution.attempt,
     maxAttempts: host.maxClaims,
     error,
-    payload: codec.encodeFailure(error, resultPlace(execution.id)),
+    payload,
   };
   const deadLetter = kind === "poison" ? deadLetterOf(letter) : undefined;
   await storeOnly(held, { kind: "block", reason, deadLetter }, kept);
@@ -110,6 +116,7 @@ export async function block(
   observer.emit({
     type: "executionBlocked",
     executionId: execution.id,
+    workerId: host.workerId,
     workflow: execution.name,
     reason: error.message,
   });

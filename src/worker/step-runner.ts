@@ -4,7 +4,7 @@ import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
 import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../core/step-options.ts";
 import type { Logger } from "../observe/events.ts";
-import { childLogger } from "../observe/observer.ts";
+import type { TraceSpan } from "../observe/tracing.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { NewDeadLetter } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
@@ -47,7 +47,7 @@ export class StepRunner {
   constructor(deps: WorkerDeps, workerId: string) {
     this.#deps = deps;
     this.#workerId = workerId;
-    this.#logger = childLogger(deps.observer.log, { workerId });
+    this.#logger = deps.observer.log;
   }
 
   /** How attempts of a function are made; undefined if it is not here. */
@@ -69,6 +69,8 @@ export class StepRunner {
     failpoint("perform.before-start");
     const queuedMs = Math.max(0, clock.now() - step.dueAt);
     observer.emit(Object.assign(this.#event(step), { type: "taskClaimed" as const, queuedMs }));
+    const body = bodyOf(fn as Activity<readonly unknown[], unknown>);
+    const span = observer.traces ? this.#startSpan(step) : undefined;
     return startAttempt(
       {
         executionId: step.executionId,
@@ -78,15 +80,35 @@ export class StepRunner {
         attempt: step.attempt,
         lastHeartbeat:
           step.heartbeat === undefined ? undefined : codec.decode(step.heartbeat, step.place),
-        run: bodyOf(fn as Activity<readonly unknown[], unknown>),
+        run: span === undefined ? body : (...given) => span.run(() => body(...given)),
         args,
         timeoutMs: policy.timeoutMs,
         heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
         logger: this.#logger,
         clock,
       },
-      onEnd,
+      span === undefined
+        ? onEnd
+        : (outcome, attempt) => {
+            span.end(outcome.ok ? {} : { error: outcome.error });
+            onEnd(outcome, attempt);
+          },
     );
+  }
+
+  #startSpan({ name, options, executionId, taskId, attempt, queue }: Step): TraceSpan | undefined {
+    return this.#deps.observer.startSpan({
+      kind: "activity",
+      name,
+      trace: options.trace,
+      attributes: {
+        "stent.execution.id": executionId,
+        "stent.task.id": taskId,
+        "stent.attempt": attempt,
+        "stent.worker.id": this.#workerId,
+        ...(queue === undefined ? {} : { "stent.queue": queue }),
+      },
+    });
   }
 
   /** What the next attempt will find as `lastHeartbeat`: what this one told last, else what it has found. */
@@ -97,7 +119,7 @@ export class StepRunner {
     } catch (error) {
       this.#logger.warn(
         "the details of a heartbeat cannot be stored; the next attempt will not find them",
-        { taskId: step.taskId, error },
+        { executionId: step.executionId, taskId: step.taskId, error },
       );
       return step.heartbeat;
     }

@@ -5,6 +5,7 @@ import {
   ExpiryError,
   LeaseLostError,
   PoisonError,
+  SerializationError,
 } from "../core/errors.ts";
 import { outOfTime } from "../core/out-of-time.ts";
 import type { Payload } from "../core/payload.ts";
@@ -21,6 +22,9 @@ import type { RunHost } from "./run-host.ts";
 import type { Slots } from "./slots.ts";
 import { storedOptions, type Step, type StepRunner } from "./step-runner.ts";
 import { failed, judge, type Verdict } from "./verdict.ts";
+
+/** How long a task waits that could not be read: not at once, or the one worker that cannot would take it over and over. */
+const unreadableDelayMs = 2_000;
 
 /** What a task run needs of its worker. */
 export interface TaskHost {
@@ -146,7 +150,8 @@ export class TaskRun {
       });
       this.#running.set(item, { attempt, step, endTimer: this.#watchItem(item, attempt) });
     } catch (error) {
-      this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
+      if (error instanceof SerializationError) this.#giveBack(item, error, step);
+      else this.#end(item, { ok: false, error, gaveUp: false }, step, undefined);
     }
   }
 
@@ -158,9 +163,30 @@ export class TaskRun {
       const stands = codec.decode(value, storedResultPlace(name));
       outcome = { ok: true, value: stands, records: undefined };
     } catch (error) {
+      if (error instanceof SerializationError) return this.#giveBack(item, error, step);
       outcome = { ok: false, error, gaveUp: false };
     }
     this.#end(item, outcome, step, undefined);
+  }
+
+  /** Its arguments cannot be read here, for lack of a key or a serializer: that is no failure, and no attempt. Another worker may have what it takes. */
+  #giveBack(item: number | undefined, error: SerializationError, step: Step): void {
+    const { clock, codec, observer } = this.#host.deps;
+    const { executionId, taskId } = step;
+    const message = "the arguments of a task cannot be read here; it is given back to the queue";
+    observer.log.error(message, { executionId, taskId, error });
+    const payload = codec.encodeFailure(error, step.place);
+    const verdict = { kind: "again" as const, payload, delayMs: unreadableDelayMs, error };
+    const startedAt = clock.now();
+    this.#store({
+      item,
+      verdict,
+      step,
+      uncounted: true,
+      attempt: step.attempt - 1,
+      startedAt,
+      heartbeat: step.heartbeat,
+    });
   }
 
   /** The deadline of a call is its workflow's to keep; that of an item is kept here. @returns what ends the timer */
@@ -249,26 +275,45 @@ export class TaskRun {
           error: outcome.error,
         }
       : this.#inTime(item, this.#judged(outcome, step, final), step);
+    this.#store(
+      {
+        item,
+        verdict,
+        step,
+        uncounted: drained,
+        attempt: step.attempt,
+        startedAt,
+        heartbeat,
+      },
+      () => steps.ended(step, verdict, durationMs),
+    );
+  }
+
+  /** `report`: tells the observer, once it is stored. */
+  #store(ended: EndedItem, report: () => void = nothing): void {
+    const { item, verdict, step } = ended;
     this.#left -= 1;
     const last = this.#left === 0;
     if (this.#dropped) return this.#itemOver(last);
     failpoint("task.before-submit");
     this.#host.store(
       "task",
-      this.#outcomeOf({ item, verdict, step, drained, startedAt, heartbeat }),
+      this.#outcomeOf(ended),
       (stored) => {
         failpoint("task.after-commit");
-        if (stored === "stored" && this.task.stored === undefined)
-          steps.ended(step, verdict, durationMs);
+        if (stored === "stored" && this.task.stored === undefined) report();
         const wakes = stored === "stored" && item === undefined && verdict.kind !== "again";
         this.#itemOver(last, wakes && this.#host.handSlot(this.task.execution));
       },
       (error) => {
-        deps.observer.log.error("the outcome of a task could not be stored; it is let go", {
-          executionId: this.task.executionId,
-          taskId: step.taskId,
-          error,
-        });
+        this.#host.deps.observer.log.error(
+          "the outcome of a task could not be stored; it is let go",
+          {
+            executionId: this.task.executionId,
+            taskId: step.taskId,
+            error,
+          },
+        );
         this.#itemOver(last);
       },
     );
@@ -308,7 +353,7 @@ export class TaskRun {
   }
 
   #outcomeOf(ended: EndedItem): TaskOutcome {
-    const { item, verdict, step, drained, startedAt, heartbeat } = ended;
+    const { item, verdict, step, uncounted, attempt, startedAt, heartbeat } = ended;
     const { codec } = this.#host.deps;
     return {
       session: this.#session,
@@ -316,8 +361,8 @@ export class TaskRun {
       gated: this.task.gates !== undefined,
       task: this.task.key,
       item,
-      attempt: this.task.stored === undefined ? this.task.attempt : 0,
-      failures: this.task.failures + (verdict.kind === "completed" || drained ? 0 : 1),
+      attempt: this.task.stored === undefined ? attempt : 0,
+      failures: this.task.failures + (verdict.kind === "completed" || uncounted ? 0 : 1),
       startedAt,
       outcome:
         verdict.kind === "completed"
@@ -342,7 +387,10 @@ interface EndedItem {
   readonly item: number | undefined;
   readonly verdict: Verdict;
   readonly step: Step;
-  readonly drained: boolean;
+  /** What it ended by is no failure. */
+  readonly uncounted: boolean;
+  /** Which start it was, or the one before it for what was not begun. */
+  readonly attempt: number;
   readonly startedAt: number;
   readonly heartbeat: Payload | undefined;
 }

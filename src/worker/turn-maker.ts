@@ -1,5 +1,6 @@
 import type { Coroutine, Snapshot } from "../core/interpreter/coroutine.ts";
 import type { Delivery } from "../core/interpreter/turn.ts";
+import { monotonicMs } from "../runtime/clock.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import { begunPaths, closingReason, graceIsOver } from "./closing.ts";
 import { runAs } from "./context.ts";
@@ -7,6 +8,7 @@ import type { Hold } from "./hold.ts";
 import { readArrivals, redeliveries } from "./inbound.ts";
 import { Replica } from "./replica.ts";
 import { Turn, type TurnTools } from "./turn.ts";
+import { TurnWatch, workflowEvent } from "./turn-watch.ts";
 
 const none: readonly never[] = [];
 
@@ -27,6 +29,11 @@ export class TurnMaker {
     this.#hold = hold;
     this.#tools = tools;
     this.#handedOn = handedOn;
+  }
+
+  /** A turn of it has been stored by this worker. */
+  get hasBegun(): boolean {
+    return this.#begun;
   }
 
   /** The workflow in memory, if it is there. */
@@ -57,17 +64,18 @@ export class TurnMaker {
   /** The next turn, where nothing has to be read: at once, unless it comes upon waits whose messages do. @returns nothing if it is lost meanwhile. */
   make(): Turn | Promise<Turn | undefined> {
     const { execution, fn, host } = this.#hold;
+    const watch = TurnWatch.begin(this.#hold);
     this.#replica ??= Replica.fresh(host.deps, execution, fn, this.#handedOn);
-    return this.#drive(this.#replica, none, false, none);
+    return this.#drive(this.#replica, none, false, none, watch);
   }
 
   /** The next turn, after everything was read. */
   async read(): Promise<Turn | undefined> {
-    const { host, local, facts } = this.#tools;
+    const { host, local } = this.#tools;
     const { deps } = host;
     const hold = this.#hold;
-    // Its code runs as it does in a turn.
-    this.#replica ??= await runAs(facts, () => Replica.load(deps, hold.execution, hold.fn, local));
+    const watch = TurnWatch.begin(hold);
+    this.#replica ??= await this.#load();
     failpoint("turn.after-load");
     const replica = this.#replica;
     const woken = hold.takeWoken();
@@ -88,7 +96,27 @@ export class TurnMaker {
       deliveries.push(...inbound.deliveries);
       arrived.push(...inbound.arrived);
     }
-    return this.#drive(replica, deliveries, woken, arrived);
+    return this.#drive(replica, deliveries, woken, arrived, watch);
+  }
+
+  async #load(): Promise<Replica> {
+    const { host, local, facts } = this.#tools;
+    const { deps } = host;
+    const hold = this.#hold;
+    const startedAt = monotonicMs();
+    // Its code runs as it does in a turn.
+    const replica = await runAs(facts, () => Replica.load(deps, hold.execution, hold.fn, local));
+    if (replica.replayed === 0) return replica;
+    const event = workflowEvent(hold);
+    const durationMs = monotonicMs() - startedAt;
+    if (!this.#begun) deps.observer.emit({ type: "cacheMissed", ...event });
+    deps.observer.emit({
+      type: "workflowReplayed",
+      ...event,
+      entries: replica.replayed,
+      durationMs,
+    });
+    return replica;
   }
 
   /** The turn is in the journal: the next one goes on from there. */
@@ -108,11 +136,13 @@ export class TurnMaker {
     deliveries: readonly Delivery[],
     woken: boolean,
     arrived: readonly number[],
+    watch: TurnWatch | undefined,
   ): Turn | Promise<Turn | undefined> {
     const { host } = this.#tools;
     const { execution, deaths } = this.#hold;
     const turn = new Turn(this.#tools, execution, replica, deaths, woken);
     turn.arrived = arrived;
+    turn.watch = watch;
     try {
       const now = host.deps.clock.now();
       const due: Delivery[] = [...deliveries];

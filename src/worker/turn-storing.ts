@@ -48,6 +48,7 @@ export class TurnStoring {
 
   store(turn: Turn): void {
     try {
+      this.#hold.trace = turn.watch?.trace;
       turn.takeUp();
       if (turn.send(this.#hold.slotKept)) this.#hold.slotUsed();
       this.#hold.freeSlot();
@@ -159,6 +160,7 @@ export class TurnStoring {
     const hold = this.#hold;
     const after = this.#after;
     after.report(turn);
+    turn.watch?.stored(!this.#maker.hasBegun);
     this.#maker.stored(turn);
     hold.marksCleared();
     after.beginItems(turn, answer);
@@ -166,7 +168,8 @@ export class TurnStoring {
     if (next.kind === "continue") this.#continue(turn, next, answer);
     if (next.kind === "end" || next.kind === "again") this.#end();
     if (next.kind !== "hold" && next.kind !== "park") return "done";
-    after.begin(turn, answer);
+    if (turn.watch === undefined) after.begin(turn, answer);
+    else turn.watch.run(() => after.begin(turn, answer));
     failpoint("turn.after-acting");
     if (answer.released) this.#park(turn, next);
     // Something has arrived between reading and storing.

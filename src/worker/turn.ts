@@ -19,6 +19,7 @@ import type { Outgoing } from "./outgoing.ts";
 import type { Replica } from "./replica.ts";
 import type { RunHost } from "./run-host.ts";
 import { TurnBuilder, type OutcomeFacts } from "./turn-builder.ts";
+import type { TurnWatch } from "./turn-watch.ts";
 
 /** What all turns of a run work with. */
 export class TurnTools {
@@ -61,6 +62,8 @@ export class Turn {
   #consumed: { readonly signal: number; readonly seq: number }[] | undefined;
   done: Done | undefined;
   encodedResult: unknown;
+  /** None where nobody wants to be told of turns. */
+  watch: TurnWatch | undefined;
   /** Of undo steps that have failed. */
   deadLetters: readonly NewDeadLetter[] = none;
   wakeAt: number | undefined;
@@ -69,6 +72,7 @@ export class Turn {
   readonly #marks: ReadonlyMap<number, number>;
   readonly #woken: boolean;
   #undoFailures: readonly UndoFailure[] = none;
+  #unheard: readonly unknown[] = none;
   #asked: Set<string> | undefined;
   #messages: Map<Delivery, number> | undefined;
 
@@ -111,6 +115,17 @@ export class Turn {
     for (const step of this.retried) {
       if (replica.coroutine.waiting(step.path) === undefined) continue;
       outgoing.retryLater(step, this.builder, this.outbound);
+    }
+  }
+
+  /** Logs what the workflow cannot be told of, once it is stored: a turn that is made again throws it again. */
+  logUnheard(): void {
+    const { log } = this.#tools.host.deps.observer;
+    for (const error of this.#unheard) {
+      log.warn("an error was thrown while a branch was being closed", {
+        executionId: this.#execution.id,
+        error,
+      });
     }
   }
 
@@ -221,9 +236,8 @@ export class Turn {
   }
 
   #note(step: Step): void {
-    const { local, host } = this.#tools;
+    const { local } = this.#tools;
     const replica = this.replica;
-    const execution = this.#execution;
     for (const entry of step.delivered) {
       const open = replica.open.get(entry.path);
       if (entry.outcome?.ok !== false || entry.delivery === undefined || open === undefined)
@@ -245,12 +259,7 @@ export class Turn {
     }
     if (step.undoFailures.length > 0)
       this.#undoFailures = [...this.#undoFailures, ...step.undoFailures];
-    for (const error of step.unheard) {
-      host.deps.observer.log.warn("an error was thrown while a branch was being closed", {
-        executionId: execution.id,
-        error,
-      });
-    }
+    if (step.unheard.length > 0) this.#unheard = [...this.#unheard, ...step.unheard];
   }
 
   /** What an entry ended by that was ended by its own time: an activity past its totalTimeout. */

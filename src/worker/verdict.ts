@@ -95,3 +95,8 @@ export function failed(
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
+
+/** What an error is called. */
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : "Error";
+}

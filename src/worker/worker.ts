@@ -6,6 +6,7 @@
  *   V3  Draining claims nothing more, waits, tells the rest, and gives back everything before it says that it has stopped.
  *   V4  Nothing is begun once the lease may have run out, before it has been renewed: others may have done it meanwhile (I4).
  */
+import type { Observer } from "../observe/observer.ts";
 import { delay, monotonicMs } from "../runtime/clock.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { ForeignHints } from "../store/foreign-changes.ts";
@@ -31,6 +32,8 @@ const quietLookMs = 10;
 export class Worker {
   readonly stopped: Promise<void>;
   readonly #deps: WorkerDeps;
+  /** For what concerns the whole process. */
+  readonly #observer: Observer;
   readonly #options: ResolvedServeOptions;
   readonly #session: Session;
   readonly #maintenance: Maintenance;
@@ -44,7 +47,9 @@ export class Worker {
   #state: "new" | "ready" | "draining" | "stopped" = "new";
   #losing: Promise<void> | undefined;
 
-  constructor(deps: WorkerDeps, options: ResolvedServeOptions) {
+  constructor(connection: WorkerDeps, options: ResolvedServeOptions) {
+    const deps = { ...connection, observer: connection.observer.forWorker(options.workerId) };
+    this.#observer = connection.observer;
     this.#deps = deps;
     this.#options = options;
     this.#session = new Session(
@@ -72,6 +77,12 @@ export class Worker {
     return this.#intake;
   }
 
+  /** It has a session whose lease has not run out. */
+  get sessionLive(): boolean {
+    const registered = this.#state === "ready" || this.#state === "draining";
+    return registered && this.#losing === undefined && this.#session.leaseHolds;
+  }
+
   /** Registers, buries the dead of this machine, and begins to claim. @throws DatabaseError */
   async start(): Promise<void> {
     const { lifecycle } = this.#options;
@@ -85,7 +96,7 @@ export class Worker {
     }
     this.#state = "ready";
     this.#unsubscribe = [
-      guardUnhandledRejections(this.#deps.observer),
+      guardUnhandledRejections(this.#observer),
       this.#deps.hints.on((hints) => this.#hinted(hints)),
       this.#deps.foreign.on((hints) => this.#hintedFromElsewhere(hints)),
     ];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -56,7 +56,7 @@ function writeProject(place: string): void {
       noUnusedLocals: false,
       paths: {
         stentjs: [join(root, "src/index.ts")],
-        "stentjs/interpreter": [join(root, "src/interpreter.ts")],
+        "stentjs/*": [join(root, "src/*.ts")],
       },
       typeRoots: [join(root, "node_modules/@types")],
     },
@@ -64,6 +64,7 @@ function writeProject(place: string): void {
   };
   writeFileSync(join(place, "tsconfig.json"), JSON.stringify(configuration));
   writeFileSync(join(place, "package.json"), JSON.stringify({ type: "module" }));
+  symlinkSync(join(root, "node_modules"), join(place, "node_modules"));
   copyFileSync(join(import.meta.dirname, "prelude.ts"), join(place, "prelude.ts"));
   for (const snippet of snippets) {
     const folder = join(place, folderOf(snippet));

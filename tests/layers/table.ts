@@ -13,18 +13,28 @@ export interface Layer {
 const ports = String.raw`src\/(?:core|runtime|notify|observe)\/`;
 // What opens a database or knows its tables is for the edge to choose; the port and its types are not.
 const storagePort = String.raw`src\/store\/(?!sqlite|postgres|statements\/|migrations\/|schema|dialect)`;
-const doors = String.raw`src\/(?:index|interpreter|testing\/index)\.ts$`;
+const doors = String.raw`src\/(?:health|index|interpreter|otel|prometheus|testing\/index)\.ts$`;
 
 const nothing = /^$/;
 const anythingInSrc = /^src\/(?!index\.ts$)/;
+const aboveObserve = /^src\/(?:core|observe)\//;
 const superjson = /^superjson$/;
+const cryptoAndZlib = /^node:(?:crypto|zlib)$/;
 const everyPackage = /^/;
 
 /** The table, most particular first. */
 export const layers: readonly Layer[] = [
   { files: /^src\/index\.ts$/, mayImport: anythingInSrc, onlyReExports: true },
   { files: /^src\/interpreter\.ts$/, mayImport: /^src\/core\//, onlyReExports: true },
+  { files: /^src\/health\.ts$/, mayImport: /^src\/(?:core|stent)\// },
+  { files: /^src\/otel\.ts$/, mayImport: aboveObserve, packages: /^@opentelemetry\/api$/ },
+  { files: /^src\/prometheus\.ts$/, mayImport: aboveObserve, packages: /^prom-client$/ },
   { files: /^src\/stent(?:\.ts$|\/)/, mayImport: anythingInSrc },
+  {
+    files: /^src\/core\/serializer\/(?:compressed|encrypted)\.ts$/,
+    mayImport: nothing,
+    packages: cryptoAndZlib,
+  },
   { files: /^src\/core\/serializer(?:\.ts$|\/)/, mayImport: nothing, packages: superjson },
   { files: /^src\/core\//, mayImport: nothing, packages: nothing },
   { files: /^src\/runtime\//, mayImport: /^src\/core\// },

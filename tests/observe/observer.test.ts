@@ -205,7 +205,13 @@ const events: readonly EngineEvent[] = [
   { type: "taskFailed", ...step, ...ids, reason: "declined", retrying: true },
   { type: "deadLettered", ...step, ...ids, reason: "declined" },
   { type: "leaseRenewed", workerId: "w-1", success: true },
-  { type: "executionBlocked", executionId: "e-1", workflow: "order", reason: "path 3 differs" },
+  {
+    type: "executionBlocked",
+    executionId: "e-1",
+    workerId: "w-1",
+    workflow: "order",
+    reason: "path 3 differs",
+  },
 ];
 
 function recorder(told: (hook: string, event: object) => unknown): MetricsRecorder {
