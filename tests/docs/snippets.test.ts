@@ -57,6 +57,7 @@ function writeProject(place: string): void {
       paths: {
         stentjs: [join(root, "src/index.ts")],
         "stentjs/interpreter": [join(root, "src/interpreter.ts")],
+        "stentjs/testing": [join(root, "src/testing/index.ts")],
       },
       typeRoots: [join(root, "node_modules/@types")],
     },
