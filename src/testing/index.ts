@@ -1,4 +1,7 @@
 /** `stentjs/testing`: workflows tested at four distances, none of which needs a server, a container or a patched global. */
+export { explore, type Exploration, type ExploreOptions, type PathOutcome } from "./explore.ts";
+export type { Answer } from "./exploration/decision.ts";
+export { formatHistory } from "./format-history.ts";
 export { mock, mockClosure, type Mock } from "./mock.ts";
 export {
   simulate,

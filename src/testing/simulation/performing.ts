@@ -87,6 +87,12 @@ export class Performing {
       if (coroutine.waiting(entry.path) !== undefined) this.#begin(entry);
   }
 
+  /** Only what was asked for at this path. */
+  beginAt(path: string): void {
+    const index = this.#asked.findIndex((entry) => entry.path === path);
+    for (const entry of index < 0 ? [] : this.#asked.splice(index, 1)) this.#begin(entry);
+  }
+
   /** The run is over. */
   endAll(): void {
     this.#asked = [];

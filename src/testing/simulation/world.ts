@@ -45,6 +45,8 @@ export class World implements SimulationHost {
   #crashes = 0;
   /** Attempts and closures whose code runs. */
   #underWay = 0;
+  /** How many have ended. */
+  #ends = 0;
   /** Made before anything of it runs. */
   readonly #stillness = new Stillness();
   #fault: { readonly error: unknown } | undefined;
@@ -67,15 +69,24 @@ export class World implements SimulationHost {
 
   /** Lets everything happen until this execution has ended. @throws NonDeterminismError; Error if it would wait for ever */
   async runUntilEnded(root: SimulatedExecution): Promise<Ended> {
+    return this.runUntil(
+      () => root.ended,
+      () => root.stuck(),
+    );
+  }
+
+  /** Lets everything happen until there is what is looked for. `stuck`: where nothing can happen any more. */
+  async runUntil<T>(found: () => T | undefined, stuck: () => Error): Promise<T> {
     for (;;) {
       if (this.#fault !== undefined) throw this.#fault.error;
-      if (root.ended !== undefined) return root.ended;
+      const result = found();
+      if (result !== undefined) return result;
       const next = this.#ready.shift();
       if (next !== undefined) {
         const resuming = next.turn();
         if (resuming !== undefined) await resuming;
-      } else if (this.#underWay > 0) await this.#somethingEnds(root);
-      else this.#passTime(root);
+      } else if (this.#underWay > 0) await this.#somethingEnds(stuck);
+      else this.#passTime(stuck);
     }
   }
 
@@ -160,6 +171,7 @@ export class World implements SimulationHost {
 
   over(): void {
     this.#underWay -= 1;
+    this.#ends += 1;
   }
 
   called(name: string, args: readonly unknown[], ok: boolean): void {
@@ -167,21 +179,20 @@ export class World implements SimulationHost {
   }
 
   /** Waits for the code that runs: first for what needs no more than promises, then for as long as something real goes on. */
-  async #somethingEnds(root: SimulatedExecution): Promise<void> {
+  async #somethingEnds(stuck: () => Error): Promise<void> {
+    const before = this.#ends;
     for (let microtask = 0; microtask < promisesFirst; microtask += 1) {
       await settled;
-      if (this.#ready.length > 0 || this.#underWay === 0 || this.#fault !== undefined) return;
+      if (this.#ends > before || this.#fault !== undefined) return;
     }
-    while (this.#ready.length === 0 && this.#underWay > 0 && this.#fault === undefined) {
-      if (!(await this.#stillness.look())) continue;
-      if (this.#ready.length === 0 && this.#underWay > 0) this.#passTime(root);
-    }
+    const isStill = await this.#stillness.look();
+    if (isStill && this.#ends === before) this.#passTime(stuck);
   }
 
-  #passTime(root: SimulatedExecution): void {
+  #passTime(stuck: () => Error): void {
     const { nextAt } = this.clock;
     if (nextAt !== undefined) this.clock.advanceTo(nextAt);
-    else if (this.#fault === undefined && this.#ready.length === 0) throw root.stuck();
+    else if (this.#fault === undefined && this.#ready.length === 0) throw stuck();
   }
 }
 
