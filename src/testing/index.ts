@@ -3,6 +3,7 @@ export { explore, type Exploration, type ExploreOptions, type PathOutcome } from
 export type { Answer } from "./exploration/decision.ts";
 export { formatHistory } from "./format-history.ts";
 export { mock, mockClosure, type Mock } from "./mock.ts";
+export { replay, type Replay } from "./replay.ts";
 export {
   simulate,
   type SimulatedSignal,
