@@ -11,3 +11,5 @@ export {
   type Simulation,
 } from "./simulate.ts";
 export { step, type Stepper } from "./step.ts";
+export { testClock, type TestClock } from "./test-clock.ts";
+export { testStent, type TestContext, type TestStentOptions } from "./test-stent.ts";

@@ -58,6 +58,22 @@ export class VirtualClock implements Clock {
     }
     this.#now = Math.max(this.#now, moment);
   }
+
+  /** As a machine that was asleep until then: what was due meanwhile is called once it is this moment. */
+  jumpTo(moment: number): void {
+    const due: Callback[] = [];
+    for (
+      let timer = this.#timers.takeDue(moment, isWanted);
+      timer !== undefined;
+      timer = this.#timers.takeDue(moment, isWanted)
+    )
+      due.push(timer);
+    this.#now = Math.max(this.#now, moment);
+    for (const timer of due) {
+      if (timer.isWanted) timer.fn();
+      timer.isWanted = false;
+    }
+  }
 }
 
 function isWanted(timer: Callback): boolean {
