@@ -156,7 +156,7 @@ export class Ending {
 }
 
 /** What `finally` blocks threw stands in `errors` of the reason. */
-function withErrors(reason: Error, errors: readonly unknown[]): Error {
+export function withErrors(reason: Error, errors: readonly unknown[]): Error {
   if (errors.length > 0)
     Object.defineProperty(reason, "errors", {
       value: errors,

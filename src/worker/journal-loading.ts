@@ -33,7 +33,7 @@ export async function loadJournal(
 
 /** The rows of a run as the interpreter takes them. @throws SerializationError for a row that cannot be read, DatabaseError */
 export async function decodeJournal(
-  store: Store,
+  store: Pick<Store, "items">,
   codec: PayloadCodec,
   run: RunId,
   rows: readonly JournalRow[],
@@ -103,7 +103,7 @@ function outcomeOfRow(codec: PayloadCodec, run: RunId, row: JournalRow): Outcome
 
 /** The results of a map, from its items: values in order, or settled results where failures are tolerated. */
 export async function mapOutcome(
-  store: Store,
+  store: Pick<Store, "items">,
   codec: PayloadCodec,
   run: RunId,
   row: MapEntry & { readonly seq: number },

@@ -334,7 +334,7 @@ export class LocalSteps {
 const none: readonly never[] = [];
 
 /** Closures are not retried: the workflow decides what a failure means. */
-const noRetry: AttemptPolicy = {
+export const noRetry: AttemptPolicy = {
   retry: {
     maxAttempts: 1,
     initialDelayMs: 0,

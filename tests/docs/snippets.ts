@@ -9,20 +9,20 @@ export interface Snippet {
   readonly code: string;
   /** What other snippets of its page import it as: the name in its first line, or one of its own. */
   readonly fileName: string;
-  /** The fence says `ts run`: it is a program that ends by itself. */
-  readonly runs: boolean;
+  /** The fence says `ts run`: it is a program that ends by itself. `ts test`: it is a file of tests. */
+  readonly runs: "run" | "test" | undefined;
 }
 
 /** Every block of TypeScript in README.md and docs/. */
 export function snippetsOf(root: string): Snippet[] {
-  const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
-  return documents
+  const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" });
+  return ["README.md", ...pages.map((name) => `docs/${name}`)]
     .filter((document) => document.endsWith(".md"))
     .flatMap((document) => snippetsIn(document, readFileSync(join(root, document), "utf8")));
 }
 
 function snippetsIn(document: string, text: string): Snippet[] {
-  return [...text.matchAll(/^```ts( run)?\n(.*?)^```$/gms)].map(
+  return [...text.matchAll(/^```ts(?: (run|test))?\n(.*?)^```$/gms)].map(
     ({ index, 1: run, 2: code = "" }) => {
       const line = text.slice(0, index).split("\n").length;
       const [, named] = /^\/\/ (\S+\.ts)\n/.exec(code) ?? [];
@@ -31,7 +31,7 @@ function snippetsIn(document: string, text: string): Snippet[] {
         line,
         code,
         fileName: named ?? `line-${line}.ts`,
-        runs: run !== undefined,
+        runs: run === "run" || run === "test" ? run : undefined,
       };
     },
   );

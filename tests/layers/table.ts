@@ -29,6 +29,7 @@ export const layers: readonly Layer[] = [
   { files: /^src\/health\.ts$/, mayImport: /^src\/(?:core|stent)\// },
   { files: /^src\/otel\.ts$/, mayImport: aboveObserve, packages: /^@opentelemetry\/api$/ },
   { files: /^src\/prometheus\.ts$/, mayImport: aboveObserve, packages: /^prom-client$/ },
+  { files: /^src\/testing\/index\.ts$/, mayImport: anythingInSrc, onlyReExports: true },
   { files: /^src\/stent(?:\.ts$|\/)/, mayImport: anythingInSrc },
   {
     files: /^src\/core\/serializer\/(?:compressed|encrypted)\.ts$/,

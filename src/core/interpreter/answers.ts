@@ -10,6 +10,7 @@ import type {
 } from "../effects/record.ts";
 import type { NowEffect } from "../effects/time.ts";
 import type { Entry } from "../journal.ts";
+import type { CoroutineOptions } from "./coroutine-options.ts";
 import { reordered } from "./divergence.ts";
 import { entryKind, nameOf } from "./effect-entry.ts";
 import { nothing, type Settlement } from "./node.ts";
@@ -24,16 +25,20 @@ type Remark = CounterAddEffect | StateSetEffect | ProgressEffect | PatchedEffect
 /** Answers what waits for nobody: the world's facts, counters and state, and what is told beside a step. */
 export class Answers {
   readonly #state: RunState;
+  readonly #known: CoroutineOptions["answer"];
   /** Answers of `patched`, one an id and run. */
   #patches: Map<string, boolean> | undefined;
 
-  constructor(state: RunState) {
+  constructor(state: RunState, known: CoroutineOptions["answer"]) {
     this.#state = state;
+    this.#known = known;
   }
 
   /** By J3. */
   question(effect: Question, path: string): Settlement {
     const { facts, ledger } = this.#state;
+    const known = this.#known?.(effect, path);
+    if (known !== undefined) return this.#immediate(effect, path, () => same(known.value));
     switch (effect.kind) {
       case "now":
         return this.#immediate(effect, path, () => this.#readClock());
@@ -63,7 +68,7 @@ export class Answers {
         if (recorded === undefined) turn.change(ledger.tell(effect.detail, deliveries));
         return nothing;
       case "patched":
-        return this.#isPatched(effect.id);
+        return this.#isPatched(effect);
       default:
         return effect satisfies never;
     }
@@ -115,11 +120,13 @@ export class Answers {
     }
   }
 
-  #isPatched(id: string): Settlement {
+  #isPatched(effect: PatchedEffect): Settlement {
+    const { id } = effect;
     const { ledger, turn, recorded, deliveries } = this.#state;
     this.#patches ??= new Map();
     const known = this.#patches.get(id);
-    const answer = known ?? recorded?.hasPatch(id) ?? true;
+    const told = this.#known?.(effect, "")?.value;
+    const answer = known ?? recorded?.hasPatch(id) ?? told !== false;
     this.#patches.set(id, answer);
     if (known === undefined && recorded === undefined) turn.change(ledger.patch(id, deliveries));
     return { kind: "value", value: answer };

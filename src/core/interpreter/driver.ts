@@ -32,11 +32,11 @@ export class Driver implements EntranceHost {
   #begun = false;
 
   constructor(generator: Flow<unknown>, options: CoroutineOptions) {
-    const { middleware = none, counters, state, sameInput, yielded } = options;
+    const { middleware = none, counters, state, sameInput } = options;
     this.#middleware = middleware;
     this.#state = new RunState(new Ledger(counters, state));
     this.#scheduler = new Scheduler(this.#state, sameInput);
-    this.#entrance = new Entrance(this.#state, this.#scheduler, this, yielded);
+    this.#entrance = new Entrance(this.#state, this.#scheduler, this, options);
     this.#body = new Body(generator, this.#state, this.#scheduler, this.#entrance);
   }
 

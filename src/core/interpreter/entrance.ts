@@ -34,6 +34,7 @@ export class Entrance implements Stage, CompositeHost, DeadlineHost {
   readonly #scheduler: Scheduler;
   readonly #host: EntranceHost;
   readonly #yielded: CoroutineOptions["yielded"];
+  readonly #answer: CoroutineOptions["answer"];
   // Made when first needed: most runs need none of them.
   #middleware: MiddlewareStack | undefined;
   #answers: Answers | undefined;
@@ -44,12 +45,13 @@ export class Entrance implements Stage, CompositeHost, DeadlineHost {
     state: RunState,
     scheduler: Scheduler,
     host: EntranceHost,
-    yielded: CoroutineOptions["yielded"],
+    { yielded, answer }: CoroutineOptions,
   ) {
     this.#state = state;
     this.#scheduler = scheduler;
     this.#host = host;
     this.#yielded = yielded;
+    this.#answer = answer;
   }
 
   /** From now on it stands around every effect. */
@@ -112,7 +114,7 @@ export class Entrance implements Stage, CompositeHost, DeadlineHost {
   }
 
   get #answering(): Answers {
-    this.#answers ??= new Answers(this.#state);
+    this.#answers ??= new Answers(this.#state, this.#answer);
     return this.#answers;
   }
 

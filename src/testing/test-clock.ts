@@ -1,0 +1,92 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { WaitReason } from "../client/execution-state.ts";
+import type { Duration } from "../core/duration.ts";
+import { durationOption } from "../core/option.ts";
+import { isFinal } from "../core/status.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Stent } from "../stent.ts";
+import { VirtualClock } from "./virtual-clock.ts";
+
+/** How often an execution that does something real is looked at, in milliseconds. */
+const lookEveryMs = 2;
+
+/**
+ * A clock for a real Stent, `testStent(t, { clock })`: it stands still until it is told to go on. Everything that Stent waits for goes by
+ * it: sleeps, retries, timeouts, deadlines, polling and heartbeats.
+ */
+export class TestClock implements Clock {
+  readonly #clock: VirtualClock;
+
+  constructor(startAt: Date | undefined) {
+    this.#clock = new VirtualClock(startAt);
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  schedule(afterMs: number, fn: () => void): () => void {
+    return this.#clock.schedule(afterMs, fn);
+  }
+
+  /** Goes on by so much: what is due by then becomes due. It is a jump; what follows from it begins at its end. */
+  advance(duration: Duration): void {
+    this.#clock.jumpTo(this.#clock.now() + durationOption("advance", duration));
+  }
+
+  /**
+   * Goes on for as long as this execution and its children wait for time alone, each time exactly to the next moment that one of them waits
+   * for, until it has ended. @throws Error if it waits for something that does not come by itself
+   */
+  async untilEnded(stent: Stent, id: string): Promise<void> {
+    let idleLooks = 0;
+    for (;;) {
+      const { state } = await stent.stateOf(id);
+      if (isFinal(state)) return;
+      const waits = await waitsOf(stent, id);
+      const next = nextTime(waits);
+      if (next === "something real") idleLooks = 0;
+      else if (next !== undefined && next > this.now()) {
+        this.#clock.jumpTo(next);
+        idleLooks = 0;
+      } else if (next === undefined) idleLooks += 1;
+      if (idleLooks > maxIdleLooks) {
+        const told = waits.map(({ kind, name }) => `${kind} "${name}"`).join(", ");
+        throw new Error(`execution ${id} waits for what time does not bring: ${told || "nothing"}`);
+      }
+      // What is due is taken up, and what runs goes on, in real time.
+      await pause(lookEveryMs);
+    }
+  }
+}
+
+/** So many looks in a row at nothing but a wait that no time ends: what was just sent may be on its way. */
+const maxIdleLooks = 100;
+
+/** A clock for a real Stent; it begins at `startAt`, or on 2000-01-01. */
+export function testClock(options: { startAt?: Date } = {}): TestClock {
+  return new TestClock(options.startAt);
+}
+
+/** Its own, and those of its children in place of the waits for them. */
+async function waitsOf(stent: Stent, id: string): Promise<readonly WaitReason[]> {
+  const { waitingFor } = await stent.stateOf(id);
+  const own = waitingFor.filter(({ kind }) => kind !== "workflow");
+  if (own.length === waitingFor.length) return own;
+  const { items } = await stent.listExecutions({
+    parent: id,
+    state: ["pending", "running", "cancelling"],
+    limit: 1_000,
+  });
+  const below = await Promise.all(items.map((child) => waitsOf(stent, child.id)));
+  return [...own, ...below.flat()];
+}
+
+/** When the next of them ends by itself; undefined if none does. */
+function nextTime(waits: readonly WaitReason[]): number | "something real" | undefined {
+  if (waits.length === 0) return "something real";
+  if (waits.some(({ kind, until }) => kind === "activity" && until === undefined))
+    return "something real";
+  const times = waits.flatMap(({ until }) => (until === undefined ? [] : [Number(until)]));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
