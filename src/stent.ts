@@ -51,7 +51,9 @@ import { knownOptions, nameOption } from "./core/option.ts";
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
+import { adminOf, type Admin } from "./stent/admin.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
+import { failuresOf } from "./stent/failures.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
   resolveStentOptions,
@@ -77,6 +79,8 @@ export class Stent implements AsyncDisposable {
   readonly #workers: Workers;
   readonly #life: ConnectionLife;
   readonly #acts: HandleActs;
+  /** What operators ask; the command line is built on it. */
+  readonly admin: Admin;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option */
   constructor(options: StentOptions) {
@@ -86,6 +90,15 @@ export class Stent implements AsyncDisposable {
       open: () => openConnection(this.#options, () => this.#workers.adopter()),
       endFirst: () => this.#workers.close(),
       close: closeConnection,
+    });
+    const { backend, clock, codec, registry, observer } = this.#options;
+    this.admin = adminOf(this.#life, {
+      backend,
+      open: () => ({
+        clock,
+        failures: failuresOf(codec, registry),
+        warn: (message) => observer.log.warn(message),
+      }),
     });
     this.#acts = {
       waitFor: (id, options, unended) => this.#waitFor(id, options, unended),
