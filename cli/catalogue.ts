@@ -1,21 +1,6 @@
 import type { Body } from "./body.ts";
+import type { Entry, Noun } from "./entry.ts";
 import type { GlobalArguments } from "./global-arguments.ts";
-
-/** A command as help has it; its options and its body are loaded when it is the one that is named (X3). */
-export interface Entry {
-  /** Its name behind its noun, and what stands behind it. */
-  readonly command: string;
-  readonly aliases?: readonly string[];
-  readonly describe: string;
-  readonly load: () => Promise<Body<GlobalArguments>>;
-}
-
-/** Commands about one kind of thing. */
-export interface Noun {
-  readonly name: string;
-  readonly describe: string;
-  readonly commands: readonly Entry[];
-}
 
 function entry<A extends GlobalArguments>(
   head: Omit<Entry, "load">,
@@ -106,7 +91,7 @@ export const verbs: readonly Entry[] = [
       command: "completion [shell]",
       describe: "A script that completes commands in bash, zsh or fish",
     },
-    async () => (await import("./commands/completion.ts")).completion,
+    async () => (await import("./commands/completion.ts")).completionOf({ verbs, nouns }),
   ),
 ];
 

@@ -1,5 +1,5 @@
 import yargs from "yargs";
-import { nouns, verbs, type Entry } from "./catalogue.ts";
+import type { Commands, Entry } from "./entry.ts";
 import { globalOptions } from "./global-arguments.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
@@ -13,21 +13,21 @@ interface Completed {
 }
 
 /** A script that completes the commands and options of this version. */
-export async function completionFor(shell: Shell): Promise<string> {
-  const commands = await allCommands();
+export async function completionFor(shell: Shell, named: Commands): Promise<string> {
+  const commands = await allCommands(named);
   switch (shell) {
     case "bash":
-      return bash(commands);
+      return bash(commands, named);
     case "zsh":
-      return `#compdef stent\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`;
+      return `#compdef stent\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands, named)}`;
     case "fish":
-      return fish(commands);
+      return fish(commands, named);
     default:
       return shell satisfies never;
   }
 }
 
-async function allCommands(): Promise<Completed[]> {
+async function allCommands({ verbs, nouns }: Commands): Promise<Completed[]> {
   const found: Completed[] = [];
   for (const verb of verbs) {
     for (const name of namesOf(verb))
@@ -77,7 +77,7 @@ function spoken(option: string): string {
   return option === "color" ? "no-color" : option;
 }
 
-function bash(commands: readonly Completed[]): string {
+function bash(commands: readonly Completed[], { nouns }: Commands): string {
   const first = [...new Set(commands.map(({ words }) => words[0] ?? ""))].join(" ");
   const seconds = nouns.map(
     ({ name, commands: within }) =>
@@ -113,13 +113,13 @@ complete -o default -F _stent stent
 `;
 }
 
-function fish(commands: readonly Completed[]): string {
+function fish(commands: readonly Completed[], { nouns }: Commands): string {
   const lines = commands.flatMap(({ words, describe, options }) => {
     const [first = "", second] = words;
     const here =
       second === undefined
         ? `complete -c stent -n __fish_use_subcommand -f -a ${first} -d ${quoted(describe)}`
-        : `complete -c stent -n "__fish_seen_subcommand_from ${first}; and not __fish_seen_subcommand_from ${wordsOf(first)}" -f -a ${second} -d ${quoted(describe)}`;
+        : `complete -c stent -n "__fish_seen_subcommand_from ${first}; and not __fish_seen_subcommand_from ${wordsOf(nouns, first)}" -f -a ${second} -d ${quoted(describe)}`;
     const seen = words.map((word) => `__fish_seen_subcommand_from ${word}`).join("; and ");
     return [
       here,
@@ -129,7 +129,7 @@ function fish(commands: readonly Completed[]): string {
   return `# stent completion, for fish: stent completion fish | source\n${lines.join("\n")}\n`;
 }
 
-function wordsOf(noun: string): string {
+function wordsOf(nouns: Commands["nouns"], noun: string): string {
   return (nouns.find(({ name }) => name === noun)?.commands ?? [])
     .map((each) => nameOf(each))
     .join(" ");

@@ -1,6 +1,7 @@
 import yargs, { type Argv, type CommandModule } from "yargs";
 import { unmark } from "./arguments.ts";
-import { nouns, verbs, type Entry } from "./catalogue.ts";
+import { nouns, verbs } from "./catalogue.ts";
+import type { Entry } from "./entry.ts";
 import { closest } from "./likeness.ts";
 import { globalOptions, type GlobalArguments } from "./global-arguments.ts";
 import { UsageError } from "./usage-error.ts";

@@ -29,7 +29,9 @@ export class Screen {
   /** Shows these lines, cut to the size of the terminal; painted text is cut by what of it is seen. */
   show(lines: readonly string[]): void {
     if (!this.#open) return;
-    const { rows, columns } = this.#terminal;
+    // A terminal that does not know its size says 0.
+    const rows = this.#terminal.rows || 24;
+    const columns = this.#terminal.columns || 80;
     const size = `${rows}x${columns}`;
     const fitting = lines.slice(0, rows).map((line) => cut(line, columns));
     let text = size === this.#size ? "" : "\u001b[2J";

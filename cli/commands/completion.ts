@@ -1,5 +1,6 @@
 import type { Body } from "../body.ts";
-import { completionFor, shells, type Shell } from "../completion.ts";
+import { completionFor, shells } from "../completion.ts";
+import type { Commands } from "../entry.ts";
 import type { GlobalArguments } from "../global-arguments.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -8,7 +9,7 @@ interface Arguments extends GlobalArguments {
 }
 
 /** `stent completion`: a script for the shell. */
-export const completion: Body<Arguments> = {
+export const completionOf = (commands: Commands): Body<Arguments> => ({
   builder: (yargs) =>
     yargs.positional("shell", {
       type: "string",
@@ -19,6 +20,6 @@ export const completion: Body<Arguments> = {
     const shell = shells.find((each) => each === named);
     if (shell === undefined)
       throw new UsageError(`which shell? Name one of ${shells.join(", ")}: stent completion bash`);
-    process.stdout.write(await completionFor(shell satisfies Shell));
+    process.stdout.write(await completionFor(shell, commands));
   },
-};
+});

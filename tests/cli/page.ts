@@ -1,5 +1,6 @@
 import yargs from "yargs";
-import { nouns, verbs, type Entry } from "../../cli/catalogue.ts";
+import { nouns, verbs } from "../../cli/catalogue.ts";
+import type { Entry } from "../../cli/entry.ts";
 import { globalOptions } from "../../cli/global-arguments.ts";
 
 /** docs/cli.md, as the commands have it. */
