@@ -8,13 +8,13 @@ import { buildInto, run } from "../support/command-line.ts";
 
 const place = mkdtempSync(join(tmpdir(), "stent-fuzz-"));
 const folder = join(place, "project");
+const program = join(place, "dist/cli/main.js");
 before(() => {
   buildInto(place);
   mkdirSync(folder);
   assert.equal(run(program, folder, ["migrate", "-d", "here.db"], "").status, 0);
 });
 after(() => rmSync(place, { recursive: true }));
-const program = join(place, "dist/cli/main.js");
 
 const password = "hunter2-tr0ub4dor";
 const documented = new Set([0, 1, 2, 3, 4, 5, 10, 11, 12, 124, 130, 143]);
