@@ -20,8 +20,17 @@ export function optionsAmong(given: readonly string[]): readonly string[] {
   return end === -1 ? given : given.slice(0, end);
 }
 
+/** What yargs would take for "not", and what two options are called: the input of `start`, and that nobody is to be asked. */
+const renamed: Readonly<Record<string, string>> = {
+  "--no-input": "--questions=false",
+  "--input": "--input-json",
+};
+
 function markedOne(argument: string): string {
   if (argument === "-") return onStdin;
+  const [name = "", ...value] = argument.split("=");
+  const other = renamed[name];
+  if (other !== undefined) return [other, ...value].join("=");
   return /^-\d/.test(argument) ? mark + argument : argument;
 }
 

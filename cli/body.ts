@@ -1,5 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
-import type { GlobalArguments } from "./database.ts";
+import type { GlobalArguments } from "./global-arguments.ts";
 
 /** What a command takes beside its name, and does. */
 export interface Body<A extends GlobalArguments> {

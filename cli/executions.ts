@@ -2,7 +2,9 @@ import { text } from "node:stream/consumers";
 import type { Stent } from "stentjs";
 import { onStdin } from "./arguments.ts";
 import { exitCodes, report } from "./failure.ts";
-import { UsageError } from "./usage-error.ts";
+import { outputOf, type GlobalArguments } from "./global-arguments.ts";
+import { toJson } from "./json.ts";
+import { printable } from "./printable.ts";
 
 /** What help says of an id, and of several. */
 export const idText = "Its id, a prefix that no other id has, or latest";
@@ -59,7 +61,7 @@ async function onlyOneAlike(stent: Stent, idPrefix: string): Promise<string | un
 }
 
 /** An execution that is asked for. */
-interface Asked {
+export interface Asked {
   readonly id: string;
   /** What other commands put out, a line each: not the beginning of an id, which might be another's by now. */
   readonly whole: boolean;
@@ -70,7 +72,6 @@ export async function idsOf(given: readonly string[]): Promise<Asked[]> {
   const fromStdin = given.includes(onStdin);
   const lines = fromStdin ? (await text(process.stdin)).split(/\s+/).filter((id) => id !== "") : [];
   const named = given.filter((id) => id !== onStdin);
-  if (named.length === 0 && !fromStdin) throw new UsageError("name at least one execution");
   return [
     ...named.map((id) => ({ id, whole: false })),
     ...lines.map((id) => ({ id, whole: true })),
@@ -81,20 +82,25 @@ export async function idsOf(given: readonly string[]): Promise<Asked[]> {
 export async function actOnEach(
   stent: Stent,
   asked: readonly Asked[],
-  json: boolean,
+  given: GlobalArguments,
   act: (id: string) => Promise<void>,
 ): Promise<void> {
   const refused: number[] = [];
+  const json = isJson(given);
   const actAndTell = async (id: string): Promise<void> => {
     await act(id);
-    process.stdout.write(json ? `${JSON.stringify({ id })}\n` : `${id}\n`);
+    process.stdout.write(json ? `${toJson({ id })}\n` : `${printable(id)}\n`);
   };
   for (const { id, whole } of asked) {
     try {
       await (whole ? actAndTell(id) : onExecution(stent, id, actAndTell));
     } catch (error) {
-      refused.push(report(error, { json, verbose: false }));
+      refused.push(report(error, { json, verbose: given.verbose === true }));
     }
   }
   if (refused.length > 0) process.exitCode = asked.length === 1 ? refused[0] : exitCodes.failed;
+}
+
+function isJson(given: GlobalArguments): boolean {
+  return outputOf(given) === "json" || outputOf(given) === "jsonl";
 }

@@ -1,4 +1,5 @@
-import { printable } from "./printable.ts";
+import { escapedJson, printable } from "./printable.ts";
+import { masked } from "./secrets.ts";
 
 /** What a command's end means to a script. */
 export const exitCodes = {
@@ -8,6 +9,11 @@ export const exitCodes = {
   database: 3,
   notFound: 4,
   wrongState: 5,
+  /** Of the execution that was waited for. */
+  waited: { failed: 10, cancelled: 11, timed_out: 12 },
+  timeout: 124,
+  interrupted: 130,
+  terminated: 143,
 } as const;
 
 const byCode: Readonly<Record<string, number>> = {
@@ -17,11 +23,20 @@ const byCode: Readonly<Record<string, number>> = {
   SCHEMA_MISMATCH: exitCodes.database,
   DRIVER_MISSING: exitCodes.database,
   EXECUTION_NOT_FOUND: exitCodes.notFound,
+  DEAD_LETTER_NOT_FOUND: exitCodes.notFound,
+  NOT_FOUND: exitCodes.notFound,
+  WAIT_EXPIRED: exitCodes.timeout,
+  EXECUTION_EXISTS: exitCodes.wrongState,
   AMBIGUOUS_ID: exitCodes.wrongState,
   EXECUTION_RUNNING: exitCodes.wrongState,
   EXECUTION_FINISHED: exitCodes.wrongState,
   CLEANED_UP: exitCodes.wrongState,
 };
+
+/** Something else than an execution is not there. */
+export class NotFoundError extends Error {
+  readonly code = "NOT_FOUND";
+}
 
 const hints: Readonly<Record<string, string>> = {
   USAGE: "see: stent --help",
@@ -37,12 +52,17 @@ export function report(
 ): number {
   const { code, message, stack } = describe(error);
   const hint = hints[code];
-  if (how.json) process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
-  else {
-    process.stderr.write(`error: ${printable(message)}\n`);
+  if (how.json) {
+    const told = { error: { code, message: masked(message), hint } };
+    process.stderr.write(`${escapedJson(JSON.stringify(told))}\n`);
+  } else {
+    process.stderr.write(`error: ${printable(masked(message))}\n`);
     if (hint !== undefined) process.stderr.write(`${hint}\n`);
   }
-  if (how.verbose && stack !== undefined) process.stderr.write(`${stack}\n`);
+  if (how.verbose && stack !== undefined) {
+    const lines = masked(stack).split("\n");
+    process.stderr.write(`${lines.map((line) => printable(line)).join("\n")}\n`);
+  }
   return exitCodeOf(code);
 }
 

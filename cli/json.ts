@@ -1,12 +1,15 @@
+import { escapedJson } from "./printable.ts";
+
 /** A value as JSON: what JSON has no word for is told in a readable way. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(plain(value)) ?? "null";
+  return escapedJson(JSON.stringify(plain(value)) ?? "null");
 }
 
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Date || value instanceof URL) return value;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value;
+  if (value instanceof URL) return value;
   if (value instanceof Error) return plainError(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   if (value instanceof Map) return [...value].map(plain);

@@ -4,13 +4,27 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UsageError } from "./usage-error.ts";
 
-/** Loads modules by their paths, for what they register. @throws UsageError; what a module throws */
+/** Loads modules by their paths, for what they register. @throws UsageError; ModuleError for what a module throws */
 export async function importModules(paths: readonly string[]): Promise<void> {
   const missing = paths.find((path) => !existsSync(path));
   if (missing !== undefined) throw new UsageError(`no module at ${resolve(missing)}`);
   const inTypeScript = paths.find((path) => /\.[cm]?tsx?$/.test(path));
   if (inTypeScript !== undefined && !readsTypeScript()) registerTsx(resolve(inTypeScript));
-  for (const path of paths) await import(pathToFileURL(resolve(path)).href);
+  for (const path of paths) await importModule(path);
+}
+
+/** A module could not be loaded, for a reason of its own. */
+class ModuleError extends Error {
+  readonly code = "MODULE_FAILED";
+}
+
+async function importModule(path: string): Promise<void> {
+  try {
+    await import(pathToFileURL(resolve(path)).href);
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    throw new ModuleError(`${path} cannot be loaded: ${name}: ${message}`, { cause: error });
+  }
 }
 
 /** Whether this process was started so that it can. */

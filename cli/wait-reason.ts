@@ -1,9 +1,12 @@
 import type { WaitReason } from "stentjs";
-import { timeText } from "./time.ts";
+import type { TimeText } from "./time.ts";
 
 /** Why something waits, in one line. */
-export function reasonText({ kind, name, since, until, detail }: WaitReason): string {
-  const end = until === undefined ? "" : `, until ${timeText(until)}`;
+export function reasonText(
+  { kind, name, since, until, detail }: WaitReason,
+  time: TimeText,
+): string {
+  const end = until === undefined ? "" : `, until ${time(until)}`;
   const more = detail === undefined ? "" : `: ${detail}`;
-  return `${kind === name ? kind : `${kind} ${name}`}, since ${timeText(since)}${end}${more}`;
+  return `${kind === name ? kind : `${kind} ${name}`}, since ${time(since)}${end}${more}`;
 }

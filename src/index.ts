@@ -2,8 +2,16 @@ export { Stent, type BootstrapOptions } from "./stent.ts";
 export type { Middleware } from "./core/middleware.ts";
 export type { Health } from "./stent/health.ts";
 export type { StentOptions } from "./stent/options.ts";
+export type { Admin, Migrations } from "./stent/admin.ts";
 export type { WorkerStatusOverview } from "./stent/workers.ts";
 
+export type { Finding } from "./client/admin/doctor.ts";
+export type { ExportOptions } from "./client/admin/export.ts";
+export type { FunctionRecord } from "./client/admin/functions.ts";
+export type { ImportOptions } from "./client/admin/import.ts";
+export type { QueueDepth } from "./client/admin/queues.ts";
+export type { Stats, StatsOptions } from "./client/admin/stats.ts";
+export type { WorkerRecord } from "./client/admin/workers.ts";
 export type { BulkAction, BulkOptions, BulkResult } from "./client/bulk.ts";
 export type { CancelOptions } from "./client/cancel.ts";
 export type { CleanupOptions } from "./client/cleanup.ts";

@@ -51,8 +51,10 @@ import { knownOptions, nameOption, positiveDurationOption } from "./core/option.
 import { allowRedefinition } from "./core/registry.ts";
 import type { Result } from "./core/result.ts";
 import type { NewExecution } from "./store/store.ts";
+import { adminOf, type Admin } from "./stent/admin.ts";
 import { ConnectionLife } from "./stent/connection-life.ts";
 import { DatabaseProbe, type Health } from "./stent/health.ts";
+import { failuresOf } from "./stent/failures.ts";
 import { closeConnection, openConnection } from "./stent/open-connection.ts";
 import {
   resolveStentOptions,
@@ -83,6 +85,8 @@ export class Stent implements AsyncDisposable {
   readonly #life: ConnectionLife;
   readonly #acts: HandleActs;
   readonly #probe: DatabaseProbe;
+  /** What operators ask; the command line is built on it. */
+  readonly admin: Admin;
 
   /** @throws TypeError, RangeError or InvalidDurationError for a wrong option */
   constructor(options: StentOptions) {
@@ -94,6 +98,15 @@ export class Stent implements AsyncDisposable {
       close: closeConnection,
     });
     this.#probe = new DatabaseProbe((act) => this.#life.act(act));
+    const { backend, clock, codec, registry, observer } = this.#options;
+    this.admin = adminOf(this.#life, {
+      backend,
+      open: () => ({
+        clock,
+        failures: failuresOf(codec, registry),
+        warn: (message) => observer.log.warn(message),
+      }),
+    });
     this.#acts = {
       waitFor: (id, options, unended) => this.#waitFor(id, options, unended),
       stateOf: (id) => this.stateOf(id),

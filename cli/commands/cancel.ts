@@ -1,9 +1,8 @@
+import { actInBulk, bulkOptions, type BulkArguments } from "../bulk.ts";
 import type { Body } from "../body.ts";
-import { withStent, type GlobalArguments } from "../database.ts";
-import { actOnEach, idsOf, idsText } from "../executions.ts";
+import { withStent } from "../database.ts";
 
-interface Arguments extends GlobalArguments {
-  readonly ids: readonly string[];
+interface Arguments extends BulkArguments {
   readonly reason: string | undefined;
   readonly force: boolean | undefined;
 }
@@ -11,26 +10,20 @@ interface Arguments extends GlobalArguments {
 /** `stent cancel`: asks executions to end. */
 export const cancel: Body<Arguments> = {
   builder: (yargs) =>
-    yargs
-      .positional("ids", {
-        type: "string",
-        array: true,
-        demandOption: true,
-        describe: idsText,
-      })
-      .option("reason", {
-        type: "string",
-        requiresArg: true,
-        describe: "Text of the CancelledError",
-      })
+    bulkOptions(yargs)
+      .option("reason", { type: "string", requiresArg: true, describe: "Why, for who reads it" })
       .option("force", {
         type: "boolean",
-        describe: "End it at once, and run no more of its code",
+        describe: "End them at once and run none of their code: for what is blocked",
       }),
   handler: (given) =>
     withStent(given, async (stent) => {
-      const { reason, force = false, json = false } = given;
+      const { reason, force = false } = given;
       const options = { force, ...(reason === undefined ? {} : { reason }) };
-      await actOnEach(stent, await idsOf(given.ids), json, (id) => stent.cancel(id, options));
+      await actInBulk(stent, given, {
+        verb: "cancel",
+        states: ["pending", "running", "cancelling"],
+        act: (id) => stent.cancel(id, options),
+      });
     }),
 };

@@ -1,16 +1,31 @@
-import type { ExecutionState, ProgressEntry, WaitReason } from "stentjs";
+import type {
+  ExecutionState,
+  HistoryEntry,
+  ProgressEntry,
+  Stent,
+  TaskRecord,
+  WaitReason,
+} from "stentjs";
 import type { Body } from "../body.ts";
-import { withStent, type GlobalArguments } from "../database.ts";
+import { withStent } from "../database.ts";
 import { idText, onExecution } from "../executions.ts";
+import { facts } from "../facts.ts";
+import type { GlobalArguments } from "../global-arguments.ts";
 import { toJson } from "../json.ts";
-import { printable } from "../printable.ts";
+import { printOne } from "../output.ts";
+import { paintOf, type Paint } from "../paint.ts";
+import { printable, shortened } from "../printable.ts";
 import { table } from "../table.ts";
-import { spanText, timeText } from "../time.ts";
+import { spanText, timeTextOf, type TimeText } from "../time.ts";
+import { timeline } from "../timeline.ts";
 import { reasonText } from "../wait-reason.ts";
 
 interface Arguments extends GlobalArguments {
   readonly id: string;
 }
+
+/** A run with more steps than this is shown by its newest. */
+const mostInTree = 200;
 
 /** `stent show`: one execution as it stands. */
 export const show: Body<Arguments> = {
@@ -23,22 +38,56 @@ export const show: Body<Arguments> = {
   handler: (given) =>
     withStent(given, async (stent) => {
       const state = await onExecution(stent, given.id, (id) => stent.stateOf(id));
-      process.stdout.write(given.json === true ? `${toJson(state)}\n` : text(state));
+      const run = await runOf(stent, state);
+      printOne(given, state, {
+        id: state.id,
+        text: () => text(state, run, { time: timeTextOf(given), paint: paintOf(given) }),
+      });
     }),
 };
 
-function text(state: ExecutionState): string {
+/** What of a run is shown as a tree. */
+interface Run {
+  readonly entries: readonly HistoryEntry[];
+  readonly tasks: readonly TaskRecord[];
+}
+
+async function runOf(stent: Stent, state: ExecutionState): Promise<Run | undefined> {
+  if (state.progressTotal > mostInTree) return undefined;
+  const entries: HistoryEntry[] = [];
+  try {
+    for await (const entry of stent.history(state.id)) entries.push(entry);
+    const { items } = await stent.listTasks({ execution: state.id, limit: mostInTree });
+    return entries.length === 0 ? undefined : { entries, tasks: items };
+  } catch (error) {
+    const { SerializationError } = await import("stentjs");
+    if (error instanceof SerializationError) return undefined; // the newest steps tell what can be told
+    throw error;
+  }
+}
+
+/** How it is told. */
+interface Telling {
+  readonly time: TimeText;
+  readonly paint: Paint;
+}
+
+function text(state: ExecutionState, run: Run | undefined, telling: Telling): string {
   const { progress, progressTotal, waitingFor, counters, customState } = state;
   const left = progressTotal - progress.length;
   const parts = [
-    facts(state),
-    section(
-      left > 0 ? `steps (the newest ${progress.length} of ${progressTotal})` : "steps",
-      steps(progress),
-    ),
+    factsOf(state, telling.time),
+    run === undefined
+      ? section(
+          left > 0 ? `steps (the newest ${progress.length} of ${progressTotal})` : "steps",
+          steps(progress, telling.paint),
+        )
+      : section("steps", tree(run, telling.paint)),
     section(
       "waits for",
-      waitingFor.map((reason: WaitReason) => printable(reasonText(reason))).join("\n"),
+      waitingFor
+        .map((reason: WaitReason) => printable(reasonText(reason, telling.time)))
+        .join("\n"),
     ),
     section("counters", named(counters)),
     section("state", named(customState)),
@@ -47,42 +96,42 @@ function text(state: ExecutionState): string {
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
 
-function facts(state: ExecutionState): string {
-  const {
+function factsOf(state: ExecutionState, time: TimeText): string {
+  const { id, workflow, version, startedAt, completedAt, queue, priority, tags, retries } = state;
+  return facts({
     id,
-    workflow,
-    version,
-    createdAt,
-    startedAt,
-    completedAt,
-    queue,
-    priority,
-    tags,
-    parentId,
-    retries,
-  } = state;
-  const rows = [
-    ["id", id],
-    ["workflow", version === undefined ? workflow : `${workflow} (version ${version})`],
-    ["state", state.state],
-    ["created", timeText(createdAt)],
-    ["started", timeText(startedAt)],
-    [
-      "ended",
+    workflow: version === undefined ? workflow : `${workflow} (version ${version})`,
+    state: state.state,
+    created: time(state.createdAt),
+    started: time(startedAt),
+    ended:
       completedAt === undefined
         ? "-"
-        : `${timeText(completedAt)}, took ${spanText(startedAt, completedAt)}`,
-    ],
-    ...(queue === undefined ? [] : [["queue", queue]]),
-    ...(priority === 0 ? [] : [["priority", String(priority)]]),
-    ...(tags.length === 0 ? [] : [["tags", tags.join(", ")]]),
-    ...(parentId === undefined ? [] : [["parent", parentId]]),
-    ...(retries === 0 ? [] : [["retries", String(retries)]]),
-  ];
-  return rows.map(([name = "", value = ""]) => `${name.padEnd(10)}${printable(value)}`).join("\n");
+        : `${time(completedAt)}, took ${spanText(startedAt, completedAt)}`,
+    queue,
+    priority: priority === 0 ? undefined : String(priority),
+    tags: tags.length === 0 ? undefined : tags.join(", "),
+    parent: state.parentId,
+    retries: retries === 0 ? undefined : String(retries),
+  });
 }
 
-function steps(progress: readonly ProgressEntry[]): string {
+function tree({ entries, tasks }: Run, paint: Paint): string {
+  const rows = timeline(entries, tasks, Date.now());
+  return table(
+    ["STEP", "STATUS", "TOOK", "WHEN", "DETAIL"],
+    rows.map(({ depth, name, status, took, bar, detail }) => [
+      `${"  ".repeat(depth)}${name}`,
+      status,
+      took,
+      bar,
+      shortened(detail),
+    ]),
+    paint,
+  );
+}
+
+function steps(progress: readonly ProgressEntry[], paint: Paint): string {
   if (progress.length === 0) return "";
   return table(
     ["STEP", "STATUS", "TOOK", "DETAIL"],
@@ -92,20 +141,21 @@ function steps(progress: readonly ProgressEntry[]): string {
       spanText(startedAt, completedAt),
       detail ?? "",
     ]),
+    paint,
   );
 }
 
 function named(values: Readonly<Record<string, unknown>>): string {
   return Object.entries(values)
-    .map(([name, value]) => `${printable(name)} = ${printable(toJson(value))}`)
+    .map(([name, value]) => `${printable(name)} = ${printable(shortened(toJson(value)))}`)
     .join("\n");
 }
 
 function result({ result }: ExecutionState): string {
   if (result === undefined) return "";
   return result.ok
-    ? printable(toJson(result.value))
-    : printable(`${result.error.name}: ${result.error.message}`);
+    ? printable(shortened(toJson(result.value)))
+    : printable(shortened(`${result.error.name}: ${result.error.message}`));
 }
 
 function section(title: string, body: string): string {

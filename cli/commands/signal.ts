@@ -1,5 +1,6 @@
 import type { Body } from "../body.ts";
-import { withStent, type GlobalArguments } from "../database.ts";
+import { withStent } from "../database.ts";
+import type { GlobalArguments } from "../global-arguments.ts";
 import { idText, onExecution } from "../executions.ts";
 import { UsageError } from "../usage-error.ts";
 

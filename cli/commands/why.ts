@@ -1,8 +1,11 @@
 import type { Body } from "../body.ts";
-import { withStent, type GlobalArguments } from "../database.ts";
+import { withStent } from "../database.ts";
+import { outputOf, type GlobalArguments } from "../global-arguments.ts";
 import { idText, onExecution } from "../executions.ts";
-import { toJson } from "../json.ts";
-import { printable } from "../printable.ts";
+import { note } from "../note.ts";
+import { printList } from "../output.ts";
+import { printable, shortened } from "../printable.ts";
+import { timeTextOf } from "../time.ts";
 import { reasonText } from "../wait-reason.ts";
 
 interface Arguments extends GlobalArguments {
@@ -23,10 +26,13 @@ export const why: Body<Arguments> = {
         id: found,
         items: await stent.why(found),
       }));
-      if (given.json === true) process.stdout.write(`${toJson({ items })}\n`);
-      else for (const reason of items) process.stdout.write(`${printable(reasonText(reason))}\n`);
-      if (items.length > 0 || given.json === true) return;
+      if (outputOf(given) === "table") {
+        const time = timeTextOf(given);
+        for (const reason of items)
+          process.stdout.write(`${printable(shortened(reasonText(reason, time)))}\n`);
+      } else printList(given, { items }, { head: [], row: () => [], id: ({ name }) => name });
+      if (items.length > 0) return;
       const { state } = await stent.stateOf(id);
-      process.stderr.write(`nothing holds it up: it is ${state}\n`);
+      note(given, `nothing holds it up: it is ${state}`);
     }),
 };

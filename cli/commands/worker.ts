@@ -1,6 +1,7 @@
 import type { ServeOptions, Stent } from "stentjs";
 import type { Body } from "../body.ts";
-import { databaseOf, type GlobalArguments } from "../database.ts";
+import { databaseOf, stentOptions } from "../database.ts";
+import type { GlobalArguments } from "../global-arguments.ts";
 import { importModules } from "../modules.ts";
 import { printable } from "../printable.ts";
 import { UsageError } from "../usage-error.ts";
@@ -65,7 +66,7 @@ export const worker: Body<Arguments> = {
     if (registry.names().length === 0) {
       throw new UsageError("these modules define no workflow and no activity; name those that do");
     }
-    await using stent = await Stent.open(backend);
+    await using stent = await Stent.open(stentOptions({ ...given, quiet: false }, backend));
     drainOnSignal(stent);
     void stent.waitUntilReady().then(
       () => process.stderr.write(`serving ${registry.names().join(", ")}\n`),

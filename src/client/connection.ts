@@ -25,6 +25,8 @@ export interface Connection {
   readonly dev: boolean;
   /** The worker of this process, if one serves. */
   readonly adopter: () => Adopter | undefined;
+  /** What was told, when the database was opened, of what may cost data. */
+  readonly warnings: readonly string[];
   /** Every wait of this client. */
   readonly ends: EndWatch;
 }

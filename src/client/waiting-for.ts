@@ -138,7 +138,7 @@ async function reasonsOf(
       return [{ weight: weights.signal, kind: "signal", name, since, ...until }];
     case "map":
       if (isOverWorkflow(entry)) return [await childrenReason(connection, row, entry, open)];
-      return taskReasons(connection, entry, open, now);
+      return itemReasons(connection, row, await taskReasons(connection, entry, open, now), entry);
     case "call":
       return taskReasons(connection, entry, open, now);
     case "child":
@@ -202,6 +202,22 @@ async function taskReasons(
       ? []
       : [{ ...reason, weight: weights.work, detail: othersText(entry, others, open) }]),
   ];
+}
+
+/** Of the items of a map, how many have ended stands before what the others wait for. */
+async function itemReasons(
+  { store }: Connection,
+  { key, run }: ExecutionRow,
+  reasons: readonly Weighed[],
+  { seq }: EntryRow,
+): Promise<Weighed[]> {
+  const progress = await store.mapProgress(key, run, seq);
+  if (progress === undefined) return [...reasons];
+  const { total, left } = progress;
+  return reasons.map((reason) => ({
+    ...reason,
+    detail: `${total - left} of ${total} items have ended; ${reason.detail ?? ""}`,
+  }));
 }
 
 function othersText(entry: EntryRow, tasks: readonly TaskRow[], open: OpenWork): string {

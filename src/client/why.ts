@@ -1,8 +1,8 @@
-import { unqueued } from "../core/step-options.ts";
 import type { ExecutionRow, Lane, SessionRow, TaskRow } from "../store/store.ts";
 import type { Connection } from "./connection.ts";
 import type { WaitReason } from "./execution-state.ts";
 import { findExecution } from "./find-execution.ts";
+import { hasCode, isLive, takesFrom } from "./lane-takers.ts";
 import { openWorkOf, type OpenWork } from "./open-work.ts";
 import { unweighed, waitingFor, weights, type Weighed } from "./waiting-for.ts";
 
@@ -65,21 +65,6 @@ function lacking(lane: Wanted, live: readonly SessionRow[]): Weighed[] {
   return [{ ...reason, weight: weights.lacksCode, detail }];
 }
 
-function takesFrom({ queues, tags }: SessionRow, lane: Wanted): boolean {
-  const queue = queues === undefined || queues.includes(lane.queue ?? unqueued);
-  return (
-    queue &&
-    (tags === undefined || lane.tags.length === 0 || lane.tags.some((tag) => tags.includes(tag)))
-  );
-}
-
-/** A session names its functions as "name" or "name@version". A version binds no worker for activities. */
-function hasCode({ functions }: SessionRow, { kind, name, version }: Wanted): boolean {
-  if (kind === "workflow")
-    return functions.includes(version === undefined ? name : `${name}@${version}`);
-  return functions.some((known) => known === name || known.startsWith(`${name}@`));
-}
-
 function placeText({ queue, tags }: Wanted): string {
   const tagged = tags.length === 0 ? "" : `, tags ${tags.join(", ")}`;
   return `${queue === undefined ? "unqueued work" : `queue "${queue}"`}${tagged}`;
@@ -115,10 +100,6 @@ function lateHolders(
         `held by this worker (${session.host}, process ${session.pid}), whose last heartbeat is ${Math.round((now - session.seenAt) / 1_000)} s ago; ` +
         "once another live worker has watched its lease run out, it goes on there",
     }));
-}
-
-function isLive({ state, seenAt, leaseMs }: SessionRow, now: number): boolean {
-  return state === "live" && now - seenAt <= leaseMs;
 }
 
 function tasksOf(open: OpenWork): TaskRow[] {

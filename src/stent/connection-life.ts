@@ -39,6 +39,11 @@ export class ConnectionLife {
     return this.#connection;
   }
 
+  /** Connected, and not being closed. */
+  get isOpen(): boolean {
+    return this.#open !== undefined && this.#closing === undefined;
+  }
+
   /** Does something that `close` lets end first. */
   act<T>(act: (connection: Connection) => Promise<T>): Promise<T> {
     return this.actOn(Promise.resolve(), act);

@@ -14,7 +14,11 @@ export async function openConnection(
   adopter: () => Adopter | undefined,
 ): Promise<Connection> {
   const { backend, codec, registry, clock, observer, polling, migrate, dev, middleware } = options;
-  const warn = (message: string): void => observer.log.warn(message);
+  const warnings: string[] = [];
+  const warn = (message: string): void => {
+    warnings.push(message);
+    observer.log.warn(message);
+  };
   const failures = failuresOf(codec, registry);
   const store = await backend.open({ migrate, clock, failures, warn });
   const foreign = await foreignOf(store, options);
@@ -28,7 +32,7 @@ export async function openConnection(
   const committer = new Committer(store, hinted, observer.watchesCommits ? measured : undefined);
   const ends = new EndWatch({ store, clock, hints, foreign, polling });
   const parts = { store, committer, codec, registry, clock, observer, hints, foreign };
-  return { ...parts, dev, middleware, ends, adopter };
+  return { ...parts, dev, middleware, warnings, ends, adopter };
 }
 
 /** Lets go of the database once everything that was handed in is stored. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
+import type { MigrationPlan } from "./migrations/plan.ts";
 import type { Failures, Store } from "./store.ts";
 
 /** Where executions are kept: what `sqlite()` makes. `name` is what messages call it: no password in it. */
@@ -20,6 +21,8 @@ export interface OpenOptions {
 export interface StoreBackend extends Backend {
   /** @throws DatabaseError, SchemaMismatchError */
   open(options: OpenOptions): Promise<Store>;
+  /** How its tables compare with those of this version. Creates nothing: a database that is not there has none applied. @throws DatabaseError, SchemaMismatchError */
+  plan(): Promise<MigrationPlan>;
   /** The same text in every process that has opened the same database, as far as can be told; another for every other one. No password in it. */
   identity(): string;
 }

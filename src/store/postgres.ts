@@ -1,4 +1,5 @@
 import type { Backend, OpenOptions, StoreBackend } from "./backend.ts";
+import type { MigrationPlan } from "./migrations/plan.ts";
 import { postgresSettings, type PostgresOptions } from "./postgres/settings.ts";
 import type { Store } from "./store.ts";
 
@@ -8,6 +9,10 @@ export function postgres(url: string, options?: PostgresOptions): Backend {
   const backend: StoreBackend = {
     name: settings.name,
     identity: () => settings.name,
+    async plan(): Promise<MigrationPlan> {
+      const { planPostgres } = await import("./postgres/connection.ts");
+      return planPostgres(settings);
+    },
     // The driver is loaded when it is needed: a process that only defines functions needs none.
     async open(options: OpenOptions): Promise<Store> {
       const [{ openPostgres }, { PostgresStore }] = await Promise.all([

@@ -4,6 +4,8 @@ import type { ExecutionStatus } from "../core/status.ts";
 import { laneOfRow, type Statements } from "./batch.ts";
 import type { PreparedStatement, Procedure } from "./procedure.ts";
 import { counting, listing } from "./statements/listing.ts";
+import type { Survey } from "./survey.ts";
+import { Surveyor } from "./surveyor.ts";
 import type {
   ArrivalRow,
   BegunRow,
@@ -45,6 +47,8 @@ export type Read<T> = (sql: Statements, prepare: Prepare) => Procedure<T>;
 
 /** The reading half of the port. */
 export abstract class Reader {
+  readonly survey: Survey = new Surveyor((act) => this.read(act));
+
   /** Runs what reads, apart from every commit. @throws DatabaseError where the driver throws; ClosedError */
   protected abstract read<T>(act: Read<T>): Promise<T>;
 

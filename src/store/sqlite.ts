@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Backend, OpenOptions, StoreBackend } from "./backend.ts";
+import type { MigrationPlan } from "./migrations/plan.ts";
 import type { Store } from "./store.ts";
 
 /** An SQLite database in a file, or ":memory:" for one that lives as long as its client. Needs the package better-sqlite3. */
@@ -11,6 +12,10 @@ export function sqlite(path: string): Backend {
     name: `sqlite:${path}`,
     identity: () =>
       path === ":memory:" ? randomUUID() : `sqlite:${hostname()}:${realpathSync(path)}`,
+    async plan(): Promise<MigrationPlan> {
+      const { planMigration } = await import("./sqlite/connection.ts");
+      return planMigration(path);
+    },
     // The driver is loaded when it is needed: a process that only defines functions needs none.
     async open(options: OpenOptions): Promise<Store> {
       const [{ openConnection }, { SqliteStore }, { databaseError }] = await Promise.all([

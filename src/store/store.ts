@@ -10,6 +10,8 @@
  */
 import type { Payload } from "../core/payload.ts";
 import type { EntryStatus, ExecutionStatus } from "../core/status.ts";
+import type { RestoredExecution } from "./restored.ts";
+import type { Survey } from "./survey.ts";
 
 export type Json = string;
 
@@ -889,6 +891,12 @@ export interface Store {
     readonly limit: number;
   }): Promise<readonly DeadLetterRow[]>;
   deadLetter(task: string): Promise<DeadLetterRow | undefined>;
+
+  /** Writes an execution from elsewhere, in a transaction of its own. @returns false if there is one of that id */
+  restore(execution: RestoredExecution): Promise<boolean>;
+
+  /** What operators ask of all of it. */
+  readonly survey: Survey;
 
   close(): Promise<void>;
 }

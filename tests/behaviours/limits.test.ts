@@ -262,6 +262,8 @@ test("why and the tasks tell what holds work back, and by whom", async (t) => {
   const [task] = (await stent.listTasks({ execution: flowing.id })).items;
   assert.deepEqual([task?.state, task?.scheduledFor], ["pending", undefined]);
   assert.equal((await flowing.state()).waitingFor[0]?.kind, "limit");
+  const [queue] = await stent.admin.queues();
+  assert.deepEqual([queue?.running, queue?.held, queue?.ready], [2, 3, 0]);
   for (const key of ["why", "why job", "why flow", "why once"]) gate(key).open(key);
   assert.deepEqual(
     await Promise.all([first, job, flowing, again].map((handle) => handle.result(limit))),

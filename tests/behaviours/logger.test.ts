@@ -116,6 +116,7 @@ test(
     const refusing: typeof backend = {
       name: backend.name,
       identity: () => backend.identity(),
+      plan: () => backend.plan(),
       async open(options) {
         const store = await backend.open(options);
         const commit = store.commit.bind(store);

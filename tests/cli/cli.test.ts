@@ -201,7 +201,7 @@ describe("the command line", () => {
 
   test("loads nothing of the engine for its help", () => {
     const loaded = loadedBy(program, join(place, "coverage"), ["--help"]);
-    assert.ok(loaded.some((url) => url.endsWith("/dist/cli/commands.js")));
+    assert.ok(loaded.some((url) => url.endsWith("/dist/cli/catalogue.js")));
     assert.deepEqual(
       loaded.filter((url) => /dist\/src\/|cli\/commands\/|better-sqlite3|kysely/.test(url)),
       [],

@@ -6,7 +6,8 @@ import { test } from "node:test";
 import Database from "better-sqlite3";
 import { activity, DatabaseError, SchemaMismatchError, Stent, type Backend } from "stentjs";
 import type { OpenOptions, StoreBackend } from "../../src/store/backend.ts";
-import { openConnection } from "../../src/store/sqlite/connection.ts";
+import type { MigrationPlan } from "../../src/store/migrations/plan.ts";
+import { openConnection, planMigration } from "../../src/store/sqlite/connection.ts";
 import { SqliteStore } from "../../src/store/sqlite/store.ts";
 import { clientOn } from "../support/client.ts";
 import { databaseFile, rejection } from "../support/serving.ts";
@@ -186,6 +187,10 @@ class LimitedBackend implements Backend, StoreBackend {
 
   identity(): string {
     return this.#path;
+  }
+
+  plan(): Promise<MigrationPlan> {
+    return planMigration(this.#path);
   }
 
   pages(): number {

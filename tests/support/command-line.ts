@@ -16,6 +16,8 @@ export interface Run {
 /** Of every command: it names no database. */
 export const environment = { ...process.env, STENT_DATABASE_URL: "" };
 
+const longestOutput = 100_000_000;
+
 /** Runs a command to its end. */
 export function run(
   program: string,
@@ -28,6 +30,7 @@ export function run(
     input,
     encoding: "utf8",
     env: environment,
+    maxBuffer: longestOutput,
   });
   return { status, stdout, stderr };
 }

@@ -11,6 +11,7 @@ export function deaf(backend: Backend): StoreBackend {
   return {
     name: backend.name,
     identity: () => backend.identity(),
+    plan: () => backend.plan(),
     async open(options) {
       const store = await backend.open(options);
       const unseen = { foreignChange: undefined, held: () => new Promise(() => undefined) };

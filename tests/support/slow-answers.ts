@@ -48,6 +48,7 @@ function changed(backend: Backend, change: (store: Store) => void): StoreBackend
   return {
     name: backend.name,
     identity: () => backend.identity(),
+    plan: () => backend.plan(),
     async open(options) {
       const store = await backend.open(options);
       change(store);

@@ -1,7 +1,8 @@
 import type pg from "pg";
 import { DatabaseError } from "../../core/errors.ts";
 import { databaseError, postgresCode } from "./errors.ts";
-import { migrate, verify } from "./migrate.ts";
+import type { MigrationPlan } from "../migrations/plan.ts";
+import { migrate, plan, verify } from "./migrate.ts";
 import { checkServer } from "./server-check.ts";
 import {
   answerLimitMs,
@@ -99,6 +100,21 @@ export async function openPostgres(
       await client.end();
     }
     return new PostgresConnections(driver, settings, way);
+  } catch (error) {
+    throw databaseError(error, settings.name);
+  }
+}
+
+/** What a migration would run. @throws DatabaseError, SchemaMismatchError */
+export async function planPostgres(settings: PostgresSettings): Promise<MigrationPlan> {
+  const driver = await loadDriver();
+  try {
+    const { client } = await firstClient(driver, settings);
+    try {
+      return await plan(client, settings);
+    } finally {
+      await client.end();
+    }
   } catch (error) {
     throw databaseError(error, settings.name);
   }

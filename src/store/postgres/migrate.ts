@@ -7,6 +7,7 @@ import {
   requireCurrent,
   type SchemaState,
 } from "../migrations/migrations.ts";
+import { isQuestion, Noted, type MigrationPlan } from "../migrations/plan.ts";
 import { postgresSchema } from "../schema-dialect.ts";
 import { postgresCode } from "./errors.ts";
 import { quoted } from "./identifier.ts";
@@ -42,6 +43,25 @@ export async function verify(client: ClientBase, settings: PostgresSettings): Pr
   requireCurrent(await stateOf(client, settings), settings.name);
 }
 
+/** What `migrate` would run now. @throws SchemaMismatchError */
+export async function plan(client: ClientBase, settings: PostgresSettings): Promise<MigrationPlan> {
+  const { applied, pending } = await stateOf(client, settings);
+  const noted = new Noted();
+  if (pending.length > 0) await apply(noting(client, noted), settings.schema, pending);
+  const known = Object.keys(migrations(postgresSchema));
+  return { known, applied, pending: noted.byMigration(pending) };
+}
+
+/** A client that asks, and notes changes instead of making them. */
+function noting(client: ClientBase, noted: Noted): Pick<ClientBase, "query"> {
+  const query = async (text: string, values?: unknown[]) => {
+    if (isQuestion(text)) return client.query(text, values);
+    noted.note(text, values);
+    return { command: "", rows: [], rowCount: 0 };
+  };
+  return { query: query as ClientBase["query"] };
+}
+
 async function stateOf(client: ClientBase, settings: PostgresSettings): Promise<SchemaState> {
   return compareSchema(
     await appliedMigrations(client, settings.schema),
@@ -66,7 +86,7 @@ async function appliedMigrations(client: ClientBase, schema: string): Promise<st
  * where somebody drops one meanwhile. The table in which it notes what it has done is the same.
  */
 async function apply(
-  client: ClientBase,
+  client: Pick<ClientBase, "query">,
   schema: string,
   pending: readonly string[],
 ): Promise<void> {
@@ -86,13 +106,13 @@ async function apply(
 }
 
 /** `if not exists` would ask for the privilege to create one even where it is there. */
-async function createSchema(client: ClientBase, schema: string): Promise<void> {
+async function createSchema(client: Pick<ClientBase, "query">, schema: string): Promise<void> {
   const found = await client.query("select 1 from pg_namespace where nspname = $1", [schema]);
   if (found.rowCount === 0) await client.query(`create schema ${quoted(schema)}`);
 }
 
 /** One connection as the pool that Kysely wants. */
-function kyselyOn(client: ClientBase): Kysely<unknown> {
+function kyselyOn(client: Pick<ClientBase, "query">): Kysely<unknown> {
   const connection = { query: client.query.bind(client), release: () => undefined };
   const pool = { connect: () => Promise.resolve(connection), end: () => Promise.resolve() };
   return new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });

@@ -63,7 +63,7 @@ export class Reads {
 
   async #run(waiting: readonly Waiting[]): Promise<unknown[]> {
     const talk = new Conversation(this.#send, false);
-    const procedures = waiting.map(({ act }) => act(this.#statements, prepare));
+    const procedures = waiting.map(({ act }) => act(this.#statements, prepareOnce));
     try {
       return await talk.run(procedures, []);
     } catch (error) {
@@ -72,5 +72,6 @@ export class Reads {
   }
 }
 
-const prepare: Prepare = <O>(query: Compilable<O> | RawBuilder<O>) =>
+/** A statement that no connection keeps. */
+export const prepareOnce: Prepare = <O>(query: Compilable<O> | RawBuilder<O>) =>
   new Asking<O>(new PostgresStatement(query, { once: true }));

@@ -21,6 +21,8 @@ import type {
   WithinKind,
   WithinTransition,
 } from "../store.ts";
+import type { RestoredExecution } from "../restored.ts";
+import { restore } from "../restoring.ts";
 import { dueOf, look } from "../verbs/claim.ts";
 import { dispatch, wouldRestart } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
@@ -32,7 +34,7 @@ import { Asking, ProcedureError, together } from "./conversation.ts";
 import { databaseError, isLost } from "./errors.ts";
 import { lockOf } from "./locking.ts";
 import { pause } from "./pause.ts";
-import { Reads } from "./reads.ts";
+import { prepareOnce, Reads } from "./reads.ts";
 import { PostgresStatement } from "./statement.ts";
 import { Transacting } from "./transacting.ts";
 import { CallersTransaction, identityBy } from "./within.ts";
@@ -123,6 +125,23 @@ export class PostgresStore extends Reader implements Store {
     return answer as Transitions[K]["answer"];
   }
 
+  async restore(execution: RestoredExecution): Promise<boolean> {
+    await this.#internLanes([execution]);
+    const now = await this.now();
+    const client = await this.#connections.connectClient({ purpose: "import" });
+    try {
+      await client.query("begin");
+      const writing = this.#callersTransaction(client, now);
+      const written = await writing.write((batch) => restore(batch, prepareOnce, execution));
+      await client.query("commit");
+      return written;
+    } catch (error) {
+      throw databaseError(error, this.name);
+    } finally {
+      await client.end(); // and with it what is not committed
+    }
+  }
+
   #callersTransaction(transaction: unknown, now: number): CallersTransaction {
     const { name, schema, pool } = this.#connections;
     return new CallersTransaction(transaction, {
@@ -143,7 +162,9 @@ export class PostgresStore extends Reader implements Store {
   }
 
   /** Beforehand, and committed: others that need the same lane would wait for the caller's commit. A lane that nobody uses does no harm. */
-  async #internLanes(executions: readonly NewExecution[]): Promise<void> {
+  async #internLanes(
+    executions: readonly Pick<NewExecution, "kind" | "name" | "version" | "queue" | "tags">[],
+  ): Promise<void> {
     for (const { kind, name, version, queue, tags } of executions) {
       const lane = { kind, name, version, queue, tags };
       const text = laneText(lane);

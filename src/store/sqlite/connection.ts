@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Database, Options } from "better-sqlite3";
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely, SqliteDialect, type SqliteDatabase } from "kysely";
 import { DatabaseError, SchemaMismatchError } from "../../core/errors.ts";
 import {
   compareSchema,
@@ -10,6 +10,7 @@ import {
   migratorOf,
   requireCurrent,
 } from "../migrations/migrations.ts";
+import { isQuestion, Noted, type MigrationPlan } from "../migrations/plan.ts";
 import { sqliteSchema } from "../schema-dialect.ts";
 import { databaseError, isBusy, sqliteCode } from "./errors.ts";
 
@@ -41,6 +42,64 @@ export async function openConnection(
     database.close();
     throw databaseError(error, path);
   }
+}
+
+/** What a migration would run. The file is only read, and not made if it is not there. @throws DatabaseError, SchemaMismatchError */
+export async function planMigration(path: string): Promise<MigrationPlan> {
+  const Driver = await loadDriver();
+  const there = path !== ":memory:" && existsSync(path);
+  if (there) checkPath(path, false);
+  try {
+    const database = there
+      ? new Driver(path, { timeout: 1_000, readonly: true })
+      : new Driver(":memory:");
+    try {
+      return await planOn(database, path);
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    throw databaseError(error, path);
+  }
+}
+
+async function planOn(database: Database, path: string): Promise<MigrationPlan> {
+  const known = Object.keys(migrations(sqliteSchema));
+  const { applied, pending } = compareSchema(appliedMigrations(database), known, path);
+  if (pending.length === 0) return { known, applied, pending: [] };
+  const noted = new Noted();
+  const db = new Kysely<unknown>({
+    dialect: new SqliteDialect({ database: noting(database, noted) }),
+  });
+  await migrateToLatest(migratorOf(db, sqliteSchema));
+  return { known, applied, pending: noted.byMigration(pending) };
+}
+
+/** A database that is asked, and whose changes are noted instead of being made: what they would have made is not there. */
+function noting(database: Database, noted: Noted): SqliteDatabase {
+  const empty = { reader: true, all: () => [], run: nothingChanged, iterate: () => [].values() };
+  return {
+    close: () => undefined,
+    prepare(text) {
+      if (!isQuestion(text)) {
+        const run = (values: readonly unknown[]) => {
+          noted.note(text, values);
+          return nothingChanged();
+        };
+        return { ...empty, reader: false, run };
+      }
+      try {
+        return database.prepare(text);
+      } catch (error) {
+        if (sqliteCode(error) === "SQLITE_ERROR") return empty;
+        throw error;
+      }
+    },
+  };
+}
+
+function nothingChanged(): { changes: number; lastInsertRowid: number } {
+  return { changes: 0, lastInsertRowid: 0 };
 }
 
 async function loadDriver(): Promise<Driver> {

@@ -16,6 +16,8 @@ import type {
 import { Batch, LaneCache, prepareStatements, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { Reader, type Prepare, type Read } from "../reader.ts";
+import type { RestoredExecution } from "../restored.ts";
+import { restore } from "../restoring.ts";
 import { databaseError, isBusy, isConstraint, sqliteCode } from "./errors.ts";
 import { apply } from "../verbs/apply.ts";
 import { LentConnection } from "./lent-connection.ts";
@@ -201,6 +203,21 @@ export class SqliteStore extends Reader implements Store {
     this.#commit.run();
     failpoint("transact.after-commit");
     return { kind: "stored" };
+  }
+
+  async restore(execution: RestoredExecution): Promise<boolean> {
+    let written = false;
+    try {
+      await this.#patiently(() =>
+        this.#write((batch) => {
+          written = runThrough(restore(batch, this.#prepare, execution));
+          return [];
+        }),
+      );
+    } catch (error) {
+      throw databaseError(error, this.#database.name);
+    }
+    return written;
   }
 
   #batch(): Batch {

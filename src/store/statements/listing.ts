@@ -1,14 +1,16 @@
-import { sql, type Compilable } from "kysely";
+import { sql, type Compilable, type RawBuilder, type Selectable } from "kysely";
+import type { ExecutionStatus } from "../../core/status.ts";
 import type { ExecutionTable } from "../schema.ts";
 import type { ExecutionQuery } from "../store.ts";
+import { asideStates } from "./admin.ts";
 import { build } from "./statement.ts";
-import type { Selectable } from "kysely";
 
 /** Executions that match, newest first. Columns of the table, and the parent's id. */
 export function listing(
   query: ExecutionQuery,
 ): Compilable<Selectable<ExecutionTable> & { parent_id: string | null }> {
-  return matching(query)
+  const aside = asideOnly(query.states);
+  return (aside === undefined ? matching(query) : among(newestOf(query, aside)))
     .leftJoin("stent_executions as p", "p.key", "e.parent")
     .selectAll("e")
     .select("p.id as parent_id")
@@ -22,10 +24,44 @@ export function counting(query: Omit<ExecutionQuery, "limit">): Compilable<{ cou
   return matching(query).select((eb) => eb.fn.countAll<number>().as("count"));
 }
 
+type AsideState = (typeof asideStates)[number];
+
+/** The states, where an index has the executions of each by their age. */
+function asideOnly(states: ExecutionQuery["states"]): readonly AsideState[] | undefined {
+  return states !== undefined && states.length > 0 && states.every((state) => isAside(state))
+    ? [...new Set(states)]
+    : undefined;
+}
+
+function isAside(state: ExecutionStatus): state is AsideState {
+  return (asideStates as readonly ExecutionStatus[]).includes(state);
+}
+
+/** Of each state as many as are asked for in all: what is rare is not looked for among everything. */
+function newestOf(query: ExecutionQuery, states: readonly AsideState[]): RawBuilder<number> {
+  const parts = states.map((state) => {
+    const newest = matching({ ...query, states: undefined })
+      .where(sql<boolean>`e.state = ${sql.lit(state)}`)
+      .select("e.key")
+      .orderBy("e.key", "desc")
+      .limit(query.limit + (query.offset ?? 0));
+    return sql`select key from (${newest}) ${sql.ref(`of_${state}`)}`;
+  });
+  return sql<number>`(${sql.join(parts, sql` union all `)})`;
+}
+
+function among(keys: RawBuilder<number>) {
+  return build.selectFrom("stent_executions as e").where("e.key", "in", keys);
+}
+
 /** Sorts behind every other, so that what begins alike is one range of the index. */
 const lastCharacter = "\u{10ffff}";
 
-function matching(query: Omit<ExecutionQuery, "limit">) {
+type Matched = {
+  readonly [K in keyof Omit<ExecutionQuery, "limit">]: ExecutionQuery[K] | undefined;
+};
+
+function matching(query: Matched) {
   return build
     .selectFrom("stent_executions as e")
     .$if(query.idPrefix !== undefined, (q) =>

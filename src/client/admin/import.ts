@@ -1,0 +1,66 @@
+import { ExecutionExistsError, SerializationError } from "../../core/errors.ts";
+import { knownOptions, nameOption } from "../../core/option.ts";
+import type { Connection } from "../connection.ts";
+import type { HistoryEntry } from "../history.ts";
+import { isHead, partOf, type BundleHead } from "./bundle-codec.ts";
+import { restored } from "./restored-codec.ts";
+
+/** Under which id. */
+export interface ImportOptions {
+  /** Default: the id that it had. */
+  id?: string;
+}
+
+/**
+ * Puts exported executions into this database: finished as they were, and blocked where they had not ended, so that nothing runs by itself.
+ * @returns the id of the first. @throws ExecutionExistsError, SerializationError; what came before stays
+ */
+export async function importLines(
+  { store, codec }: Connection,
+  lines: Iterable<string> | AsyncIterable<string>,
+  options: ImportOptions = {},
+): Promise<string> {
+  knownOptions("import", options, ["id"]);
+  const given = nameOption("id", options.id);
+  let first: BundleHead | undefined;
+  const now = await store.now();
+  for await (const { head, history } of executionsIn(lines)) {
+    first ??= head;
+    const renamed = rename(first.id, given ?? first.id);
+    const execution = restored(codec, head, history, { renamed, now });
+    if (!(await store.restore(execution))) {
+      throw new ExecutionExistsError(
+        `there is an execution "${execution.id}" already; import it under another id`,
+      );
+    }
+  }
+  if (first === undefined) throw new SerializationError("there is no execution in it");
+  return given ?? first.id;
+}
+
+/** Ids of children begin with their parent's. */
+function rename(from: string, to: string): (id: string) => string {
+  return (id) => (id === from || id.startsWith(`${from}/`) ? to + id.slice(from.length) : id);
+}
+
+interface Exported {
+  readonly head: BundleHead;
+  readonly history: HistoryEntry[];
+}
+
+async function* executionsIn(
+  lines: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<Exported> {
+  let current: Exported | undefined;
+  for await (const line of lines) {
+    if (line.trim() === "") continue;
+    const part = partOf(line);
+    if (isHead(part)) {
+      if (current !== undefined) yield current;
+      current = { head: part, history: [] };
+    } else if (current === undefined) {
+      throw new SerializationError("it begins with no head of an execution");
+    } else current.history.push(part);
+  }
+  if (current !== undefined) yield current;
+}

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { buildInto, environment, run } from "../support/command-line.ts";
+
+/** util-linux's way to a pseudo-terminal. */
+const withoutTerminal = spawnSync("script", ["--version"]).status !== 0;
+const restored = "\u001b[?25h\u001b[?1049l";
+
+describe("watch", { skip: withoutTerminal ? "script(1) is not there" : false }, () => {
+  const place = mkdtempSync(join(tmpdir(), "stent-watch-"));
+  const folder = join(place, "project");
+  const program = join(place, "dist/cli/main.js");
+  before(() => {
+    buildInto(place);
+    mkdirSync(folder);
+    assert.equal(run(program, folder, ["migrate", "-d", "stent.db"], "").status, 0);
+  });
+  after(() => rmSync(place, { recursive: true }));
+
+  test("one that is no terminal gets one snapshot, without a command to it", () => {
+    const { status, stdout } = run(program, folder, ["watch"], "");
+    assert.equal(status, 0);
+    assert.match(stdout, /^pending 0 {2}running 0/);
+    assert.ok(!stdout.includes("\u001b"));
+  });
+
+  test("on a terminal it ends by q, and leaves it as it was", async () => {
+    const { terminal, text } = await watching(program, folder);
+    terminal.stdin?.write("q");
+    assert.deepEqual(await once(terminal, "exit"), [0, null]);
+    assert.ok(text().includes(restored));
+  });
+
+  test("Ctrl-C leaves the terminal as it was, with 130", async () => {
+    const { terminal, text } = await watching(program, folder);
+    terminal.stdin?.write("\u0003");
+    assert.deepEqual(await once(terminal, "exit"), [130, null]);
+    assert.ok(text().includes(restored));
+  });
+});
+
+/** A watch on a terminal of its own, that has drawn. */
+async function watching(
+  program: string,
+  cwd: string,
+): Promise<{ terminal: ChildProcess; text: () => string }> {
+  const command = `${process.execPath} ${program} watch --interval 100ms`;
+  const terminal = spawn("script", ["-qefc", command, "/dev/null"], {
+    cwd,
+    env: { ...environment, TERM: "xterm" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let text = "";
+  terminal.stdout?.setEncoding("utf8").on("data", (part: string) => (text += part));
+  while (!text.includes("q quits")) await once(terminal.stdout as NodeJS.ReadableStream, "data");
+  return { terminal, text: () => text };
+}
