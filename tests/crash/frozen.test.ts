@@ -53,6 +53,9 @@ test(
             "it is buried",
             async () => liveSessions(await read(scene.database), frozen.pid) === 0,
           );
+          await scene.until("runs that are over are removed", async () =>
+            hasNoFormerRun(await read(scene.database)),
+          );
           const ended = await read(scene.database);
           checkMoment(ended);
           checkResults(scene.lines(), planOf(size), ended);
@@ -156,6 +159,12 @@ async function stopped(scene: Scene, child: Child): Promise<void> {
   await scene.until("it is stopped", () =>
     readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.startsWith("T"),
   );
+}
+
+/** Maintenance removes them some time after their end, whoever is frozen. */
+function hasNoFormerRun({ executions, journal }: Snapshot): boolean {
+  const runs = new Map(executions.map(({ key, run }) => [key, run]));
+  return journal.every(({ execution, run }) => run >= (runs.get(execution) ?? 0));
 }
 
 function liveSessions({ workers }: Snapshot, pid: number): number {
