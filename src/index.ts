@@ -15,7 +15,7 @@ export type { WorkerRecord } from "./client/admin/workers.ts";
 export type { BulkAction, BulkOptions, BulkResult } from "./client/bulk.ts";
 export type { CancelOptions } from "./client/cancel.ts";
 export type { CleanupOptions } from "./client/cleanup.ts";
-export type { DeadLetter, DeadLetterPage } from "./client/dead-letters.ts";
+export type { DeadLetter, DeadLetterPage, ReplayOptions } from "./client/dead-letters.ts";
 export type { DispatchOptions } from "./core/dispatch-options.ts";
 export type { ExecutionFilter } from "./client/execution-filter.ts";
 export type {

@@ -6,8 +6,10 @@ import {
   discardDeadLetter,
   getDeadLetter,
   listDeadLetters,
+  replayDeadLetter,
   type DeadLetter,
   type DeadLetterPage,
+  type ReplayOptions,
 } from "./client/dead-letters.ts";
 import {
   resolveDispatchOptions,
@@ -355,6 +357,15 @@ export class Stent implements AsyncDisposable {
   async getDeadLetter(taskId: string): Promise<DeadLetter | undefined> {
     checkTaskId("getDeadLetter", taskId);
     return this.#life.act((connection) => getDeadLetter(connection, taskId));
+  }
+
+  /**
+   * Reopens the failed step and its execution, which goes on from there, and with it every ancestor that failed by it. @returns the new task's id.
+   * @throws DeadLetterNotFoundError, CleanedUpError (see `retry`)
+   */
+  async replayDeadLetter(taskId: string, options?: ReplayOptions): Promise<string> {
+    checkTaskId("replayDeadLetter", taskId);
+    return this.#life.act((connection) => replayDeadLetter(connection, taskId, options));
   }
 
   /** @returns whether there was one. */

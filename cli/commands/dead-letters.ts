@@ -111,7 +111,9 @@ export const dlqReplay: Body<ReplayArguments> = {
     withStent(given, async (stent) => {
       const { queue, "keep-retries": keep = false } = given;
       const options = { resetRetries: !keep, ...(queue === undefined ? {} : { queue }) };
-      await actOnLetters(stent, given, "replay", (id) => replay(stent, id, options));
+      await actOnLetters(stent, given, "replay", async (id) => {
+        await stent.replayDeadLetter(id, options);
+      });
     }),
 };
 
@@ -137,32 +139,6 @@ export const dlqDiscard: Body<ActArguments> = {
       }),
     ),
 };
-
-interface Replays {
-  replayDeadLetter(
-    taskId: string,
-    options: { readonly queue?: string; readonly resetRetries: boolean },
-  ): Promise<string>;
-}
-
-/** A library that cannot yet says so. */
-async function replay(
-  stent: Stent,
-  id: string,
-  options: Parameters<Replays["replayDeadLetter"]>[1],
-): Promise<void> {
-  const { NotSupportedError } = await import("stentjs");
-  if (!canReplay(stent)) {
-    throw new NotSupportedError(
-      "this version of stentjs replays no dead letters; let its execution go on with: stent retry",
-    );
-  }
-  await stent.replayDeadLetter(id, options);
-}
-
-function canReplay(stent: Stent): stent is Stent & Replays {
-  return "replayDeadLetter" in stent;
-}
 
 async function actOnLetters(
   stent: Stent,

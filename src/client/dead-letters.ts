@@ -1,4 +1,12 @@
-import { knownOptions } from "../core/option.ts";
+import {
+  CleanedUpError,
+  DeadLetterNotFoundError,
+  ExecutionFinishedError,
+  ExecutionRunningError,
+  NotSupportedError,
+} from "../core/errors.ts";
+import { knownOptions, nameOption } from "../core/option.ts";
+import { unqueued } from "../core/step-options.ts";
 import type { PayloadCodec } from "../core/payload.ts";
 import { resultPlace } from "../core/places.ts";
 import type { DeadLetterRow } from "../store/store.ts";
@@ -54,6 +62,57 @@ export async function getDeadLetter(
 ): Promise<DeadLetter | undefined> {
   const row = await store.deadLetter(taskId);
   return row === undefined ? undefined : deadLetter(codec, row);
+}
+
+/** How a dead letter is replayed. */
+export interface ReplayOptions {
+  /** Where the task runs now; left out: where it did. "default": where the unqueued does. */
+  queue?: string;
+  /** false: the attempts so far count. Default true. */
+  resetRetries?: boolean;
+}
+
+/**
+ * Reopens the failed step and its execution, which goes on from there, and with it every ancestor that failed by it. @returns the new task's id.
+ * @throws DeadLetterNotFoundError, CleanedUpError, ExecutionRunningError; NotSupportedError for that of an undo step
+ */
+export async function replayDeadLetter(
+  { committer }: Connection,
+  taskId: string,
+  options: ReplayOptions = {},
+): Promise<string> {
+  knownOptions("replayDeadLetter", options, ["queue", "resetRetries"]);
+  const queue = nameOption("queue", options.queue);
+  const answer = await committer.submit("replay", {
+    task: taskId,
+    queue: queue === unqueued ? null : queue,
+    keepsCount: options.resetRetries === false,
+  });
+  switch (answer.kind) {
+    case "done":
+      return answer.task;
+    case "not-found":
+      throw new DeadLetterNotFoundError(taskId);
+    case "undo":
+      throw new NotSupportedError(
+        `task "${taskId}" is an undo step; this version does not replay these: do by hand what it was to undo, and discard the dead letter`,
+      );
+    case "running":
+      throw new ExecutionRunningError(
+        `the execution of task "${taskId}" is under way again; what it failed by is tried anew already, or cannot be while it runs`,
+      );
+    case "finished":
+      throw new ExecutionFinishedError(
+        `the execution of task "${taskId}" completed or was cancelled; there is nothing to go on with`,
+      );
+    case "cleaned-up":
+      throw new CleanedUpError(
+        `execution "${answer.executionId}" cannot go on from its failure: after it ${answer.steps.join(", ")} was done, and may have taken back what it would build on. Retry it with from: "start", or with force: true`,
+        answer.steps,
+      );
+    default:
+      return answer satisfies never;
+  }
 }
 
 /** @returns whether there was one. */

@@ -1,6 +1,6 @@
 import { asError, outcomeOf, valuePlace } from "../core/entry-outcome.ts";
 import { SerializationError } from "../core/errors.ts";
-import { itemPath, stepId } from "../core/places.ts";
+import { itemPath, stepId, taskIdOf } from "../core/places.ts";
 import { isOverWorkflow } from "../core/map-items.ts";
 import { entryStatus, isFinal, type EntryStatus } from "../core/status.ts";
 import type { EntryRow, ExecutionRow, FullItemRow, TaskRow } from "../store/store.ts";
@@ -140,7 +140,7 @@ function itemTask(sought: Sought, item: FullItemRow, task: TaskRow | undefined):
   const { state, error } = stateOf({ ...sought, entry: { ...entry, status, value: item.value } });
   return {
     ...begunTask(connection, names, of, { ...entry, value: undefined }),
-    id: stepId(run, itemPath(entry.path, item.item)),
+    id: taskIdOf(run, itemPath(entry.path, item.item), storedOptionsOf(entry)),
     attempt: Math.max(1, item.attempt),
     state,
     error,

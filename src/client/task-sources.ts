@@ -4,7 +4,7 @@
  */
 import { never } from "../store/never.ts";
 import type { AnyDurable } from "../core/durable.ts";
-import { itemPath, resultPlace, stepId } from "../core/places.ts";
+import { itemPath, resultPlace, taskIdOf } from "../core/places.ts";
 import { valuePlace } from "../core/entry-outcome.ts";
 import { maxAttemptsOf, type StoredOptions } from "../core/step-options.ts";
 import type {
@@ -133,7 +133,7 @@ export function queuedTask(
   // An item that has a task of its own has a path of its own.
   const path = item === undefined || row.path !== entry.path ? row.path : itemPath(row.path, item);
   return {
-    id: stepId(run, path),
+    id: taskIdOf(run, path, storedOptionsOf(entry)),
     executionId: row.executionId,
     name: row.name,
     kind: "activity",
@@ -163,7 +163,7 @@ export function begunTask(
   const name = entry.name ?? entry.kind;
   const options = storedOptionsOf(entry);
   return {
-    id: stepId(run, entry.path),
+    id: taskIdOf(run, entry.path, options),
     executionId: of.id,
     name,
     kind: "activity",
@@ -189,7 +189,7 @@ export function jobTask(
   const { id, name, state, attempt, worker, endedAt, result } = row;
   const failure = state === "completed" ? undefined : result;
   return {
-    id: stepId(row, "1"),
+    id: taskIdOf(row, "1", storedOptionsOf(row)),
     executionId: id,
     name,
     kind: "activity",

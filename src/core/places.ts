@@ -39,6 +39,16 @@ export function stepId(
   return `${execution.id}/${execution.run}${cut}/${path}`;
 }
 
+/** Id of a task: that of its step, and once its dead letter has been replayed, how often. The step's idempotency key stays what it was. */
+export function taskIdOf(
+  execution: Parameters<typeof stepId>[0],
+  path: string,
+  { replays }: { readonly replays?: number },
+): string {
+  const id = stepId(execution, path);
+  return replays === undefined ? id : `${id}~${replays}`;
+}
+
 /** Path of one item of a map. */
 export function itemPath(path: string, item: number): string {
   return `${path}.${item}`;

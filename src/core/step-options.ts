@@ -10,6 +10,8 @@ const defaultAttempts = { activity: 3, workflow: 1 } as const;
 export interface StoredOptions extends Overrides {
   /** The span from which those of this call or execution go on: see `Tracing`. */
   readonly trace?: string;
+  /** How often its dead letter has been replayed. */
+  readonly replays?: number;
   /** Of a map: how many items may fail; left out: one fails it. null: any number may. */
   readonly tolerated?: number | null;
   /** Of a map: at most so many items are in flight; left out: all of them. */

@@ -480,6 +480,20 @@ export type RetryAnswer =
       readonly steps: readonly string[];
     };
 
+/** Opens the step of a dead letter again, and with it what failed by it. */
+export interface ReplayRequest {
+  /** The dead letter's. */
+  readonly task: string;
+  /** Where it runs now; undefined: where it did. null: where the unqueued does. */
+  readonly queue: string | null | undefined;
+  /** Its attempts so far count. */
+  readonly keepsCount: boolean;
+}
+export type ReplayAnswer =
+  | Exclude<RetryAnswer, { readonly kind: "done" | "not-found" | "running" | "finished" }>
+  | { readonly kind: "not-found" | "running" | "finished" | "undo" }
+  | { readonly kind: "done"; readonly task: string };
+
 // ── sessions ──
 
 export interface NewSession {
@@ -512,6 +526,7 @@ export interface Transitions {
   signal: { request: SignalRequest; answer: SignalAnswer };
   cancel: { request: CancelRequest; answer: CancelAnswer };
   retry: { request: RetryRequest; answer: RetryAnswer };
+  replay: { request: ReplayRequest; answer: ReplayAnswer };
   register: { request: NewSession; answer: number };
   heartbeat: { request: { readonly session: number }; answer: boolean };
   /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */

@@ -1,6 +1,6 @@
 import { showsMessage, type Payload } from "../core/payload.ts";
-import { stepId } from "../core/places.ts";
-import type { Placement } from "../core/step-options.ts";
+import { taskIdOf } from "../core/places.ts";
+import type { Placement, StoredOptions } from "../core/step-options.ts";
 import type { ClaimedExecution, NewDeadLetter } from "../store/store.ts";
 import { nameOf, reasonOf } from "./verdict.ts";
 
@@ -15,11 +15,13 @@ export function deadLetterOf(step: {
   readonly name: string;
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** What is stored of how it runs. */
+  readonly options?: StoredOptions;
   readonly error: unknown;
   readonly payload: Payload;
 }): NewDeadLetter {
   const { execution, placement, path, seq, item } = step;
-  const task = stepId(execution, path);
+  const task = taskIdOf(execution, path, step.options ?? {});
   return {
     task,
     seq,

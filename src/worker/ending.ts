@@ -149,6 +149,7 @@ export class Ending {
       name: step.name,
       attempt: step.attempt,
       maxAttempts: maxAttemptsOf("activity", fn, options),
+      options,
       error,
       payload,
     });

@@ -8,7 +8,7 @@ import {
   SerializationError,
 } from "../core/errors.ts";
 import { outOfTime } from "../core/out-of-time.ts";
-import { inputPlace, resultPlace, stepId, storedResultPlace } from "../core/places.ts";
+import { inputPlace, resultPlace, stepId, storedResultPlace, taskIdOf } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type {
@@ -56,7 +56,8 @@ export class JobRun {
     this.#policy = policy;
     this.#step = {
       executionId: execution.id,
-      taskId: stepId(execution, "1"),
+      taskId: taskIdOf(execution, "1", this.#options),
+      idempotencyKey: stepId(execution, "1"),
       name: execution.name,
       queue: execution.queue,
       input: execution.input,
@@ -359,6 +360,7 @@ export class JobRun {
         name: this.execution.name,
         attempt: this.execution.attempt,
         maxAttempts: this.#policy.retry.maxAttempts,
+        options: this.#options,
         error: verdict.error,
         payload: verdict.payload,
       });

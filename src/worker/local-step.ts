@@ -1,4 +1,4 @@
-import { entryPlace, stepId } from "../core/places.ts";
+import { entryPlace, stepId, taskIdOf } from "../core/places.ts";
 import type { Payload } from "../core/payload.ts";
 import type { Place } from "../core/serializer.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
@@ -6,12 +6,16 @@ import type { RunId } from "./journal-loading.ts";
 import type { Step } from "./step-runner.ts";
 
 /** What of a step does not follow from its run and path. */
-type Making = Omit<LocalStep, "executionId" | "taskId" | "place" | "heartbeat" | "dueAt">;
+type Making = Omit<
+  LocalStep,
+  "executionId" | "taskId" | "idempotencyKey" | "place" | "heartbeat" | "dueAt"
+>;
 
 /** A step of the workflow that begins here. A class, not a literal: there is one a step, see `append`. */
 export class LocalStep implements Step {
   readonly executionId: string;
   readonly taskId: string;
+  readonly idempotencyKey: string;
   readonly place: Place;
   readonly path: string;
   readonly name: string;
@@ -27,7 +31,8 @@ export class LocalStep implements Step {
 
   constructor(run: RunId, making: Making) {
     this.executionId = run.id;
-    this.taskId = stepId(run, making.path);
+    this.idempotencyKey = stepId(run, making.path);
+    this.taskId = taskIdOf(run, making.path, making.options);
     this.place = entryPlace(run.id, run.run, making.path);
     this.path = making.path;
     this.name = making.name;

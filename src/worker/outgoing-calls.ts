@@ -2,7 +2,7 @@ import type { CallEffect } from "../core/effects/call.ts";
 import { gatesOfCall } from "./effect-gates.ts";
 import type { TurnEntry } from "../core/interpreter/turn.ts";
 import type { Payload } from "../core/payload.ts";
-import { attemptPolicy, type Placement } from "../core/step-options.ts";
+import { attemptPolicy, type Placement, type StoredOptions } from "../core/step-options.ts";
 import { LocalStep } from "./local-step.ts";
 import type { RetriedStep } from "./local-steps.ts";
 import { newTask } from "./new-task.ts";
@@ -18,6 +18,8 @@ export interface AskedAgain {
   readonly attempt: number;
   readonly failures: number;
   readonly input: Payload;
+  /** What its entry says of where and how it runs: another queue, say, by the replay of its dead letter. */
+  readonly stored: StoredOptions;
   /** It was running when its process died. */
   readonly suspected: boolean;
 }
@@ -86,9 +88,9 @@ export class OutgoingCalls {
    * stored by itself, so that a death in the turn that follows is the turn's.
    */
   again(step: AskedAgain, builder: TurnBuilder, outbound: Outbound): void {
-    const { path, effect, attempt, failures, input, suspected } = step;
+    const { path, effect, attempt, failures, input, stored, suspected } = step;
     const origin = this.#origin;
-    const placement = origin.placementOf(effect.fn, effect.options);
+    const placement = origin.placementOf(effect.fn, { ...effect.options, ...stored });
     const gates = gatesOfCall(effect);
     const here = !suspected && gates === undefined && origin.takeSlot(effect.name, placement);
     builder.change(path, {
@@ -103,7 +105,16 @@ export class OutgoingCalls {
     if (here)
       outbound.add(
         "steps",
-        this.#stepOf(open, effect, placement, input, attempt + 1, failures, open.scheduledAt),
+        this.#stepOf(
+          open,
+          effect,
+          placement,
+          input,
+          attempt + 1,
+          failures,
+          open.scheduledAt,
+          stored.replays,
+        ),
       );
     else
       outbound.add(
@@ -157,9 +168,11 @@ export class OutgoingCalls {
     attempt: number,
     failures: number,
     scheduledAt: number,
+    replays?: number,
   ): LocalStep {
     const origin = this.#origin;
-    const options = origin.stored(effect.options, placement);
+    const own = origin.stored(effect.options, placement);
+    const options = replays === undefined ? own : { ...own, replays };
     const policy =
       origin.host.steps.policyOf(effect.name, options) ?? attemptPolicy(effect.fn, options);
     return new LocalStep(origin.runOf(entry), {

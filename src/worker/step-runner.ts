@@ -15,6 +15,8 @@ import { reasonOf, type Verdict } from "./verdict.ts";
 export interface Step {
   readonly executionId: string;
   readonly taskId: string;
+  /** The same for every attempt of the step, replays included. */
+  readonly idempotencyKey: string;
   readonly name: string;
   readonly queue: string | undefined;
   readonly input: Payload;
@@ -75,7 +77,7 @@ export class StepRunner {
       {
         executionId: step.executionId,
         taskId: step.taskId,
-        idempotencyKey: step.taskId,
+        idempotencyKey: step.idempotencyKey,
         functionName: step.name,
         attempt: step.attempt,
         lastHeartbeat:

@@ -9,7 +9,7 @@ import {
 } from "../core/errors.ts";
 import { outOfTime } from "../core/out-of-time.ts";
 import type { Payload } from "../core/payload.ts";
-import { entryPlace, itemPath, stepId, storedResultPlace } from "../core/places.ts";
+import { entryPlace, itemPath, stepId, storedResultPlace, taskIdOf } from "../core/places.ts";
 import type { AttemptPolicy, StoredOptions } from "../core/step-options.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import type { ClaimedTask, StoredResult, TaskOutcome } from "../store/store.ts";
@@ -233,10 +233,12 @@ export class TaskRun {
 
   #stepOf(item: number | undefined, input: Payload): Step {
     const { task } = this;
+    const of = { id: task.executionId, run: task.run, cut: task.cut };
     const path = item === undefined || task.apart ? task.path : itemPath(task.path, item);
     return {
       executionId: task.executionId,
-      taskId: stepId({ id: task.executionId, run: task.run, cut: task.cut }, path),
+      taskId: taskIdOf(of, path, this.#options),
+      idempotencyKey: stepId(of, path),
       name: task.name,
       queue: task.queue,
       input,

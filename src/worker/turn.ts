@@ -341,7 +341,8 @@ export class Turn {
     deaths: number,
   ): void {
     const { host, local, outgoing } = this.#tools;
-    const policy = attemptPolicy(effect.fn, JSON.parse(row.options ?? "{}") as StoredOptions);
+    const stored = JSON.parse(row.options ?? "{}") as StoredOptions;
+    const policy = attemptPolicy(effect.fn, stored);
     const wrong = wrongGates(effect);
     if (wrong !== undefined) local.fail(row.path, wrong);
     else if (deaths >= host.maxClaims) {
@@ -366,6 +367,7 @@ export class Turn {
           attempt: row.attempt,
           failures: row.failures,
           input,
+          stored,
           suspected: deaths >= suspectDeaths,
         },
         this.builder,

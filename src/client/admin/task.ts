@@ -23,7 +23,7 @@ export async function task(connection: Connection, id: string): Promise<TaskReco
   return (await getDeadLetter(connection, id))?.task;
 }
 
-/** The id of a task is that of its execution, the run (with its cut), and the path. */
+/** The id of a task is that of its execution, the run (with its cut), the path, and how often its dead letter was replayed. */
 function executionOf(id: string): string | undefined {
-  return /^(.+)\/\d+(?:\.\d+)?\/[\d.]+$/s.exec(id)?.[1];
+  return /^(.+)\/\d+(?:\.\d+)?\/[\d.]+(?:~\d+)?$/s.exec(id)?.[1];
 }

@@ -49,6 +49,7 @@ export function mayMeetUsers({ kind, request }: Transition): boolean {
     case "signal":
     case "cancel":
     case "retry":
+    case "replay":
     case "remove":
       return true;
     case "task":

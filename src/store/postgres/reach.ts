@@ -70,6 +70,7 @@ function addLocks(locks: Locks, { kind, request }: Transition): void {
     case "remove":
     case "trim":
     case "discardDeadLetter":
+    case "replay":
       return;
     default:
       kind satisfies never;
@@ -189,6 +190,7 @@ function touched(
     case "claim":
     case "cancel":
     case "retry":
+    case "replay":
     case "register":
     case "reap":
     case "expire":

@@ -387,6 +387,21 @@ export const executionStatements = {
     })
     .where("key", "=", given<number>("key")),
 
+  /** To another queue, as the replay of a dead letter asks for. */
+  move: build
+    .updateTable("stent_executions")
+    .set({
+      queue: given<string | null>("queue"),
+      lane: given<number>("lane"),
+      options: given<string>("options"),
+    })
+    .where("key", "=", given<number>("key")),
+  /** Its attempts before it was opened again count. */
+  keepCount: build
+    .updateTable("stent_executions")
+    .set({ attempt: given<number>("attempt"), failures: given<number>("failures") })
+    .where("key", "=", given<number>("key")),
+
   childrenOf: build
     .selectFrom("stent_executions")
     .select(["key", "id", "state", "parent_run", "parent_seq"])

@@ -110,6 +110,19 @@ export const journalStatements = {
     .where("status", "=", 0),
 
   /** Undoes a delivery: the value is kept to be delivered again, an error is asked for anew. */
+  setOptions: build
+    .updateTable("stent_journal")
+    .set({ options: given<string>("options") })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq")),
+  /** Its attempts before it was asked for anew count. */
+  keepCount: build
+    .updateTable("stent_journal")
+    .set({ attempt: given<number>("attempt"), failures: given<number>("failures") })
+    .where("execution", "=", given<number>("execution"))
+    .where("run", "=", given<number>("run"))
+    .where("seq", "=", given<number>("seq")),
   undeliver: build
     .updateTable("stent_journal")
     .set({

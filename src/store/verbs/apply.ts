@@ -8,6 +8,7 @@ import { writeFanoutProgress } from "./fanout-progress.ts";
 import { leave } from "./limits.ts";
 import { send } from "./message.ts";
 import { trimRuns } from "./next-run.ts";
+import { replay } from "./replay.ts";
 import { remove } from "./removal.ts";
 import { retry } from "./retry.ts";
 import { heartbeat, reap, register } from "./session.ts";
@@ -60,6 +61,8 @@ export function* carryOut(
       return yield* cancel(batch, transition.request);
     case "retry":
       return yield* retry(batch, transition.request);
+    case "replay":
+      return yield* replay(batch, transition.request);
     case "register":
       return yield* register(batch, transition.request);
     case "heartbeat":

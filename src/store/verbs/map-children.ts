@@ -56,7 +56,7 @@ export function* childMapOf(batch: Batch, place: EntryKey): Procedure<ChildMap |
 }
 
 function commonOf(name: string, stored: StoredOptions, mapper: Mapper): ChildMap["common"] {
-  const { tolerated: _, concurrency: __, over: ___, ...options } = stored;
+  const { tolerated: _, concurrency: __, over: ___, replays: ____, ...options } = stored;
   return {
     kind: "workflow",
     name,

@@ -4,8 +4,12 @@ import type { Batch } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { planReopening, Refused, startAnew, type Plan, type Row } from "./reopening.ts";
 
-/** Opens an execution again, with the children by which it failed and the parents that failed by it: all of them or none. */
-export function* retry(batch: Batch, request: RetryRequest): Procedure<RetryAnswer> {
+/** Opens an execution again, with the children by which it failed and the parents that failed by it: all of them or none. `before`: what is done first, once nothing refuses. */
+export function* retry(
+  batch: Batch,
+  request: RetryRequest,
+  before?: () => Procedure<void>,
+): Procedure<RetryAnswer> {
   const row = yield* batch.sql.executions.byId.get({ id: request.executionId });
   if (row === undefined) return { kind: "not-found" };
   if (row.blocked !== null) return yield* retryBlocked(batch, row, request);
@@ -21,6 +25,7 @@ export function* retry(batch: Batch, request: RetryRequest): Procedure<RetryAnsw
     if (error instanceof Refused) return error.answer;
     throw error;
   }
+  if (before !== undefined) yield* before();
   for (const act of plan) yield* act();
   return { kind: "done" };
 }
