@@ -44,6 +44,7 @@ export type Entrance =
 /** Takes what the work needs to begin, or puts it aside. */
 export function* enter(batch: Batch, entrant: Entrant): Procedure<Entrance> {
   const { limit, rate, result } = gatesFrom(entrant.gates);
+  if (!entrant.begins && (yield* isInside(batch, entrant.holder, limit, result))) return "open";
   const run = result === undefined ? undefined : yield* lookAtResult(batch, result.name);
   if (run === "busy") return "busy";
   if (run !== undefined && "stored" in run) return run;
@@ -76,6 +77,18 @@ export function* enter(batch: Batch, entrant: Entrant): Procedure<Entrance> {
       ttl: result?.ttlMs,
     });
   return "open";
+}
+
+/** A workflow that goes on has passed its gates, unless it has left them by its end meanwhile: seen without their rows, which others need. */
+function* isInside(
+  batch: Batch,
+  holder: number,
+  limit: Gates["limit"],
+  result: Gates["result"],
+): Procedure<boolean> {
+  const { limits } = batch.sql;
+  if (limit !== undefined && (yield* limits.gatesOf.all({ holder })).length === 0) return false;
+  return result === undefined || (yield* limits.reservedBy.all({ holder })).length > 0;
 }
 
 /** What stands under its name: a result, or whose it will be. */
