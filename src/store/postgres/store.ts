@@ -132,7 +132,9 @@ export class PostgresStore extends Reader implements Store {
     try {
       await client.query("begin");
       const writing = this.#callersTransaction(client, now);
-      const written = await writing.write((batch) => restore(batch, prepareOnce, execution));
+      const written = await writing.write(function* write(batch): Procedure<boolean> {
+        return yield* restore(batch, prepareOnce, execution);
+      });
       await client.query("commit");
       return written;
     } catch (error) {
