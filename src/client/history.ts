@@ -27,7 +27,7 @@ const pageSize = 500;
 const itemPageSize = 1_000;
 
 /** Entries that are decisions and records of the engine, not effects that were answered. */
-const unseen: ReadonlySet<string> = new Set([
+export const unseen: ReadonlySet<string> = new Set([
   "race",
   "within",
   "cancel",

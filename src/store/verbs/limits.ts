@@ -5,9 +5,9 @@
  *       its outcome or with its session, a workflow's with its end. What was told to stop keeps its place until it has answered.
  *   L2  What finds no place waits aside, in `stent_waits`, and is due at no time: a claim does not meet it again. Whoever frees a place lets the
  *       first of those in, who then compete as others do. Both hold the row of the gate, so that no place is freed unseen.
+ *   L3  What finds no token is due when there may be one, each at a time of its own.
  *   L4  What is run once reserves its result before it begins, and stores it with its outcome. Who comes meanwhile waits as for a place, and is
  *       let in by the outcome: then the result stands for its run, or, where that failed for good, the first of them runs.
- *   L3  What finds no token is due when there may be one, each at a time of its own.
  */
 import { gatesFrom, ofGate, type Gates } from "../../core/gates.ts";
 import type { Payload } from "../../core/payload.ts";

@@ -1,4 +1,4 @@
-import type { HistoryEntry } from "../../client/history.ts";
+import { unseen, type HistoryEntry } from "../../client/history.ts";
 import { asError, mapValue, outcomeOf, valuePlace } from "../../core/entry-outcome.ts";
 import type { Outcome } from "../../core/journal.ts";
 import { itemInputPlaces, itemValuePlaces } from "../../core/map-items.ts";
@@ -7,20 +7,6 @@ import { entryStatus } from "../../core/status.ts";
 import { optionsOf } from "./entry-codec.ts";
 import type { MemoryRow } from "./memory-journal.ts";
 import type { MemoryRun } from "./memory-run.ts";
-
-/** Decisions and records of the engine: no effects that were answered. As `stent.history`. */
-const unseen: ReadonlySet<string> = new Set([
-  "race",
-  "within",
-  "cancel",
-  "grace",
-  "counters.add",
-  "state.set",
-  "progress",
-  "patched",
-  "middleware",
-  "result",
-]);
 
 /** All that the runs of an execution have asked for, in the order in which it was reached; as `stent.history` shows one run. */
 export function historyOf(runs: readonly MemoryRun[]): readonly HistoryEntry[] {
