@@ -2,6 +2,7 @@ import type { Workload } from "./setting.ts";
 import { chain } from "./workloads/chain.ts";
 import { chains } from "./workloads/chains.ts";
 import { claims } from "./workloads/claims.ts";
+import { cleanup } from "./workloads/cleanup.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { history } from "./workloads/history.ts";
 import { hello } from "./workloads/hello.ts";
@@ -24,6 +25,7 @@ export const workloads = {
   rounds,
   history,
   claims,
+  cleanup,
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;

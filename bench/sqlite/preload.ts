@@ -4,7 +4,7 @@ import { openConnection } from "../../src/store/sqlite/connection.ts";
 export async function preload(path: string, executions: number): Promise<void> {
   const database = await openConnection(path, { migrate: true });
   try {
-    const endedAt = Date.now();
+    const endedAt = Date.now() - 3_600_000;
     database
       .prepare(
         `with recursive n(i) as (select 1 union all select i + 1 from n where i < @executions)

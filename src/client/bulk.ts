@@ -3,6 +3,7 @@ import { knownOptions, wholeNumberOption, wordOption } from "../core/option.ts";
 import { finalStates } from "../core/status.ts";
 import type { ExecutionQuery, ExecutionRow } from "../store/store.ts";
 import { cancel } from "./cancel.ts";
+import { removeExecutions } from "../store/cleaning.ts";
 import type { Connection } from "./connection.ts";
 import { queryOf, type ExecutionFilter } from "./execution-filter.ts";
 import { retry } from "./retry.ts";
@@ -97,10 +98,8 @@ const acts: Readonly<
     ),
 
   delete: async ({ committer, store }, rows) => {
-    const { removed } = await committer.submit("remove", {
-      keys: rows.map(({ key }) => key),
-      limit: rows.length,
-    });
+    const keys = rows.map(({ key }) => key);
+    const { removed } = await removeExecutions({ committer }, keys);
     const gone = new Set(removed);
     return Promise.all(
       rows.map(async ({ id, key }) => {

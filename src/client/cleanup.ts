@@ -1,5 +1,7 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Duration } from "../core/duration.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
+import { removeEnded, trimAll } from "../store/cleaning.ts";
 import type { Connection } from "./connection.ts";
 
 /** What is cleaned up. */
@@ -9,8 +11,6 @@ export interface CleanupOptions {
 }
 
 const defaultAge = "7d";
-/** Trees of executions that are deleted in one transaction. */
-const batchSize = 50;
 
 /** @throws TypeError or InvalidDurationError naming the option. */
 export function resolveCleanupOptions(options: CleanupOptions = {}): {
@@ -20,19 +20,15 @@ export function resolveCleanupOptions(options: CleanupOptions = {}): {
   return { olderThanMs: durationOption("olderThan", options.olderThan ?? defaultAge) };
 }
 
-/** Deletes executions that ended longer ago than that, with all that belongs to them, in bounded batches. */
+/** Deletes executions that ended longer ago than that, with all that belongs to them, in short transactions. */
 export async function cleanup(
   { store, committer }: Connection,
   { olderThanMs }: { readonly olderThanMs: number },
 ): Promise<{ executions: number }> {
-  const before = (await store.now()) - olderThanMs;
-  let executions = 0;
-  for (let after = 0; ;) {
-    const keys = await store.finishedBefore(before, after, batchSize);
-    const last = keys.at(-1);
-    if (last === undefined) return { executions };
-    const { removed } = await committer.submit("remove", { keys, limit: batchSize });
-    executions += removed.length;
-    after = last;
-  }
+  const cleaner = { store, committer, rest: (ms: number): Promise<void> => pause(ms) };
+  // By the clock of another process it may have ended a moment from now.
+  const before = olderThanMs === 0 ? Number.MAX_SAFE_INTEGER : (await store.now()) - olderThanMs;
+  const executions = await removeEnded(cleaner, before);
+  await trimAll(cleaner);
+  return { executions };
 }

@@ -23,15 +23,20 @@ export async function heldBack(
   }
   const { rate } = gatesFrom(gates);
   if (rate === undefined) return undefined;
-  const detail = `rateLimit of ${named(rate.name)} (${rate.tokens} in ${rate.perMs} ms) has no token left; it may begin then`;
+  const detail = `${noToken(rate.name, rate.tokens, rate.perMs)}; it may begin then`;
   return { detail, until: new Date(dueAt) };
 }
 
-function detailOf({ gate, places, by }: HeldBack): string {
+function detailOf({ gate, places, per, by }: HeldBack): string {
   const others = by.length === 0 ? "others" : by.join(", ");
   if (places === undefined)
     return `${others} runs it under the same key; it gets that result, or runs if that fails`;
+  if (per !== undefined) return `${noToken(gate, places, per)}, and others are before it`;
   return `all ${places} places of maxConcurrent of ${named(gate)} are taken, by ${others}; it begins when one is free`;
+}
+
+function noToken(gate: string, tokens: number, perMs: number): string {
+  return `rateLimit of ${named(gate)} (${tokens} in ${perMs} ms) has no token left`;
 }
 
 function named(gate: string): string {

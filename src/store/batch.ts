@@ -3,6 +3,7 @@ import { deadlineStatements } from "./statements/deadlines.ts";
 import { executionStatements } from "./statements/executions.ts";
 import { journalStatements } from "./statements/journal.ts";
 import { limitStatements } from "./statements/limits.ts";
+import { removalStatements } from "./statements/removal.ts";
 import { sessionStatements } from "./statements/sessions.ts";
 import { taskStatements } from "./statements/tasks.ts";
 import type { Answer, PreparedStatement, Procedure } from "./procedure.ts";
@@ -22,6 +23,7 @@ export interface Statements {
   readonly sessions: PreparedOf<typeof sessionStatements>;
   readonly deadlines: PreparedOf<typeof deadlineStatements>;
   readonly limits: PreparedOf<typeof limitStatements>;
+  readonly removal: PreparedOf<typeof removalStatements>;
   /** Runs procedures side by side, where the database gains by it. */
   readonly together?: <T>(procedures: readonly Procedure<T>[]) => Answer<T[]>;
 }
@@ -50,6 +52,7 @@ export function prepareStatements(
     sessions: prepareAll("sessions", sessionStatements),
     deadlines: prepareAll("deadlines", deadlineStatements),
     limits: prepareAll("limits", limitStatements),
+    removal: prepareAll("removal", removalStatements),
   };
 }
 
@@ -145,7 +148,7 @@ export class Batch {
   #range: TaskRow | undefined;
   #held: ReadonlyMap<number, HeldRow> = new Map();
   #tasks: ReadonlyMap<number, TaskRow> = new Map();
-  /** Gates at which places have become free, until those who wait for one are let in. */
+  /** Gates, or below zero results, at which something has become free, until those who wait there are called. */
   readonly freed = new Set<number>();
   readonly #woken = new Set<number>();
   readonly #awake = new Set<number>();

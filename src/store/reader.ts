@@ -15,6 +15,7 @@ import type {
   ExecutionQuery,
   ExecutionRow,
   FullItemRow,
+  Finished,
   HeldBack,
   ItemRow,
   JournalRow,
@@ -97,7 +98,7 @@ export abstract class Reader {
           one === null ? undefined : (yield* limits.executionOfHolder.get({ holder: one }))?.id;
         if (id !== undefined) by.push(id);
       }
-      return { gate, places: row.places ?? undefined, by };
+      return { gate, places: row.places ?? undefined, per: row.per ?? undefined, by };
     });
   }
 
@@ -253,11 +254,11 @@ export abstract class Reader {
     });
   }
 
-  finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]> {
+  finishedBefore(time: number, after: Finished, limit: number): Promise<readonly Finished[]> {
+    const place = { time, afterEnd: after.endedAt, afterKey: after.key, limit };
     return this.read(function* (sql) {
-      return (yield* sql.executions.finishedBefore.all({ time, after: afterKey, limit })).map(
-        (row) => row.key,
-      );
+      const rows = yield* sql.removal.finishedBefore.all(place);
+      return rows.map((row) => ({ key: row.key, endedAt: row.ended_at }));
     });
   }
 

@@ -251,7 +251,7 @@ export interface StateTable {
   base: Payload | null;
 }
 
-/** A run that is over and whose journal and items are to be removed. */
+/** A run that is over and whose journal and items are to be removed; run 0: an execution that was removed, with everything that belonged to it. */
 export interface LeftRunTable {
   execution: number;
   run: number;
@@ -271,22 +271,26 @@ export interface DeadLetterTable {
   moved_at: number;
 }
 
-/** A message has come to an execution in a transaction of the sender's, which is no place to lock the execution in: who claims wakes it. */
+/** Left where something could not be locked just then: who claims sees to it. */
 export interface WakeTable {
   key: GeneratedAlways<number>;
-  execution: number;
+  /** A message has come to it in a transaction of the sender's. */
+  execution: number | null;
+  /** Those who wait there are to be called. */
+  gate: number | null;
 }
 
 /** What work has to pass before it begins: so many places of `maxConcurrent`, or a bucket of tokens. Whoever decides about one holds its row. */
 export interface GateTable {
   key: GeneratedAlways<number>;
   name: string;
-  places: number | null;
+  /** Of a bucket: how many tokens it has room for. */
+  places: number;
+  /** How long an empty bucket takes to fill up; null for what is none. */
+  per: number | null;
   /** In the bucket at the time `at`. */
   tokens: number | null;
   at: number;
-  /** The time for which the last of those who wait for a token was told to come again. */
-  promised: number;
 }
 
 /** A place of a `maxConcurrent` that is taken: by an attempt of a task, or below zero by an execution. */
@@ -297,12 +301,15 @@ export interface SlotTable {
   session: number | null;
 }
 
-/** Who waits for a place: a task or, below zero, an execution, with what it is taken by. */
+/** Who waits for a place, a token or a result: a task or, below zero, an execution, with what it is taken by. */
 export interface WaitTable {
   gate: number;
   holder: number;
+  lane: number;
   rank: number;
   due_at: number;
+  /** 1 while it is back in the queue, since it may be its turn. */
+  called: Generated<0 | 1>;
 }
 
 /** What was run once under a name, or is being run: its result stands for every other run. */
@@ -319,6 +326,12 @@ export interface ResultTable {
   stored: Generated<0 | 1>;
   value: Payload | null;
   expires_at: number | null;
+}
+
+/** What one worker does for all of them, and which session that is. */
+export interface DutyTable {
+  name: string;
+  session: number;
 }
 
 /** Every table of Stent. */
@@ -342,4 +355,5 @@ export interface Tables {
   stent_slots: SlotTable;
   stent_waits: WaitTable;
   stent_results: ResultTable;
+  stent_duties: DutyTable;
 }

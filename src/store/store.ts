@@ -536,8 +536,13 @@ export interface Transitions {
   };
   /** Ends what has passed its time while nobody works on it: executions by their deadline, jobs and items of maps by their totalTimeout. */
   expire: { request: { readonly limit: number }; answer: Expired };
-  remove: { request: RemoveRequest; answer: { readonly removed: readonly string[] } };
-  /** Removes some of what runs that are over have left behind. Answers whether there is more. */
+  remove: { request: RemoveRequest; answer: Removed };
+  /** Removes some of what has been kept long enough beside executions. */
+  sweep: {
+    request: SweepRequest;
+    answer: { readonly gatesAfter: number | undefined; readonly more: boolean };
+  };
+  /** Removes some of what runs that are over, or executions that were removed, have left behind. Answers whether there is more. */
   trim: { request: object; answer: boolean };
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
   /** An attempt of a job that was ended from outside has answered: its place is free. */
@@ -549,14 +554,33 @@ export interface Expired {
   readonly deadLetters: readonly NewDeadLetter[];
 }
 export interface RemoveRequest {
-  /** Executions by key, with their children. Only what has ended goes, and no child of a current run whose root goes on. */
-  readonly keys?: readonly number[];
-  readonly deadLettersBefore?: number;
-  readonly deadSessionsBefore?: number;
-  /** Of `idempotent` and `cached`, as many as the limit says. */
-  readonly expiredResults?: boolean;
-  /** Of the keys. */
+  /** Executions, with their children. Only what has ended goes, and no child of a current run whose root goes on. */
+  readonly keys: readonly number[];
+  /** Nothing is done unless this session has the duty to clean up. */
+  readonly onDuty?: number;
+}
+export interface Removed {
+  /** Ids, those of children too. */
+  readonly removed: readonly string[];
+  /** How many of the keys were looked at: the others were too much for one transaction. */
+  readonly looked: number;
+  /** Something was left to `trim`, or children without a parent. */
+  readonly left: boolean;
+}
+export interface SweepRequest {
+  readonly lettersBefore?: number;
+  readonly sessionsBefore?: number;
+  /** Gates up to this key have been looked at. */
+  readonly gatesAfter: number;
+  /** Of each kind. */
   readonly limit: number;
+  /** Nothing is done unless this session has the duty to clean up, or gets it, since nobody has it who lives. */
+  readonly onDuty?: number;
+}
+/** An execution that has ended. */
+export interface Finished {
+  readonly key: number;
+  readonly endedAt: number;
 }
 export type Transition<K extends keyof Transitions = keyof Transitions> = {
   [N in K]: { readonly kind: N; readonly request: Transitions[N]["request"] };
@@ -719,8 +743,10 @@ export interface TaskRow {
 export interface HeldBack {
   /** The limit or the result that it waits for, as gates call it. */
   readonly gate: string;
-  /** Of a limit. */
+  /** Of a limit; of a rate, how many tokens it has. */
   readonly places: number | undefined;
+  /** Of a rate: in how many milliseconds. */
+  readonly per: number | undefined;
   /** Ids of the executions that hold the places, or of the one that runs: some of them. */
   readonly by: readonly string[];
 }
@@ -815,8 +841,8 @@ export interface Store {
   }>;
   /** What a task, or below zero an execution, waits aside for. */
   heldBack(holder: number): Promise<HeldBack | undefined>;
-  /** Keys of roots, and of children of earlier runs, that ended before a time; ascending, from after a key on. */
-  finishedBefore(time: number, afterKey: number, limit: number): Promise<readonly number[]>;
+  /** Roots, those without a parent any more, and children of earlier runs that had ended by a time; in the order in which they ended. */
+  finishedBefore(time: number, after: Finished, limit: number): Promise<readonly Finished[]>;
   /** Whether something has passed its time that nobody works on, and how long it is, in milliseconds, until the next one does. */
   deadlines(): Promise<{ readonly passed: boolean; readonly nextInMs: number | undefined }>;
   /** Whether a run that is over has left something behind that is to be removed. */

@@ -1,8 +1,9 @@
+import { removeEnded, sweepAll } from "../store/cleaning.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { NewDeadLetter } from "../store/store.ts";
 import type { ResolvedServeOptions } from "./serve-options.ts";
 
-/** How many executions and items are ended, or executions deleted, in one transaction at most: bounds how long others wait for it. */
+/** How many executions and items are ended in one transaction at most: bounds how long others wait for it. */
 const batchSize = 100;
 /** How often it is looked for deadlines, of what has come meanwhile. One that was seen is met at its time. */
 const deadlineLookMs = 500;
@@ -13,19 +14,22 @@ const deadSessionRetentionMs = 86_400_000;
 export class Maintenance {
   readonly #deps: WorkerDeps;
   readonly #options: ResolvedServeOptions;
+  readonly #session: () => number;
   readonly #deadLettered: (letter: NewDeadLetter) => void;
   #endExpiry: () => void = nothing;
   #endCleanup: () => void = nothing;
   #stopped = false;
 
-  /** `deadLettered`: told of every dead letter that expiry left behind, after its commit. */
+  /** `session`: of this worker, as it is now. `deadLettered`: told of every dead letter that expiry left behind, after its commit. */
   constructor(
     deps: WorkerDeps,
     options: ResolvedServeOptions,
+    session: () => number,
     deadLettered: (letter: NewDeadLetter) => void,
   ) {
     this.#deps = deps;
     this.#options = options;
+    this.#session = session;
     this.#deadLettered = deadLettered;
   }
 
@@ -100,27 +104,20 @@ export class Maintenance {
     this.#cleanLater();
   }
 
-  /** Deletes, in bounded batches, executions that ended longer ago than the retention period, old dead letters and dead sessions. */
+  /** Deletes executions that ended longer ago than the retention period, old dead letters, dead sessions, expired results: unless another worker does. */
   async cleanUp(): Promise<void> {
-    const { store, committer } = this.#deps;
+    const { store, committer, clock } = this.#deps;
     const now = await store.now();
     const { retentionPeriodMs, deadLetterRetentionMs } = this.#options;
-    await committer.submit("remove", {
-      ...(deadLetterRetentionMs === Infinity
-        ? {}
-        : { deadLettersBefore: now - deadLetterRetentionMs }),
-      deadSessionsBefore: now - deadSessionRetentionMs,
-      expiredResults: true,
-      limit: batchSize,
+    const goesOn = (): boolean => !this.#stopped;
+    const rest = (ms: number): Promise<void> =>
+      new Promise((resolve) => void clock.schedule(ms, resolve));
+    const cleaner = { store, committer, session: this.#session(), goesOn, rest };
+    await sweepAll(cleaner, {
+      ...(deadLetterRetentionMs === Infinity ? {} : { lettersBefore: now - deadLetterRetentionMs }),
+      sessionsBefore: now - deadSessionRetentionMs,
     });
-    let after = 0;
-    for (;;) {
-      const keys = await store.finishedBefore(now - retentionPeriodMs, after, batchSize);
-      const last = keys.at(-1);
-      if (last === undefined || this.#stopped) return;
-      await committer.submit("remove", { keys, limit: batchSize });
-      after = last;
-    }
+    await removeEnded(cleaner, now - retentionPeriodMs);
   }
 }
 

@@ -61,7 +61,9 @@ export class Worker {
     this.#committer = new PatientCommitter(deps, options.workerId, this.#ending.signal);
     const host = this.#makeHost();
     const claimMore = (): void => this.#intake.wake();
-    this.#maintenance = new Maintenance(deps, options, (letter) => host.steps.deadLettered(letter));
+    this.#maintenance = new Maintenance(deps, options, host.session, (letter) =>
+      host.steps.deadLettered(letter),
+    );
     this.#held = new HeldWork(host, options.maxCachedWorkflows, claimMore, (execution) =>
       this.#intake.handSlot(execution),
     );

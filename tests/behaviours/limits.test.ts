@@ -16,7 +16,15 @@ import {
   workflow,
   type Flow,
 } from "stentjs";
-import { aborted, Gate, rejection, serving, until } from "../support/serving.ts";
+import {
+  aborted,
+  databaseFile,
+  Gate,
+  rejection,
+  serving,
+  stentOn,
+  until,
+} from "../support/serving.ts";
 
 const limit = { timeout: "30s" };
 
@@ -308,6 +316,58 @@ test("a rate lets a burst through, and then one after the other", async (t) => {
     assert.ok(within.length <= 6, `${within.length} starts within 90 ms`);
   }
   assert.ok((times.at(-1) ?? 0) - (times[0] ?? 0) >= 600, "7 tokens of 100 ms each");
+});
+
+test("a place that is free goes past what no worker takes any more", async (t) => {
+  const file = `sqlite:${databaseFile(t)}`;
+  const stent = await stentOn(t, file, { serve: { queues: ["served"] } });
+  await stent.dispatch(held, ["lane first"], { queue: "served" });
+  await until("it runs", () => started.includes("lane first"));
+  const left = await stentOn(t, file, { serve: { queues: ["left"] } });
+  const gone = await stent.dispatchMany(held, [["never"], ["never"]], { queue: "left" });
+  const here = await stent.dispatch(held, ["lane second"], { queue: "served" });
+  for (const { id } of [...gone, here])
+    await until("it is held back", async () =>
+      (await stent.why(id)).some(({ kind }) => kind === "limit"),
+    );
+  await left.close();
+  gate("lane second").open(2);
+  gate("lane first").open(1);
+  assert.equal(await here.result(limit), 2);
+});
+
+const trickle = activity(
+  "limits.trickle",
+  { rateLimit: { limit: 1, per: "150ms" } },
+  async (of: string) => void started.push(of),
+);
+
+test("the next token is for the most urgent, however many were there before", async (t) => {
+  const stent = await serving(t);
+  await stent.run(trickle, ["trickle first"]);
+  const crowd = await stent.dispatchMany(
+    trickle,
+    Array.from({ length: 20 }, (): [string] => ["crowd"]),
+  );
+  await until("they wait", async () => (await crowd.at(-1)?.state())?.waitingFor.length === 1);
+  const urgent = await stent.dispatch(trickle, ["urgent"], { priority: 5 });
+  await urgent.result(limit);
+  const before = started.slice(started.indexOf("trickle first") + 1);
+  assert.ok(before.indexOf("urgent") <= 4, `${before.join(", ")}: at most a few tokens were given`);
+  for (const one of crowd) await one.cancel();
+});
+
+test("what was cancelled takes none of the time of those behind it", async (t) => {
+  const stent = await serving(t);
+  await stent.run(trickle, ["cancelled first"]);
+  const crowd = await stent.dispatchMany(
+    trickle,
+    Array.from({ length: 1_000 }, (): [string] => ["cancelled crowd"]),
+  );
+  await until("they wait", async () => (await crowd.at(-1)?.state())?.waitingFor.length === 1);
+  await stent.bulk("cancel", { workflow: "limits.trickle" });
+  const next = await stent.dispatch(trickle, ["behind the cancelled"]);
+  await next.result(limit);
 });
 
 test("wrong limits are refused where they are written, and keys that are no text at the call", async (t) => {

@@ -542,7 +542,7 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
       const [a, b] = await claimed(one, session, 2);
       await one.commit(ends(a, "failed"));
       await failsBy(one, session, held);
-      const remove = () => one.one("remove", { keys: [held.execution], limit: 9 });
+      const remove = () => one.one("remove", { keys: [held.execution] });
       assert.deepEqual((await remove()).removed, []);
       await one.stored(await one.refreshed(held1(b)), { knowsCancel: true }, ended("cancelled"));
       assert.equal((await remove()).removed.length, 4);

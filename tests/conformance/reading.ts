@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import type { Finished } from "../../src/store/store.ts";
 import { assertPart } from "../support/assert-part.ts";
 import type { ConformanceBackend } from "./backend.ts";
 import {
@@ -12,6 +13,9 @@ import {
   newTask,
   scene,
 } from "./scene.ts";
+
+/** Before everything that has ended. */
+const first: Finished = { endedAt: -1, key: 0 };
 
 /** Looking things up, dead letters, and removing what is over. */
 export function readingConformance(backend: ConformanceBackend): void {
@@ -293,9 +297,10 @@ export function readingConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       await one.stored(await one.start(session), {}, ended("failed", { deadLetter: "t" }));
       one.clock.advance(10);
-      await one.one("remove", { deadLettersBefore: one.now - 10, limit: 9 });
+      const sweep = { gatesAfter: 0, limit: 9 };
+      await one.one("sweep", { ...sweep, lettersBefore: one.now - 10 });
       assert.equal(await one.count("dead_letters"), 1);
-      await one.one("remove", { deadLettersBefore: one.now, limit: 9 });
+      await one.one("sweep", { ...sweep, lettersBefore: one.now });
       assert.equal(await one.count("dead_letters"), 0);
     });
   });
@@ -319,10 +324,11 @@ export function readingConformance(backend: ConformanceBackend): void {
           { counters: [{ name: "n", value: 1 }], state: [{ name: "s", value: "v" }] },
           ended("failed", { deadLetter: "t" }),
         );
-        assert.deepEqual(
-          await one.one("remove", { keys: [held.execution, other.execution], limit: 9 }),
-          { removed: [held.id] },
-        );
+        assert.deepEqual(await one.one("remove", { keys: [held.execution, other.execution] }), {
+          removed: [held.id],
+          looked: 2,
+          left: false,
+        });
         for (const table of ["counters", "state", "signals", "dead_letters", "arrivals"])
           assert.equal(await one.count(table), 0, table);
         for (const table of ["executions", "journal", "fanouts", "tasks"])
@@ -340,11 +346,11 @@ export function readingConformance(backend: ConformanceBackend): void {
         const held = await one.claimOne(session);
         await one.cancel(parent.id);
         await one.end(await one.claimOne(session), { knowsCancel: true }, "cancelled");
-        assert.deepEqual(await one.one("remove", { keys: [parent.execution], limit: 9 }), {
-          removed: [],
-        });
+        const keys = [parent.execution];
+        const nothing = { removed: [], looked: 1, left: false };
+        assert.deepEqual(await one.one("remove", { keys }), nothing);
         await one.end(held);
-        const { removed } = await one.one("remove", { keys: [parent.execution], limit: 9 });
+        const { removed } = await one.one("remove", { keys });
         assert.deepEqual(removed.toSorted(), [child, parent.id].toSorted());
       },
     );
@@ -358,8 +364,8 @@ export function readingConformance(backend: ConformanceBackend): void {
         const key = await one.key(child);
         await one.end(await one.claimOne(session));
         one.clock.advance(10);
-        assert.deepEqual(await one.store.finishedBefore(one.now, 0, 9), []);
-        assert.deepEqual(await one.one("remove", { keys: [key], limit: 9 }), { removed: [] });
+        assert.deepEqual(await one.store.finishedBefore(one.now, first, 9), []);
+        assert.deepEqual((await one.one("remove", { keys: [key] })).removed, []);
         const held = await one.claimOne(session);
         assert.equal(held.id, parent.id);
         await one.stored(
@@ -367,24 +373,26 @@ export function readingConformance(backend: ConformanceBackend): void {
           {},
           { kind: "again", delayMs: 0, failures: 1, result: undefined, newRun: true },
         );
-        assert.deepEqual(await one.store.finishedBefore(one.now, 0, 9), [key]);
-        assert.deepEqual(await one.one("remove", { keys: [key], limit: 9 }), { removed: [child] });
+        assert.deepEqual(await one.store.finishedBefore(one.now, first, 9), [
+          { key, endedAt: one.now - 10 },
+        ]);
+        assert.deepEqual((await one.one("remove", { keys: [key] })).removed, [child]);
       },
     );
 
-    scene(backend, "finds roots that ended before a time, in pages", async (one) => {
+    scene(backend, "finds roots that had ended by a time, in pages", async (one) => {
       const session = await one.register();
-      const keys: number[] = [];
+      const ends: Finished[] = [];
       for (let index = 0; index < 5; index += 1) {
         const held = await one.start(session, { id: `n-${index}` });
         await one.end(held);
-        keys.push(held.execution);
-        one.clock.advance(1);
+        ends.push({ key: held.execution, endedAt: one.now });
+        if (index !== 1) one.clock.advance(1);
       }
-      assert.deepEqual(await one.store.finishedBefore(one.now - 1, 0, 3), keys.slice(0, 3));
+      assert.deepEqual(await one.store.finishedBefore(one.now - 2, first, 2), ends.slice(0, 2));
       assert.deepEqual(
-        await one.store.finishedBefore(one.now - 1, keys[2] ?? 0, 3),
-        keys.slice(3, 4),
+        await one.store.finishedBefore(one.now - 2, ends[1] ?? first, 9),
+        ends.slice(2, 4),
       );
     });
 
@@ -392,7 +400,7 @@ export function readingConformance(backend: ConformanceBackend): void {
       const session = await one.register();
       const held = await one.start(session, { id: "a" });
       await one.end(held);
-      await one.one("remove", { keys: [held.execution], limit: 9 });
+      await one.one("remove", { keys: [held.execution] });
       assert.ok((await one.start(session, { id: "a" })).execution > held.execution);
       const task = (await one.calling(session, { id: "b" })).execution;
       const first = await one.claimTask(session);

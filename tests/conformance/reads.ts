@@ -19,7 +19,9 @@ export async function readsOf(
   const read = {
     peek: await store.peek(() => true),
     deadlines: await store.deadlines(),
-    finished: (await store.finishedBefore(later, 0, most)).map((key) => names.executions.get(key)),
+    finished: (await store.finishedBefore(later, { endedAt: -1, key: 0 }, most)).map(({ key }) =>
+      names.executions.get(key),
+    ),
     left: await store.anyLeftRun(),
     list: await store.executions(wide),
     open: await store.executions({ ...wide, states, kind: "workflow" }),

@@ -149,7 +149,7 @@ export function sessionConformance(backend: ConformanceBackend): void {
       const dead = await one.register();
       const live = await one.dies(dead);
       one.clock.advance(1_000);
-      await one.one("remove", { deadSessionsBefore: one.now, limit: 9 });
+      await one.one("sweep", { sessionsBefore: one.now, gatesAfter: 0, limit: 9 });
       assert.deepEqual(
         (await one.store.sessions()).map((row) => row.key),
         [live],

@@ -5,6 +5,8 @@
 import { dirname, join } from "node:path";
 import { executionStatements } from "../../src/store/statements/executions.ts";
 import { journalStatements } from "../../src/store/statements/journal.ts";
+import { limitStatements } from "../../src/store/statements/limits.ts";
+import { removalStatements } from "../../src/store/statements/removal.ts";
 import { sessionStatements } from "../../src/store/statements/sessions.ts";
 import { taskStatements } from "../../src/store/statements/tasks.ts";
 
@@ -80,9 +82,14 @@ function namesIn(file: Source, files: readonly Source[]): string[] {
 }
 
 const statements = [
-  ...[executionStatements, journalStatements, sessionStatements, taskStatements].flatMap((each) =>
-    Object.keys(each),
-  ),
+  ...[
+    executionStatements,
+    journalStatements,
+    limitStatements,
+    removalStatements,
+    sessionStatements,
+    taskStatements,
+  ].flatMap((each) => Object.keys(each)),
   // One of several, chosen where it is asked.
   "statement",
 ];

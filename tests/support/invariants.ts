@@ -90,11 +90,11 @@ function ruleI9(): Rule[] {
     ),
     rule(
       "I8: task {key} is due at no time, and waits for nothing",
-      `select t.key from stent_tasks t where ${never} and not exists (select 1 from stent_waits w where w.holder = t.key)`,
+      `select t.key from stent_tasks t where ${never} and not exists (select 1 from stent_waits w where w.holder = t.key and w.called = 0)`,
     ),
     rule(
       "I8: execution {id} is due at no time, and waits for nothing",
-      `select e.id from stent_executions e where ${never} and not exists (select 1 from stent_waits w where w.holder = -e.key)`,
+      `select e.id from stent_executions e where ${never} and not exists (select 1 from stent_waits w where w.holder = -e.key and w.called = 0)`,
     ),
   ];
 }

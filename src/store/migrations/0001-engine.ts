@@ -289,10 +289,10 @@ export function engineTables(dialect: SchemaDialect): Migration {
 
       await autoKey(hot(db.schema.createTable("stent_gates")), "key")
         .addColumn("name", text, (c) => c.notNull().unique())
-        .addColumn("places", integer)
+        .addColumn("places", integer, (c) => c.notNull())
+        .addColumn("per", integer)
         .addColumn("tokens", dialect.real)
         .addColumn("at", integer, (c) => c.notNull())
-        .addColumn("promised", integer, (c) => c.notNull())
         .execute();
       await clustered(
         hot(db.schema.createTable("stent_slots"))
@@ -309,11 +309,13 @@ export function engineTables(dialect: SchemaDialect): Migration {
         hot(db.schema.createTable("stent_waits"))
           .addColumn("gate", integer, (c) => c.notNull())
           .addColumn("holder", integer, (c) => c.notNull())
+          .addColumn("lane", integer, (c) => c.notNull())
           .addColumn("rank", integer, (c) => c.notNull())
           .addColumn("due_at", integer, (c) => c.notNull())
+          .addColumn("called", integer, (c) => c.notNull().defaultTo(0))
           .addPrimaryKeyConstraint("stent_waits_pk", ["gate", "holder"]),
       ).execute();
-      await sql`create index stent_waits_order on stent_waits (gate, rank, due_at, holder)`.execute(
+      await sql`create index stent_waits_order on stent_waits (gate, lane, called, rank, due_at, holder)`.execute(
         db,
       );
       await sql`create index stent_waits_holder on stent_waits (holder)`.execute(db);
@@ -337,7 +339,14 @@ export function engineTables(dialect: SchemaDialect): Migration {
       );
 
       await autoKey(hot(db.schema.createTable("stent_wakes")), "key")
-        .addColumn("execution", integer, (c) => c.notNull())
+        .addColumn("execution", integer)
+        .addColumn("gate", integer)
+        .execute();
+
+      await db.schema
+        .createTable("stent_duties")
+        .addColumn("name", text, (c) => c.primaryKey())
+        .addColumn("session", integer, (c) => c.notNull())
         .execute();
 
       if (dialect.answersMayBeLost) {

@@ -58,6 +58,7 @@ export function mayMeetUsers({ kind, request }: Transition): boolean {
     case "register":
     case "heartbeat":
     case "expire":
+    case "sweep":
     case "trim":
     case "discardDeadLetter":
     case "leave":

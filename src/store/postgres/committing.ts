@@ -5,7 +5,7 @@ import { Batch, type LaneCache, type Statements } from "../batch.ts";
 import type { Failures, Hints, Settled, Transition } from "../store.ts";
 import { carryOut } from "../verbs/apply.ts";
 import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
-import { letIn } from "../verbs/limits.ts";
+import { callFreed } from "../verbs/calling.ts";
 import { Conversation, ProcedureError, type Send } from "./conversation.ts";
 import { open, type Opening, type WriteId } from "./opening.ts";
 import type { Predicted } from "./prediction.ts";
@@ -90,7 +90,7 @@ async function carryOutAll(
     batch.endWave();
     if (batch.fanouts.size + batch.ranges.size > 0)
       await talk.run([writeFanoutProgress(batch)], [nobody]);
-    if (batch.freed.size > 0) await talk.run([letIn(batch)], [nobody]);
+    if (batch.freed.size > 0) await talk.run([callFreed(batch)], [nobody]);
     batch.endWave();
   }
   return () => {

@@ -4,6 +4,7 @@ import type { deadlineStatements } from "../statements/deadlines.ts";
 import type { executionStatements } from "../statements/executions.ts";
 import type { journalStatements } from "../statements/journal.ts";
 import type { limitStatements } from "../statements/limits.ts";
+import type { removalStatements } from "../statements/removal.ts";
 import type { sessionStatements } from "../statements/sessions.ts";
 import type { taskStatements } from "../statements/tasks.ts";
 
@@ -12,6 +13,7 @@ type NameOf =
   | keyof typeof executionStatements
   | keyof typeof journalStatements
   | keyof typeof limitStatements
+  | keyof typeof removalStatements
   | keyof typeof sessionStatements
   | keyof typeof taskStatements;
 
@@ -28,7 +30,6 @@ const executions: Partial<Record<keyof typeof executionStatements, string>> = {
   childrenOf: wait,
   childrenOfEntry: wait,
   stoppedChildrenOf: wait,
-  allChildrenOf: wait,
   heldBy: wait,
   unbegun: passOver,
   begun: passOver,
@@ -57,13 +58,18 @@ const deadlines: Partial<Record<keyof typeof deadlineStatements, string>> = {
 
 const limits: Partial<Record<keyof typeof limitStatements, string>> = {
   gate: passOver,
-  freedGate: wait,
+  freedGates: passOver,
   result: passOver,
-  freedResult: wait,
+  freedResults: passOver,
+};
+
+const removal: Partial<Record<keyof typeof removalStatements, string>> = {
+  gates: passOver,
+  duty: wait,
 };
 
 /** What is appended to a statement of that group and name, if anything is. */
 export function lockOf(group: StatementGroup, name: string): string | undefined {
-  const groups = { executions, journal, tasks, sessions, deadlines, limits };
+  const groups = { executions, journal, tasks, sessions, deadlines, limits, removal };
   return (groups[group] as Partial<Record<NameOf, string>>)[name as NameOf];
 }

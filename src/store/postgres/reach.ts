@@ -68,6 +68,7 @@ function addLocks(locks: Locks, { kind, request }: Transition): void {
     case "heartbeat":
     case "expire":
     case "remove":
+    case "sweep":
     case "trim":
     case "discardDeadLetter":
     case "replay":
@@ -195,6 +196,7 @@ function touched(
     case "reap":
     case "expire":
     case "remove":
+    case "sweep":
     case "trim":
     case "discardDeadLetter":
     case "leave":

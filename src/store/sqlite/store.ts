@@ -27,7 +27,7 @@ import { dispatch } from "../verbs/dispatch.ts";
 import { deadlines } from "../verbs/ending.ts";
 import { send } from "../verbs/message.ts";
 import { writeFanoutProgress } from "../verbs/fanout-progress.ts";
-import { letIn } from "../verbs/limits.ts";
+import { callFreed } from "../verbs/calling.ts";
 import { complete, refusalOf } from "../verbs/transact.ts";
 import { WithinCallers } from "./within.ts";
 
@@ -293,7 +293,7 @@ function* applyAll(batch: Batch, transitions: readonly Transition[]): Procedure<
   const settled: Settled[] = [];
   for (const transition of transitions) settled.push({ answer: yield* apply(batch, transition) });
   yield* writeFanoutProgress(batch);
-  if (batch.freed.size > 0) yield* letIn(batch);
+  if (batch.freed.size > 0) yield* callFreed(batch);
   return settled;
 }
 
@@ -303,7 +303,7 @@ function* applyAlone(
 ): Procedure<Extract<Settled, { answer: unknown }>["answer"]> {
   const answer = yield* apply(batch, transition);
   yield* writeFanoutProgress(batch);
-  if (batch.freed.size > 0) yield* letIn(batch);
+  if (batch.freed.size > 0) yield* callFreed(batch);
   return answer;
 }
 

@@ -313,17 +313,6 @@ export const executionStatements = {
     .select(["key", "blocked"])
     .where("blocked", "is not", null),
 
-  /** Roots, and children of earlier runs, that ended before a time. */
-  finishedBefore: build
-    .selectFrom("stent_executions as e")
-    .leftJoin("stent_executions as p", "p.key", "e.parent")
-    .select("e.key")
-    .where("e.key", ">", given<number>("after"))
-    .where("e.ended_at", "<", given<number>("time"))
-    .where((eb) => eb.or([eb("p.key", "is", null), eb("p.run", ">", eb.ref("e.parent_run"))]))
-    .orderBy("e.key")
-    .limit(given<number>("limit")),
-
   restart: build
     .updateTable("stent_executions")
     .set({
@@ -407,10 +396,6 @@ export const executionStatements = {
     .select(["key", "id", "state", "parent_run", "parent_seq"])
     .where("parent", "=", given<number>("parent"))
     .where(unfinished),
-  allChildrenOf: build
-    .selectFrom("stent_executions")
-    .select(["key", "ended_at"])
-    .where("parent", "=", given<number>("parent")),
   /** `states`: as JSON. */
   childrenIn: build
     .selectFrom("stent_executions")

@@ -270,7 +270,6 @@ export const journalStatements = {
     select case when exists (select 1 from stent_tasks where execution = ${given("execution")})
       or exists (select 1 from stent_arrivals where execution = ${given("execution")})
       or exists (select 1 from stent_fanouts where execution = ${given("execution")}) then 1 else 0 end as "any"`,
-  removeAll: build.deleteFrom("stent_journal").where("execution", "=", given<number>("execution")),
 
   /** The first entries of a run that is over. */
   removeRun: build
@@ -471,9 +470,6 @@ export const journalStatements = {
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run"))
     .where("seq", "=", given<number>("seq")),
-  removeAllItems: build
-    .deleteFrom("stent_items")
-    .where("execution", "=", given<number>("execution")),
 
   insertFanout: build.insertInto("stent_fanouts").values({
     execution: given("execution"),

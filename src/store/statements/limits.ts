@@ -1,5 +1,13 @@
-import { sql } from "kysely";
+import { sql, type Selectable } from "kysely";
+import type { Tables } from "../schema.ts";
 import { build, given } from "./statement.ts";
+
+/** Somebody who is not there any more waits for nothing. */
+const stillWaits = sql`case when w.holder > 0
+      then exists (select 1 from stent_tasks t where t.key = w.holder and t.worker is null)
+      else exists (select 1 from stent_executions e where e.key = -w.holder and e.worker is null and e.ended_at is null) end`;
+
+type RowOf<T extends keyof Tables> = Selectable<Tables[T]>;
 
 /** Statements over gates: places of `maxConcurrent`, tokens of `rateLimit`, and who waits for a place. A holder is a task, or below zero an execution. */
 export const limitStatements = {
@@ -7,17 +15,22 @@ export const limitStatements = {
     .insertInto("stent_gates")
     .values({
       name: given<string>("name"),
-      places: given<number | null>("places"),
+      places: given<number>("places"),
+      per: given<number | null>("per"),
       tokens: given<number | null>("tokens"),
       at: given<number>("now"),
-      promised: given<number>("now"),
     })
     .onConflict((conflict) => conflict.column("name").doNothing()),
   /** By whoever claims: what others are changing just now is passed over. */
   gate: build.selectFrom("stent_gates").selectAll().where("name", "=", given<string>("name")),
-  /** By whoever frees places. */
-  freedGate: build.selectFrom("stent_gates").selectAll().where("key", "=", given<number>("key")),
   gateKey: build.selectFrom("stent_gates").select("key").where("name", "=", given<string>("name")),
+  /** By whoever frees places: the same. `keys`: as JSON. */
+  freedGates: sql<RowOf<"stent_gates">>`
+    select * from stent_gates where key in (select cast(value as bigint) from json_each(${given<string>("keys")}))`,
+  gateIsThere: build
+    .selectFrom("stent_gates")
+    .select("key")
+    .where("key", "=", given<number>("key")),
   setPlaces: build
     .updateTable("stent_gates")
     .set({ places: given<number>("places") })
@@ -25,9 +38,10 @@ export const limitStatements = {
   setTokens: build
     .updateTable("stent_gates")
     .set({
+      places: given<number>("places"),
+      per: given<number>("per"),
       tokens: given<number>("tokens"),
       at: given<number>("now"),
-      promised: given<number>("promised"),
     })
     .where("key", "=", given<number>("key")),
 
@@ -36,11 +50,6 @@ export const limitStatements = {
     .insertInto("stent_slots")
     .values({ gate: given("gate"), holder: given("holder"), session: given("session") })
     .onConflict((conflict) => conflict.doNothing()),
-  place: build
-    .selectFrom("stent_slots")
-    .select("holder")
-    .where("gate", "=", given<number>("gate"))
-    .where("holder", "=", given<number>("holder")),
   taken: build
     .selectFrom("stent_slots")
     .select((eb) => eb.fn.countAll<number>().as("count"))
@@ -50,10 +59,18 @@ export const limitStatements = {
     .select("holder")
     .where("gate", "=", given<number>("gate"))
     .limit(given<number>("limit")),
-  gatesOf: build
+  /** An attempt among those who have a place. */
+  anyAttempt: build
     .selectFrom("stent_slots")
-    .select("gate")
-    .where("holder", "=", given<number>("holder")),
+    .select("holder")
+    .where("gate", "=", given<number>("gate"))
+    .where("holder", ">", 0)
+    .limit(1),
+  /** Where it has a place, where it was called to, and what it is to store. A result counts below zero. */
+  tracesOf: sql<{ gate: number; what: "place" | "call" | "result" }>`
+    select gate, 'place' as what from stent_slots where holder = ${given("holder")}
+    union all select gate, 'call' from stent_waits where holder = ${given("holder")} and called = 1
+    union all select -key, 'result' from stent_results where holder = ${given("holder")}`,
   leave: build.deleteFrom("stent_slots").where("holder", "=", given<number>("holder")),
   gatesOfSession: build
     .selectFrom("stent_slots")
@@ -77,9 +94,11 @@ export const limitStatements = {
     .selectFrom("stent_results")
     .select("key")
     .where("name", "=", given<string>("name")),
-  freedResult: build
+  freedResults: sql<RowOf<"stent_results">>`
+    select * from stent_results where key in (select cast(value as bigint) from json_each(${given<string>("keys")}))`,
+  resultIsThere: build
     .selectFrom("stent_results")
-    .selectAll()
+    .select("key")
     .where("key", "=", given<number>("key")),
   insertResult: build
     .insertInto("stent_results")
@@ -96,10 +115,6 @@ export const limitStatements = {
       expires_at: null,
     })
     .where("key", "=", given<number>("key")),
-  reservedBy: build
-    .selectFrom("stent_results")
-    .select("key")
-    .where("holder", "=", given<number>("holder")),
   store: build
     .updateTable("stent_results")
     .set({
@@ -119,30 +134,41 @@ export const limitStatements = {
     .select("holder")
     .where("session", "=", given<number>("session")),
   removeResult: build.deleteFrom("stent_results").where("key", "=", given<number>("key")),
-  expired: build
-    .selectFrom("stent_results")
-    .select("key")
-    .where("expires_at", "<=", given<number>("now"))
-    .where("expires_at", "is not", null)
-    .limit(given<number>("limit")),
 
+  /** It keeps what it is called by, whenever it comes back. */
   wait: build
     .insertInto("stent_waits")
     .values({
       gate: given("gate"),
       holder: given("holder"),
+      lane: given("lane"),
       rank: given("rank"),
       due_at: given("dueAt"),
     })
-    .onConflict((conflict) => conflict.doNothing()),
-  waiting: build
-    .selectFrom("stent_waits")
-    .select(["holder", "due_at"])
+    .onConflict((conflict) => conflict.columns(["gate", "holder"]).doUpdateSet({ called: 0 })),
+  /** Lanes in which somebody waits, or was called and has not come yet. */
+  waitingLanes: sql<{ lane: number }>`
+    with recursive lanes(lane) as (
+      select min(lane) from stent_waits where gate = ${given("gate")}
+      union all
+      select (select min(w.lane) from stent_waits w where w.gate = ${given("gate")} and w.lane > lanes.lane) from lanes where lanes.lane is not null)
+    select lane from lanes where lane is not null`,
+  /** How many were called and are in the queue. */
+  called: sql<{ count: number }>`
+    select count(*) as count from (
+      select 1 from stent_waits w
+      where w.gate = ${given("gate")} and w.lane = ${given("lane")} and w.called = 1 and ${stillWaits}
+      limit ${given<number>("limit")}) there`,
+  waiting: sql<{ holder: number; due_at: number }>`
+    select w.holder, w.due_at from stent_waits w
+    where w.gate = ${given("gate")} and w.lane = ${given("lane")} and w.called = 0 and ${stillWaits}
+    order by w.rank, w.due_at, w.holder
+    limit ${given<number>("limit")}`,
+  call: build
+    .updateTable("stent_waits")
+    .set({ called: 1 })
     .where("gate", "=", given<number>("gate"))
-    .orderBy("rank")
-    .orderBy("due_at")
-    .orderBy("holder")
-    .limit(given<number>("limit")),
+    .where("holder", "=", given<number>("holder")),
   /** For those who look: what it waits for. A result's name, or a limit's with its places. */
   waitOf: build
     .selectFrom("stent_waits as w")
@@ -152,6 +178,7 @@ export const limitStatements = {
       "w.gate as gate",
       "g.name as limit",
       "g.places as places",
+      "g.per as per",
       "r.name as result",
       "r.holder as runner",
     ])
@@ -170,19 +197,6 @@ export const limitStatements = {
     .updateTable("stent_executions")
     .set({ due_at: given<number>("dueAt") })
     .where("key", "=", given<number>("key")),
-  /** What waited for a place may be claimed again. */
-  readmitTask: build
-    .updateTable("stent_tasks")
-    .set({ due_at: given<number>("dueAt") })
-    .where("key", "=", given<number>("key"))
-    .where("worker", "is", null)
-    .where("due_at", "=", given<number>("never")),
-  readmitExecution: build
-    .updateTable("stent_executions")
-    .set({ due_at: given<number>("dueAt") })
-    .where("key", "=", given<number>("key"))
-    .where("worker", "is", null)
-    .where("due_at", "=", given<number>("never")),
   idOf: build.selectFrom("stent_executions").select("id").where("key", "=", given<number>("key")),
   parentOf: build
     .selectFrom("stent_executions")

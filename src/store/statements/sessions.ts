@@ -34,10 +34,6 @@ export const sessionStatements = {
     .where("key", "=", given<number>("session"))
     .where("state", "=", "live"),
   all: build.selectFrom("stent_workers").selectAll().orderBy("key"),
-  removeDead: build
-    .deleteFrom("stent_workers")
-    .where("state", "=", "dead")
-    .where("seen_at", "<", given<number>("before")),
 
   lane: build.selectFrom("stent_lanes").select("key").where("text", "=", given<string>("text")),
   insertLane: build
@@ -157,10 +153,12 @@ export const sessionStatements = {
     .deleteFrom("stent_signals")
     .where("execution", "=", given<number>("execution")),
 
-  leaveWake: build.insertInto("stent_wakes").values({ execution: given("execution") }),
+  leaveWake: build
+    .insertInto("stent_wakes")
+    .values({ execution: given("execution"), gate: given("gate") }),
   wakes: build
     .selectFrom("stent_wakes")
-    .select(["key", "execution"])
+    .select(["key", "execution", "gate"])
     .orderBy("key")
     .limit(given<number>("limit")),
   removeWake: build.deleteFrom("stent_wakes").where("key", "=", given<number>("key")),
@@ -201,7 +199,4 @@ export const sessionStatements = {
     .deleteFrom("stent_dead_letters")
     .where("execution", "=", given<number>("execution"))
     .where("run", "=", given<number>("run")),
-  removeOldLetters: build
-    .deleteFrom("stent_dead_letters")
-    .where("moved_at", "<", given<number>("before")),
 };

@@ -5,11 +5,10 @@ import { claim } from "./claim.ts";
 import { dispatch } from "./dispatch.ts";
 import { cancel, expire } from "./ending.ts";
 import { writeFanoutProgress } from "./fanout-progress.ts";
-import { leave } from "./limits.ts";
+import { leave } from "./leaving.ts";
 import { send } from "./message.ts";
-import { trimRuns } from "./next-run.ts";
 import { replay } from "./replay.ts";
-import { remove } from "./removal.ts";
+import { remove, sweep, trim } from "./removal.ts";
 import { retry } from "./retry.ts";
 import { heartbeat, reap, register } from "./session.ts";
 import { task } from "./task.ts";
@@ -74,7 +73,9 @@ export function* carryOut(
     case "remove":
       return yield* remove(batch, transition.request);
     case "trim":
-      return yield* trimRuns(batch);
+      return yield* trim(batch);
+    case "sweep":
+      return yield* sweep(batch, transition.request);
     case "discardDeadLetter":
       return (yield* batch.sql.sessions.removeLetter.run(transition.request)) > 0;
     case "leave":

@@ -3,7 +3,8 @@ import type { ClaimedExecution, ClaimedTask } from "../store.ts";
 import type { Payload } from "../../core/payload.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
-import { enter, leave, type Entrance } from "./limits.ts";
+import type { Entrance, Entrances } from "./entrance.ts";
+import { leave } from "./leaving.ts";
 
 /** From this many marks on, a turn, attempt or item is suspected of killing its process. */
 export const suspectMarks = 2;
@@ -17,6 +18,12 @@ export interface Taken {
   suspects: boolean;
   /** Something is due that others are changing just now. */
   passedOver: boolean;
+}
+
+/** Who takes, and the gates that it looks at. */
+export interface Taker {
+  readonly session: number;
+  readonly entrances: Entrances;
 }
 
 export type TaskRow = RowOf<Statements["tasks"]["ready"]>;
@@ -84,7 +91,7 @@ function* detailOf(batch: Batch, task: TaskRow, room: number): Procedure<Detail>
 /** Takes a task, or the first items of a range: a suspect among them is taken by itself. @returns how many places it takes. */
 export function* takeTask(
   batch: Batch,
-  session: number,
+  { session, entrances }: Taker,
   { task: waiting, execution, entry, items }: Detail,
   room: number,
   taken: Taken,
@@ -109,12 +116,13 @@ export function* takeTask(
   const entrance: Entrance =
     waiting.gates === null
       ? "open"
-      : yield* enter(batch, {
+      : yield* entrances.enter({
           holder: waiting.key,
           execution: waiting.execution,
           gates: waiting.gates,
           session,
           begins: true,
+          lane: waiting.lane,
           rank: waiting.rank,
           dueAt: waiting.due_at,
         });

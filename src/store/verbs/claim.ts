@@ -9,7 +9,7 @@ import type {
 } from "../store.ts";
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
-import { enter, type Entrance } from "./limits.ts";
+import { Entrances, type Entrance } from "./entrance.ts";
 import { anyWake, wakeAll } from "./wakes.ts";
 import {
   mayBegin,
@@ -17,6 +17,7 @@ import {
   TaskDetails,
   takeTask,
   type Taken,
+  type Taker,
   type TaskRow,
 } from "./claim-task.ts";
 
@@ -52,20 +53,22 @@ export function* claim(batch: Batch, request: ClaimRequest): Procedure<ClaimAnsw
   const { suspects } = request;
   const passedOver = wakesLeft;
   const taken: Taken = { executions: [], tasks: [], more: false, suspects, passedOver };
+  const taker: Taker = { session: request.session, entrances: new Entrances(batch) };
   yield* take(
     batch,
-    request.session,
+    taker,
     due.filter((head) => needsSlot(head)),
     request.limit,
     taken,
   );
   yield* take(
     batch,
-    request.session,
+    taker,
     due.filter((head) => !needsSlot(head)),
     request.turns,
     taken,
   );
+  taker.entrances.write();
   const { executions, tasks, more } = taken;
   // What was taken has hidden what stands behind it in its lane.
   const left =
@@ -143,7 +146,7 @@ function nextOf(heads: readonly Head[], now: number): number | undefined {
 
 function* take(
   batch: Batch,
-  session: number,
+  taker: Taker,
   heads: readonly Head[],
   limit: number,
   taken: Taken,
@@ -155,13 +158,16 @@ function* take(
     : 0;
   const candidates = yield* candidatesOf(batch, heads, limit + passedOver + 1, taken);
   if (!marked && candidates.every(({ row }) => row !== undefined && row.gates === null)) {
-    yield* takeExecutions(batch, session, candidates.slice(0, limit), taken, undefined);
+    yield* takeExecutions(batch, taker.session, candidates.slice(0, limit), taken, undefined);
     taken.more ||= candidates.length > limit;
     return;
   }
   const tasks = new TaskDetails(
     batch,
     candidates.flatMap(({ task }) => task ?? []),
+  );
+  yield* taker.entrances.look(
+    candidates.flatMap(({ row, task }) => row?.gates ?? task?.gates ?? []),
   );
   let room = limit;
   for (const candidate of candidates) {
@@ -170,9 +176,8 @@ function* take(
       return;
     }
     if (candidate.task === undefined)
-      room -= yield* takeExecution(batch, session, candidate, marked, taken);
-    else
-      room -= yield* takeTask(batch, session, yield* tasks.of(candidate.task, room), room, taken);
+      room -= yield* takeExecution(batch, taker, candidate, marked, taken);
+    else room -= yield* takeTask(batch, taker, yield* tasks.of(candidate.task, room), room, taken);
   }
 }
 
@@ -212,7 +217,7 @@ function* waitingIn(batch: Batch, head: Head, limit: number): Procedure<Candidat
 /** @returns how many places it takes. */
 function* takeExecution(
   batch: Batch,
-  session: number,
+  taker: Taker,
   candidate: Candidate,
   marked: boolean,
   taken: Taken,
@@ -221,26 +226,26 @@ function* takeExecution(
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
   }
-  const entrance = yield* entranceOf(batch, session, candidate);
+  const entrance = yield* entranceOf(taker, candidate);
   if (!mayBegin(entrance, taken)) return 0;
   if (marks >= suspectMarks) taken.suspects = false;
-  return yield* takeExecutions(batch, session, [candidate], taken, marks, entrance);
+  return yield* takeExecutions(batch, taker.session, [candidate], taken, marks, entrance);
 }
 
 /** What is asked to end may always go on. */
 function* entranceOf(
-  batch: Batch,
-  session: number,
+  { session, entrances }: Taker,
   { head, key, row, dueAt }: Candidate,
 ): Procedure<Entrance> {
   if (row === undefined || row.gates === null || row.state === "cancelling") return "open";
   const isJob = head.kind === "activity";
-  return yield* enter(batch, {
+  return yield* entrances.enter({
     holder: -key,
     execution: key,
     gates: row.gates,
     session: isJob ? session : undefined,
     begins: isJob || head.of === "unbegun",
+    lane: head.lane,
     rank: head.rank,
     dueAt,
   });

@@ -5,7 +5,7 @@ import type { Procedure } from "../procedure.ts";
 import { claimedExecution } from "./claim.ts";
 import { endChildItem } from "./fanout.ts";
 import { giveUpItems } from "./give-up-items.ts";
-import { leave } from "./limits.ts";
+import { leave } from "./leaving.ts";
 import { handOver, underWay, waitingEntry, type EntryKey } from "./outcome.ts";
 import { removeWork } from "./removal.ts";
 

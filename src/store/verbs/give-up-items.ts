@@ -4,7 +4,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { Batch, FanoutProgress, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutOf } from "./fanout.ts";
-import { leave } from "./limits.ts";
+import { leave } from "./leaving.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 

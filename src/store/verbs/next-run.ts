@@ -6,8 +6,6 @@ import { removeWork } from "./removal.ts";
 
 /** Journal entries that are removed together with the end of their run; what is more than that is left to maintenance. */
 const trimmedAtOnce = 500;
-/** Rows that maintenance removes in one statement. */
-const trimmedByMaintenance = 1_000;
 
 /** Which counters and state the next run begins with. */
 type HandedOn =
@@ -70,21 +68,4 @@ export function* continueRun(
   });
   if (!next.hold) batch.hintReady();
   return !next.hold;
-}
-
-/** Removes some of what runs that are over have left behind. @returns whether there is more */
-export function* trimRuns(batch: Batch): Procedure<boolean> {
-  const { journal } = batch.sql;
-  const left = yield* journal.leftRun.get({});
-  if (left === undefined) return false;
-  const { execution, run } = left;
-  const entries = yield* journal.removeRun.run({ execution, run, limit: trimmedByMaintenance });
-  const items = yield* journal.removeItemsOfRun.run({
-    execution,
-    run,
-    limit: trimmedByMaintenance,
-  });
-  if (entries < trimmedByMaintenance && items < trimmedByMaintenance)
-    journal.removeLeftRun.do({ execution, run });
-  return true;
 }

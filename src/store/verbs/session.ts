@@ -2,7 +2,7 @@ import type { NewSession } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { endCancelled } from "./ending.ts";
-import { leaveSession } from "./limits.ts";
+import { leaveSession } from "./leaving.ts";
 import { isApart, loseTold } from "./told.ts";
 
 /** Registers a worker session. What is blocked is tried once more: the code may have been put right. @returns its key. */

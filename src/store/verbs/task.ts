@@ -3,7 +3,7 @@ import type { TaskOutcome } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { countFailure, fanoutId, fanoutOf } from "./fanout.ts";
-import { leave, type Leaving } from "./limits.ts";
+import { leave, type Leaving } from "./leaving.ts";
 import { keyOf, leaveOutcome } from "./outcome.ts";
 import { removeTasks } from "./removal.ts";
 

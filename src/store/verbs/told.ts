@@ -7,7 +7,7 @@ import { entryStatus } from "../../core/status.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { cancelChildren } from "./ending.ts";
-import { leave } from "./limits.ts";
+import { leave } from "./leaving.ts";
 import { keyOf, leaveOutcome, type EntryKey } from "./outcome.ts";
 
 type TaskRow = RowOf<Statements["tasks"]["heldBy"]>;

@@ -1,5 +1,5 @@
-/** Messages that were sent within a transaction of the sender's, and have come with its commit. */
-import type { Batch } from "../batch.ts";
+/** What was left to whoever claims: messages that have come with the commit of a sender's transaction, and gates that others were changing. */
+import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 
 /** How many are seen to at once: bounds how long the claim takes that does it. */
@@ -10,7 +10,7 @@ export function* anyWake(batch: Batch): Procedure<boolean> {
   return (yield* batch.sql.sessions.wakes.all({ limit: 1 })).length > 0;
 }
 
-/** Wakes those executions. What others hold just now is left for the next look. @returns whether something was left */
+/** Sees to it. What others hold just now is left for the next look. @returns whether something was left */
 export function* wakeAll(batch: Batch): Procedure<boolean> {
   const wakes = yield* batch.sql.sessions.wakes.all({ limit: mostWakes });
   const left = yield* batch.each(wakes, (wake) => wakeOne(batch, wake));
@@ -19,9 +19,14 @@ export function* wakeAll(batch: Batch): Procedure<boolean> {
 
 function* wakeOne(
   batch: Batch,
-  { key, execution }: { readonly key: number; readonly execution: number },
+  { key, execution, gate }: RowOf<Statements["sessions"]["wakes"]>,
 ): Procedure<boolean> {
   const { executions, sessions } = batch.sql;
+  if (gate !== null) batch.freed.add(gate);
+  if (execution === null) {
+    sessions.removeWake.do({ key });
+    return false;
+  }
   const row = yield* executions.wakeable.get({ key: execution });
   if (row?.ended_at === null) batch.wake(execution, row.worker !== null);
   if (row === undefined) {

@@ -42,9 +42,9 @@ const statements = [
   `insert into stent_left_runs (execution, run) select i, 1 from ${rows}`,
   `insert into stent_dead_letters (task, execution, run, seq, item, reason, record, moved_at)
    select 't' || i, i, 1, 0, -1, 'failed', '{}', i from ${rows}`,
-  `insert into stent_gates (name, places, at, promised) select 'g' || i, 5, i, i from ${rows}`,
+  `insert into stent_gates (name, places, at) select 'g' || i, 5, i from ${rows}`,
   `insert into stent_slots (gate, holder, session) select i % 1000, i, case when i % 2 = 0 then i % 20 end from ${rows}`,
-  `insert into stent_waits (gate, holder, rank, due_at) select i % 1000, i, 0, i from ${rows}`,
+  `insert into stent_waits (gate, holder, lane, rank, due_at) select i % 1000, i, i % 3, 0, i from ${rows}`,
   `insert into stent_results (name, holder, session, stored, expires_at)
    select 'r' || i, ${unfinished("i")}, ${unfinished("i % 20")}, case when i > ${finished} then 0 else 1 end, case when i % 2 = 0 then i end
    from ${rows}`,

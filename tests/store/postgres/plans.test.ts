@@ -11,6 +11,7 @@ import { deadlineStatements } from "../../../src/store/statements/deadlines.ts";
 import { executionStatements } from "../../../src/store/statements/executions.ts";
 import { journalStatements } from "../../../src/store/statements/journal.ts";
 import { limitStatements } from "../../../src/store/statements/limits.ts";
+import { removalStatements } from "../../../src/store/statements/removal.ts";
 import { sessionStatements } from "../../../src/store/statements/sessions.ts";
 import { taskStatements } from "../../../src/store/statements/tasks.ts";
 import { freshSchema } from "../../support/postgres.ts";
@@ -25,17 +26,24 @@ const groups: Readonly<Record<StatementGroup, object>> = {
   sessions: sessionStatements,
   deadlines: deadlineStatements,
   limits: limitStatements,
+  removal: removalStatements,
 };
 
 /** A row for each worker session, each function, each session that died with something running, and each wake that nobody has seen yet. */
-const small = new Set(["stent_workers", "stent_lanes", "stent_marks", "stent_wakes"]);
+const small = new Set([
+  "stent_workers",
+  "stent_lanes",
+  "stent_marks",
+  "stent_wakes",
+  "stent_duties",
+]);
 
 /** Those that are asked for everything of a kind: all that waits, all that is blocked; once an hour the dead letters that are old. */
 const wholeByNature: ReadonlySet<string> = new Set([
   "executions.depth",
   "tasks.depth",
   "executions.blockedOnes",
-  "sessions.removeOldLetters",
+  "removal.oldLetters",
 ]);
 
 describe("no statement reads a whole table", () => {

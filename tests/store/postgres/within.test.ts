@@ -50,7 +50,7 @@ test("what others hold is left for the next look, and a message to nobody is rem
   await store.within(client, "signal", messageTo(held.id));
   await store.within(client, "signal", messageTo(gone.id));
   await one.end(gone);
-  await one.one("remove", { keys: [gone.execution], limit: 1 });
+  await one.one("remove", { keys: [gone.execution] });
   await client.query("commit");
   const other = await begun();
   await other.query(`select 1 from ${schema}.stent_executions where id = $1 for update`, [held.id]);
