@@ -84,7 +84,7 @@ const server = createServer((request, response) => {
     if (page === 13) response.writeHead(404).end();
     else if (page === 7 && !wasBusy) {
       wasBusy = true;
-      response.writeHead(503, { "retry-after": "0.5" }).end();
+      response.writeHead(503, { "retry-after": "1" }).end();
     } else {
       const links = [2 * page, 2 * page + 1].filter((next) => next <= 40);
       const html = links.map((next) => `<a href="/page/${next}">next</a>`).join("");

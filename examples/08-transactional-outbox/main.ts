@@ -65,12 +65,14 @@ async function placeOrder(id: string, sku: string): Promise<void> {
   }
 }
 
-for (const id of ["A", "B", "C"]) await placeOrder(id, "book");
+for (const id of ["A", "B", "C"]) {
+  await placeOrder(id, "book");
+  await stent.execution(`fulfil-${id}`).result();
+}
 await placeOrder("D", "boat").catch((error: unknown) =>
   console.log(`no order D: ${String(error)}`),
 );
 
-for (const id of ["A", "B", "C"]) await stent.execution(`fulfil-${id}`).result();
 const orders = shop.prepare<[], Shop["orders"]>("select * from orders order by id").all();
 console.log(orders.map(({ id, status }) => `${id} ${status}`).join(", "));
 console.log(shop.prepare<[], Shop["stock"]>("select * from stock").all());

@@ -39,11 +39,11 @@ export async function PUT(request: Request): Promise<Response> {
   return Response.json({ id }, { status: 202, headers: { location: `/orders/${id}` } });
 }
 
-/** Answers when it is done, or after two seconds with how far it is; who hangs up is not waited for. */
+/** Answers when it is done, or after twenty seconds with how far it is; who hangs up is not waited for. */
 export async function GET(request: Request): Promise<Response> {
   const handle = (await opened()).execution<string>(idOf(request));
   try {
-    const result = await handle.wait({ timeout: "2s", signal: request.signal });
+    const result = await handle.wait({ timeout: "20s", signal: request.signal });
     return result.ok
       ? Response.json({ state: "completed", value: result.value })
       : Response.json({ state: "failed", error: result.error.message });

@@ -15,7 +15,7 @@ import { film, segmentsOfFilm } from "./film.ts";
 
 const titles = ["Metropolis", "Nosferatu", "Sunrise"];
 /** A worker is killed each time that so many segments are through. */
-const killsAfter = [3, 12];
+const killsAfter = [1, 8];
 
 await using stent = await Stent.open("sqlite:media.db");
 const handles = await Promise.all(
