@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "../..");
 test("the example of an embedded interpreter prints what its document says", () => {
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ["--import", "tsx", "examples/embedding/main.ts"],
+    ["--import", "tsx", "examples/12-embedding/main.ts"],
     {
       cwd: root,
       encoding: "utf8",
@@ -20,7 +20,7 @@ test("the example of an embedded interpreter prints what its document says", () 
 });
 
 test("the document of the interpreter shows the example as it is", () => {
-  assert.equal(block("ts"), readFileSync(join(root, "examples/embedding/main.ts"), "utf8"));
+  assert.equal(block("ts"), readFileSync(join(root, "examples/12-embedding/main.ts"), "utf8"));
 });
 
 /** The first block of code of a language in the document. */

@@ -2,6 +2,8 @@
  * A worker of one's own: drives a workflow with `stentjs/interpreter` against a journal in memory. The interpreter decides what happens;
  * this program keeps the journal, the clock and the inbox, and runs the activities. After every turn it forgets the running workflow and
  * goes on from the journal, as after a crash.
+ *
+ *   npx tsx examples/12-embedding/main.ts
  */
 import { activity, call, counters, race, signal, sleep, workflow } from "stentjs";
 import {
