@@ -1,4 +1,4 @@
-import yargs from "yargs";
+import { declaredBy, declaredByBody } from "./declared.ts";
 import type { Commands, Entry } from "./entry.ts";
 import { globalOptions } from "./global-arguments.ts";
 
@@ -54,27 +54,10 @@ function namesOf(entry: Entry): string[] {
 }
 
 async function optionsOf(entry: Entry): Promise<string[]> {
-  const body = await entry.load();
-  const program = body.builder(globalOptions(yargs()));
-  const { key } = (
-    program as unknown as {
-      getOptions(): { key: Record<string, unknown> };
-    }
-  ).getOptions();
-  const positional = new Set(
-    [...entry.command.matchAll(/[<[]([\w-]+)/g)].map(([, name]) => name ?? ""),
-  );
-  return Object.keys(key)
-    .filter((name) => name.length > 1 && !positional.has(name) && name !== "version")
-    .map((name) => `--${spoken(name)}`)
+  return [...declaredBy(globalOptions), ...declaredByBody(await entry.load())]
+    .filter(({ positional }) => !positional)
+    .map(({ name }) => name)
     .toSorted();
-}
-
-/** Under which name a person gives it. */
-function spoken(option: string): string {
-  if (option === "input-json") return "input";
-  if (option === "questions") return "no-input";
-  return option === "color" ? "no-color" : option;
 }
 
 function bash(commands: readonly Completed[], { nouns }: Commands): string {
