@@ -1,29 +1,23 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { buildInto, environment, run } from "../support/command-line.ts";
+import { CommandLine, environment } from "../support/command-line.ts";
 
 /** util-linux's way to a pseudo-terminal. */
 const withoutTerminal = spawnSync("script", ["--version"]).status !== 0;
 const restored = "\u001b[?25h\u001b[?1049l";
 
 describe("watch", { skip: withoutTerminal ? "script(1) is not there" : false }, () => {
-  const place = mkdtempSync(join(tmpdir(), "stent-watch-"));
-  const folder = join(place, "project");
-  const program = join(place, "dist/cli/main.js");
-  before(() => {
-    buildInto(place);
-    mkdirSync(folder);
-    assert.equal(run(program, folder, ["migrate", "-d", "stent.db"], "").status, 0);
+  const line = new CommandLine();
+  const { folder, program } = line;
+  before(async () => {
+    assert.equal((await line.alone(["migrate", "-d", "stent.db"])).status, 0);
   });
-  after(() => rmSync(place, { recursive: true }));
+  after(() => line[Symbol.asyncDispose]());
 
-  test("one that is no terminal gets one snapshot, without a command to it", () => {
-    const { status, stdout } = run(program, folder, ["watch"], "");
+  test("one that is no terminal gets one snapshot, without a command to it", async () => {
+    const { status, stdout } = await line.alone(["watch"]);
     assert.equal(status, 0);
     assert.match(stdout, /^pending 0 {2}running 0/);
     assert.ok(!stdout.includes("\u001b"));
