@@ -35,12 +35,11 @@ async function allCommands({ verbs, nouns }: Commands): Promise<Completed[]> {
   }
   for (const noun of nouns) {
     found.push({ words: [noun.name], describe: noun.describe, options: [] });
-    for (const each of noun.commands)
-      found.push({
-        words: [noun.name, nameOf(each)],
-        describe: each.describe,
-        options: await optionsOf(each),
-      });
+    for (const each of noun.commands) {
+      const { describe } = each;
+      const options = await optionsOf(each);
+      for (const name of namesOf(each)) found.push({ words: [noun.name, name], describe, options });
+    }
   }
   return found;
 }
@@ -64,7 +63,7 @@ function bash(commands: readonly Completed[], { nouns }: Commands): string {
   const first = [...new Set(commands.map(({ words }) => words[0] ?? ""))].join(" ");
   const seconds = nouns.map(
     ({ name, commands: within }) =>
-      `    ${name}) words="${within.map((each) => nameOf(each)).join(" ")}" ;;`,
+      `    ${name}) words="${within.flatMap((each) => namesOf(each)).join(" ")}" ;;`,
   );
   const options = commands.map(
     ({ words, options: own }) => `    "${words.join(" ")}") options="${own.join(" ")}" ;;`,
@@ -114,7 +113,7 @@ function fish(commands: readonly Completed[], { nouns }: Commands): string {
 
 function wordsOf(nouns: Commands["nouns"], noun: string): string {
   return (nouns.find(({ name }) => name === noun)?.commands ?? [])
-    .map((each) => nameOf(each))
+    .flatMap((each) => namesOf(each))
     .join(" ");
 }
 
