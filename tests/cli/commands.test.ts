@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import Database from "better-sqlite3";
 import {
   activity,
   all,
@@ -296,6 +297,28 @@ test("without a database, or tables, they say how one is made, and make none", a
     /^create table /m,
   );
   assert.equal(existsSync(join(folder, "none.db")), false);
+});
+
+test("doctor ends with 1 for an error, and says so of code that nobody has", async () => {
+  const path = join(folder, "ill.db");
+  await using stent = await Stent.open(path);
+  await stent.dispatch(waits, [], { id: "one" });
+  const module = join(folder, "other.mjs");
+  writeFileSync(module, 'import { activity } from "stentjs"; activity("cmd.other", () => 1);\n');
+  const doctor = async (...more: string[]): Promise<[number | null, string]> => {
+    const { status, stdout } = await line.alone(["doctor", "-d", path, "-o", "ids", ...more]);
+    return [status, stdout];
+  };
+  assert.deepEqual(await doctor(), [0, ""]);
+  assert.deepEqual(await doctor("--import", module), [0, "CODE_MISSING\n"]);
+  const database = new Database(path);
+  database.exec("update stent_executions set due_at = null");
+  assert.deepEqual(await doctor(), [1, "ORPHANED\n"]);
+  database.exec("update stent_executions set due_at = 1");
+  assert.deepEqual(await doctor(), [0, "QUEUE_UNSERVED\n"]);
+  database.exec("insert into stent_migrations values ('9999-later', '2027-01-01')");
+  database.close();
+  assert.deepEqual(await doctor(), [3, ""]);
 });
 
 test("a module that throws ends the worker with its error, and no stack", async () => {
