@@ -15,6 +15,10 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 };
 
 const reserve = activity("cli.reserve", async (sku: string) => `hold-${sku}`);
+const dated = workflow("cli.dated", function* (at: Date, names: Set<string>) {
+  yield* call(reserve, at.toISOString());
+  for (const name of names) yield* call(reserve, name);
+});
 const hold = activity("cli.hold", async () => undefined);
 const order = workflow("cli.order", function* (sku: string) {
   yield* call(reserve, sku);
@@ -269,6 +273,34 @@ describe("the command line", () => {
     }
   });
 
+  test("a replay has the arguments as they were, from the database and from a file", async () => {
+    const backend = join(folder, "dated.db");
+    {
+      await using engine = await Stent.bootstrap(backend, { serve: true });
+      const args = [new Date(0), new Set(["a", "b"])] as const;
+      await (await engine.dispatch(dated, [...args], { id: "dated" })).result({ timeout: "20s" });
+    }
+    const module = join(folder, "dated.mjs");
+    const replayed = (...more: string[]): Promise<Run> =>
+      line.alone(["replay", "--import", module, ...more], "", { STENT_DATABASE_URL: backend });
+    const exported = await line.run(["executions", "export", "dated", "-d", backend]);
+    writeFileSync(join(folder, "dated.ndjson"), exported.stdout);
+    writeFileSync(module, datedFlow("at.toISOString()"));
+    for (const from of [["--id", "dated"], ["-s", "completed"], [join(folder, "dated.ndjson")]])
+      assert.deepEqual(await replayed(...from), {
+        status: 0,
+        stdout: "dated: the same\n",
+        stderr: "",
+      });
+    writeFileSync(module, datedFlow('"another"'));
+    const differs = await replayed("--id", "dated");
+    assert.equal(differs.status, 1);
+    assert.match(
+      differs.stdout,
+      /^dated: differs at 1\n {2}recorded .*1970.*\n {2}yielded .*another/,
+    );
+  });
+
   test("a worker that is interrupted says what it waits for, and leaves at once when it is again", async () => {
     const module = join(folder, "flows.ts");
     writeFileSync(module, flows);
@@ -312,6 +344,16 @@ import { activity, call, signal, workflow } from "stentjs";
     return yield* signal("go");
   });
 `;
+
+function datedFlow(first: string): string {
+  return `
+    import { activity, call, workflow } from "stentjs";
+    const reserve = activity("cli.reserve", async () => undefined);
+    workflow("cli.dated", function* (at, names) {
+      yield* call(reserve, ${first});
+      for (const name of names) yield* call(reserve, name);
+    });`;
+}
 
 /** The modules that a command loads. */
 function loadedBy(program: string, folder: string, parameters: readonly string[]): string[] {
