@@ -276,6 +276,24 @@ for (const kind of ["SQLite", "PostgreSQL"] as const) {
       assert.equal((await stent(["dlq", "list", "-o", "ids"])).stdout, "");
     });
 
+    test("a clean-up deletes what it was told to count, and asks before", async () => {
+      const ended = ["list", "-s", "completed,failed,timed_out,cancelled", "--all", "-o", "ids"];
+      const { executions } = (await json("cleanup", "--dry-run", "--older-than", "1ms")) as {
+        executions: number;
+      };
+      assert.equal((await stent(ended)).stdout.split("\n").length - 1, executions);
+      const refused = await stent(["cleanup", "--older-than", "1ms"]);
+      assert.equal(refused.status, 2);
+      assert.match(refused.stderr, new RegExp(`delete ${executions} executions .*add --yes`));
+      assert.deepEqual(await stent(["cleanup", "--older-than", "1ms", "--yes"]), {
+        status: 0,
+        stdout: `${executions} executions, 0 dead letters\n`,
+        stderr: "",
+      });
+      assert.equal((await stent(ended)).stdout, "");
+      assert.notEqual((await stent(["list", "-o", "ids"])).stdout, "");
+    });
+
     test("doctor is quiet about what is well, and ends with 1 for what is not", async () => {
       const { status, stderr } = await stent(["doctor"]);
       assert.equal(status, 0, stderr);
