@@ -83,7 +83,7 @@ export function commandLine(parameters: readonly string[]): Request {
   const { only }: Workload = workloads[name];
   if (only !== undefined && only !== backend.kind)
     throw new UsageError(`${name} is measured on ${only} only; add --backend ${only}`);
-  if (!["hello", "claims"].includes(name)) refuse(name, { preload: setting.preload });
+  if (!["hello", "claims", "operators"].includes(name)) refuse(name, { preload: setting.preload });
   if (!["hello", "latency"].includes(name))
     refuse(name, { processes: setting.processes || undefined });
   if (name !== "fanout") refuse(name, { scale: setting.scale || undefined });
@@ -175,7 +175,7 @@ ${rows.join("\n")}
   --concurrency C         activities at a time; default ${measuredConcurrency}
   --rounds N              how often it is measured; the median counts
   --processes N           hello, latency: served by so many other processes
-  --preload N             hello, claims: with so many finished executions in the database
+  --preload N             hello, claims, operators: with so many finished executions in the database
   --scale                 fanout: the cost of an item at 1,000, 10,000 and 100,000
   --json                  one line of JSON a result`;
 }
