@@ -83,7 +83,8 @@ export function commandLine(parameters: readonly string[]): Request {
   const { only }: Workload = workloads[name];
   if (only !== undefined && only !== backend.kind)
     throw new UsageError(`${name} is measured on ${only} only; add --backend ${only}`);
-  if (!["hello", "claims", "cleanup"].includes(name)) refuse(name, { preload: setting.preload });
+  const beside = ["hello", "claims", "cleanup", "operators"];
+  if (!beside.includes(name)) refuse(name, { preload: setting.preload });
   if (!["hello", "latency"].includes(name))
     refuse(name, { processes: setting.processes || undefined });
   if (name !== "fanout") refuse(name, { scale: setting.scale || undefined });
@@ -175,7 +176,7 @@ ${rows.join("\n")}
   --concurrency C         activities at a time; default ${measuredConcurrency}
   --rounds N              how often it is measured; the median counts
   --processes N           hello, latency: served by so many other processes
-  --preload N             hello, claims, cleanup: with so many finished executions in the database
+  --preload N             hello, claims, cleanup, operators: with so many finished executions in the database
   --scale                 fanout: the cost of an item at 1,000, 10,000 and 100,000
   --json                  one line of JSON a result`;
 }

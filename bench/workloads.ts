@@ -9,6 +9,7 @@ import { hello } from "./workloads/hello.ts";
 import { jobs } from "./workloads/jobs.ts";
 import { latency } from "./workloads/latency.ts";
 import { resume } from "./workloads/resume.ts";
+import { operators } from "./workloads/operators.ts";
 import { rounds } from "./workloads/rounds.ts";
 import { sleepers } from "./workloads/sleepers.ts";
 
@@ -26,6 +27,7 @@ export const workloads = {
   history,
   claims,
   cleanup,
+  operators,
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;

@@ -1,4 +1,4 @@
-import yargs from "yargs";
+import { declaredBy, declaredByBody } from "./declared.ts";
 import type { Commands, Entry } from "./entry.ts";
 import { globalOptions } from "./global-arguments.ts";
 
@@ -35,12 +35,11 @@ async function allCommands({ verbs, nouns }: Commands): Promise<Completed[]> {
   }
   for (const noun of nouns) {
     found.push({ words: [noun.name], describe: noun.describe, options: [] });
-    for (const each of noun.commands)
-      found.push({
-        words: [noun.name, nameOf(each)],
-        describe: each.describe,
-        options: await optionsOf(each),
-      });
+    for (const each of noun.commands) {
+      const { describe } = each;
+      const options = await optionsOf(each);
+      for (const name of namesOf(each)) found.push({ words: [noun.name, name], describe, options });
+    }
   }
   return found;
 }
@@ -54,34 +53,17 @@ function namesOf(entry: Entry): string[] {
 }
 
 async function optionsOf(entry: Entry): Promise<string[]> {
-  const body = await entry.load();
-  const program = body.builder(globalOptions(yargs()));
-  const { key } = (
-    program as unknown as {
-      getOptions(): { key: Record<string, unknown> };
-    }
-  ).getOptions();
-  const positional = new Set(
-    [...entry.command.matchAll(/[<[]([\w-]+)/g)].map(([, name]) => name ?? ""),
-  );
-  return Object.keys(key)
-    .filter((name) => name.length > 1 && !positional.has(name) && name !== "version")
-    .map((name) => `--${spoken(name)}`)
+  return [...declaredBy(globalOptions), ...declaredByBody(await entry.load())]
+    .filter(({ positional }) => !positional)
+    .map(({ name }) => name)
     .toSorted();
-}
-
-/** Under which name a person gives it. */
-function spoken(option: string): string {
-  if (option === "input-json") return "input";
-  if (option === "questions") return "no-input";
-  return option === "color" ? "no-color" : option;
 }
 
 function bash(commands: readonly Completed[], { nouns }: Commands): string {
   const first = [...new Set(commands.map(({ words }) => words[0] ?? ""))].join(" ");
   const seconds = nouns.map(
     ({ name, commands: within }) =>
-      `    ${name}) words="${within.map((each) => nameOf(each)).join(" ")}" ;;`,
+      `    ${name}) words="${within.flatMap((each) => namesOf(each)).join(" ")}" ;;`,
   );
   const options = commands.map(
     ({ words, options: own }) => `    "${words.join(" ")}") options="${own.join(" ")}" ;;`,
@@ -131,7 +113,7 @@ function fish(commands: readonly Completed[], { nouns }: Commands): string {
 
 function wordsOf(nouns: Commands["nouns"], noun: string): string {
   return (nouns.find(({ name }) => name === noun)?.commands ?? [])
-    .map((each) => nameOf(each))
+    .flatMap((each) => namesOf(each))
     .join(" ");
 }
 

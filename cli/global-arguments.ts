@@ -44,7 +44,7 @@ export function globalOptions(program: Argv): Argv<GlobalArguments> {
     .option("color", {
       type: "boolean",
       global: true,
-      describe: "Colours; --no-color for none [on a terminal]",
+      describe: "No colours [on a terminal there are]",
     })
     .option("quiet", {
       alias: "q",
@@ -62,7 +62,7 @@ export function globalOptions(program: Argv): Argv<GlobalArguments> {
     .option("questions", {
       type: "boolean",
       global: true,
-      describe: "Questions may be asked; --no-input for none [on a terminal]",
+      describe: "Ask nothing [on a terminal it asks]",
     });
 }
 

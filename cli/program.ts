@@ -6,15 +6,9 @@ import { closest } from "./likeness.ts";
 import { globalOptions, type GlobalArguments } from "./global-arguments.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** What reads a command line, and runs what it names. */
-export function programOf(version: string): Argv<GlobalArguments> {
-  const program = globalOptions(
-    yargs()
-      .scriptName("stent")
-      .usage(
-        "$0 <command>\n\nDurable functions for TypeScript: look at executions, act on them, and serve them.",
-      ),
-  );
+/** What reads a command line, and runs what it names. Help is told before (`help.ts`). */
+export function programOf(): Argv<GlobalArguments> {
+  const program = globalOptions(yargs().scriptName("stent"));
   for (const verb of verbs) program.command(lazily(verb));
   for (const noun of nouns) {
     program.command(noun.name, noun.describe, (within) => {
@@ -29,14 +23,9 @@ export function programOf(version: string): Argv<GlobalArguments> {
     .parserConfiguration({ "greedy-arrays": false })
     .middleware(unmark, true)
     .middleware(refuseTwice)
-    .help()
-    .alias("help", "h")
-    .version(version)
+    .help(false)
+    .version(false)
     .exitProcess(false)
-    .wrap(null)
-    .epilogue(
-      "Exit codes: 0 ok, 1 failed, 2 usage, 3 database, 4 not found, 5 wrong state; of wait 10 failed, 11 cancelled, 12 timed out, 124 --timeout; 130 SIGINT, 143 SIGTERM",
-    )
     .fail((message: string | null, error: Error | undefined) => {
       // Of several lines, as its list of choices has them.
       const text = message?.replaceAll(/\s*\n\s*/g, " ") ?? "wrong arguments";
@@ -52,13 +41,14 @@ function meant(message: string, where: Argv): string {
   const { key } = (
     where as unknown as { getOptions(): { key: Record<string, unknown> } }
   ).getOptions();
+  const options = new Set([...Object.keys(key), "help", "version"]);
   const names = [
     ...verbs.map(({ command }) => command.split(" ")[0] ?? ""),
     ...nouns.map(({ name }) => name),
   ];
-  const found = closest(word, [...names, ...Object.keys(key)]);
+  const found = closest(word, [...names, ...options]);
   if (found === undefined) return "";
-  return ` — did you mean ${Object.hasOwn(key, found) ? "--" : ""}${found}?`;
+  return ` — did you mean ${options.has(found) ? "--" : ""}${found}?`;
 }
 
 function lazily({

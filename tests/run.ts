@@ -2,16 +2,17 @@
  * Runs the tests: `npm test`, `npm test -- core/duration store/`, `npm test -- --test-name-pattern retry`.
  *
  * Node's own runner does the work, a process a file. What is added is the list of files (`node --test`
- * expands no globs before Node 21), one PostgreSQL for all files that need it, and a failure where node
+ * expands no globs before Node 21), one PostgreSQL and one build of the command line for all files that need them, and a failure where node
  * reports success: when no test ran, and when a file holds no test.
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
-import { needsPostgres } from "./support/needs-postgres.ts";
+import { commandLineBuilt } from "./support/command-line.ts";
+import { needsCommandLine, needsPostgres } from "./support/needed.ts";
 import { PostgresServer } from "./support/postgres-server.ts";
 
 // On Node 20 a limit counts for a whole file, whose process is then ended; a single test has none.
@@ -28,6 +29,7 @@ const { values, positionals: fragments } = parseArgs({
 
 const files = testFiles(fragments);
 const server = await sharedServer();
+const built = sharedBuild();
 const tally = { ran: 0, failed: 0, summary: [] as string[], withoutTests: [] as string[] };
 const results = run({
   files,
@@ -50,6 +52,7 @@ results.on("test:diagnostic", ({ message, file }) => {
 
 for await (const text of results.compose(new spec())) process.stdout.write(String(text));
 await server?.[Symbol.asyncDispose]();
+if (built !== undefined) rmSync(built, { recursive: true });
 
 const faults = [
   ...tally.withoutTests.map((file) => `no test in ${file}`),
@@ -67,6 +70,14 @@ async function sharedServer(): Promise<PostgresServer | undefined> {
   const started = await PostgresServer.create();
   process.env["TEST_POSTGRES_URL"] = started.url;
   return started;
+}
+
+/** Files find it in TEST_COMMAND_LINE. */
+function sharedBuild(): string | undefined {
+  if (!needsCommandLine(files)) return undefined;
+  const place = commandLineBuilt();
+  process.env["TEST_COMMAND_LINE"] = place;
+  return place;
 }
 
 function testFiles(wanted: readonly string[]): string[] {

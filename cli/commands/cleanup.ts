@@ -35,8 +35,10 @@ export const cleanup: Body<Arguments> = {
         throw new UsageError("--older-than takes a duration, such as 30d");
       const letters = given.dlq === true ? await lettersBefore(before) : [];
       const wantsExecutions = given.executions === true || given.dlq !== true;
-      const finished = wantsExecutions ? await endedBefore(before) : 0;
       const dry = given["dry-run"] === true;
+      // To count them takes as long as they are many: not where nobody wants to know.
+      const told = dry || given.yes !== true;
+      const finished = wantsExecutions && told ? await endedBefore(before) : 0;
       if (!dry && finished + letters.length > 0) {
         const question = `delete ${finished} executions with their children, and ${letters.length} dead letters?`;
         await confirm(given, { question, rows: [], count: 0 });

@@ -121,11 +121,16 @@ async function checked(stent: Stent, id: string, check: Check): Promise<Answer> 
   return check(fn, await argsOf(stent, id), entries);
 }
 
-/** The head of an export has them. */
+/**
+ * The head of an export has them: an object of JSON, or one as the default serializer writes it, without its tag. A serializer that compresses
+ * hands what is not compressed on to that.
+ */
 async function argsOf(stent: Stent, id: string): Promise<readonly unknown[]> {
+  const { compressed } = await import("stentjs");
   for await (const line of stent.admin.export(id)) {
-    const head = JSON.parse(line) as { json?: { args: unknown[] }; args?: unknown[] };
-    return head.json?.args ?? head.args ?? [];
+    const tag = "json" in (JSON.parse(line) as object) ? "superjson:" : "";
+    const head = compressed().loads(tag + line, { kind: "input", owner: id });
+    return (head as { readonly args: readonly unknown[] }).args;
   }
   return [];
 }

@@ -43,7 +43,7 @@ export const start: Body<Arguments> = {
       .option(
         "input-json",
         option(
-          "Instead: the arguments as a JSON array, or the only one as any other JSON; - for stdin. Also --input JSON",
+          "Instead: the arguments as a JSON array, or the only one as any other JSON; - for stdin",
         ),
       )
       .option("import", {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Stent } from "stentjs";
 import type { Body } from "../body.ts";
 import { withStent } from "../database.ts";
@@ -57,6 +58,8 @@ async function live(stent: Stent, given: Arguments, intervalMs: number): Promise
   };
   process.once("exit", restore);
   for (const [name, code] of Object.entries(signals)) process.once(name, () => end(code));
+  // What is left of a pause would hold up the end; and only it may hold the process where no key can come.
+  const pauses = new AbortController();
   let lines: readonly string[] = [];
   const redraw = (): void => screen.show(lines);
   process.stdout.on("resize", redraw);
@@ -74,20 +77,19 @@ async function live(stent: Stent, given: Arguments, intervalMs: number): Promise
         return undefined;
       });
       code = await Promise.race([over, read]);
-      code ??= await Promise.race([over, pause(intervalMs)]);
+      code ??= await Promise.race([over, pause(intervalMs, pauses.signal)]);
       if (code !== undefined) process.exitCode = code;
     }
   } finally {
+    pauses.abort();
     restore();
     process.stdout.off("resize", redraw);
     process.stdin.removeAllListeners("data").pause();
   }
 }
 
-function pause(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), ms).unref();
-  });
+async function pause(ms: number, signal: AbortSignal): Promise<undefined> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function withResolvers<T>(): {

@@ -53,11 +53,10 @@ export const worker: Body<Arguments> = {
         type: "string",
         requiresArg: true,
         describe: "How long activities may take at its end [30s]",
-      })
-      .epilogue(
-        "The first SIGINT or SIGTERM drains it: it takes nothing more, ends what runs, and exits with 0. The second ends it at once, " +
-          "with 130 or 143, and so does one that comes while it is still loading its modules: nothing runs yet.",
-      ),
+      }),
+  further:
+    "The first SIGINT or SIGTERM drains it: it takes nothing more, ends what runs, and exits with 0. The second ends it at once, " +
+    "with 130 or 143, and so does one that comes while it is still loading its modules: nothing runs yet.",
   handler: async (given) => {
     const backend = databaseOf(given.database);
     const options = serveOptions(given);

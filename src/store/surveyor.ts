@@ -36,7 +36,7 @@ export class Surveyor implements Survey {
       return {
         byState: {
           pending,
-          running: row.total - row.ended - pending - cancelling,
+          running: row.running ?? (row.total ?? 0) - row.ended - pending - cancelling,
           cancelling,
           completed: row.ended - failed - timed_out - cancelled,
           failed,

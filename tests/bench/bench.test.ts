@@ -54,6 +54,13 @@ describe("every workload measures", () => {
     assert.ok(figures.every(({ p50, rate, limit }) => p50 && rate && limit));
   });
 
+  test("operators, beside executions that have ended", () => {
+    const { status, stdout, stderr } = bench("operators", "--n", "2", "--preload", "50");
+    assert.equal(status, 0, stderr);
+    for (const asked of ["list -s running", "stats", "queues list"])
+      assert.match(stdout, new RegExp(`p50 .*\\n.*p99 .*\\n +to +${asked}\\n`));
+  });
+
   test("hello beside executions that have finished before", () => {
     const { status, stdout, stderr } = bench(
       "hello",

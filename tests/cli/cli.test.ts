@@ -1,22 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import Database from "better-sqlite3";
 import { activity, call, signal, Stent, workflow } from "stentjs";
-import { buildInto, environment, run, type Run } from "../support/command-line.ts";
+import { CommandLine, environment, type Run } from "../support/command-line.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -24,6 +15,10 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 };
 
 const reserve = activity("cli.reserve", async (sku: string) => `hold-${sku}`);
+const dated = workflow("cli.dated", function* (at: Date, names: Set<string>) {
+  yield* call(reserve, at.toISOString());
+  for (const name of names) yield* call(reserve, name);
+});
 const hold = activity("cli.hold", async () => undefined);
 const order = workflow("cli.order", function* (sku: string) {
   yield* call(reserve, sku);
@@ -32,15 +27,12 @@ const order = workflow("cli.order", function* (sku: string) {
 });
 
 describe("the command line", () => {
-  const place = mkdtempSync(join(tmpdir(), "stent-cli-"));
-  const folder = join(place, "project");
-  const program = join(place, "dist/cli/main.js");
-  const stent = (parameters: string, input = ""): Run =>
-    run(program, folder, parameters.split(" "), input);
+  const line = new CommandLine();
+  const { folder, program } = line;
+  const stent = (parameters: string, input = ""): Promise<Run> =>
+    line.run(parameters.split(" "), input);
 
   before(async () => {
-    buildInto(place);
-    mkdirSync(folder);
     await using engine = await Stent.bootstrap(join(folder, "stent.db"), { serve: true });
     const failing = await engine.dispatch(order, ["boat"], { id: "order-boat" });
     await failing.wait({ timeout: "20s" });
@@ -48,11 +40,11 @@ describe("the command line", () => {
     while ((await waiting.state()).waitingFor[0]?.kind !== "signal")
       await new Promise(setImmediate);
   });
-  after(() => rmSync(place, { recursive: true }));
+  after(() => line[Symbol.asyncDispose]());
 
-  test("tells its version and its commands", () => {
-    assert.deepEqual(stent("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
-    const { status, stdout } = stent("--help");
+  test("tells its version and its commands", async () => {
+    assert.deepEqual(await stent("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
+    const { status, stdout } = await stent("--help");
     assert.equal(status, 0);
     for (const command of [
       "list",
@@ -68,18 +60,18 @@ describe("the command line", () => {
     }
   });
 
-  test("lists executions, newest first, as a table, ids or JSON", () => {
-    const [head, first, second] = stent("list").stdout.split("\n");
+  test("lists executions, newest first, as a table, ids or JSON", async () => {
+    const [head, first, second] = (await stent("list")).stdout.split("\n");
     assert.match(head ?? "", /^ID +WORKFLOW +STATE +CREATED +TOOK$/);
     assert.match(first ?? "", /^order-book +cli\.order +running /);
     assert.match(second ?? "", /^order-boat +cli\.order +failed /);
-    assert.equal(stent("list -o ids").stdout, "order-book\norder-boat\n");
-    assert.equal(stent("list -s failed,cancelled -o ids").stdout, "order-boat\n");
+    assert.equal((await stent("list -o ids")).stdout, "order-book\norder-boat\n");
+    assert.equal((await stent("list -s failed,cancelled -o ids")).stdout, "order-boat\n");
     assert.equal(
-      stent("list --error boats -w cli.order --since 1h --all -o ids").stdout,
+      (await stent("list --error boats -w cli.order --since 1h --all -o ids")).stdout,
       "order-boat\n",
     );
-    const { items } = JSON.parse(stent("ls --json").stdout) as {
+    const { items } = JSON.parse((await stent("ls --json")).stdout) as {
       items: { id: string; createdAt: string }[];
     };
     assert.deepEqual(
@@ -89,36 +81,36 @@ describe("the command line", () => {
     assert.match(items[0]?.createdAt ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   });
 
-  test("pages through a list, the way on being told on stderr", () => {
-    const first = stent("list -n 1 -o ids");
+  test("pages through a list, the way on being told on stderr", async () => {
+    const first = await stent("list -n 1 -o ids");
     assert.equal(first.stdout, "order-book\n");
     const [, cursor = ""] = /^more: --cursor (\S+)\n$/.exec(first.stderr) ?? [];
-    assert.deepEqual(stent(`list -n 1 -o ids --cursor ${cursor}`), {
+    assert.deepEqual(await stent(`list -n 1 -o ids --cursor ${cursor}`), {
       status: 0,
       stdout: "order-boat\n",
       stderr: "",
     });
   });
 
-  test("shows an execution, with what would move a terminal's cursor as text", () => {
-    const { status, stdout } = stent("show order-boat");
+  test("shows an execution, with what would move a terminal's cursor as text", async () => {
+    const { status, stdout } = await stent("show order-boat");
     assert.equal(status, 0);
     assert.match(stdout, /state +failed\n/);
     assert.match(stdout, / {2}cli\.reserve +completed /);
     assert.match(stdout, /result\n {2}TypeError: no boats \\u001b\[31m\n$/);
-    const shown = JSON.parse(stent("show latest --json").stdout) as Record<string, unknown>;
+    const shown = JSON.parse((await stent("show latest --json")).stdout) as Record<string, unknown>;
     assert.equal(shown["id"], "order-book");
     assert.equal(shown["state"], "running");
   });
 
-  test("says why an execution is not moving", () => {
-    assert.match(stent("why order-book").stdout, /^signal go, since /m);
-    const ended = stent("why order-boat");
+  test("says why an execution is not moving", async () => {
+    assert.match((await stent("why order-book")).stdout, /^signal go, since /m);
+    const ended = await stent("why order-boat");
     assert.equal(ended.stdout, "");
     assert.match(ended.stderr, /it is failed/);
   });
 
-  test("tells errors with a code to exit with, and no stack", () => {
+  test("tells errors with a code to exit with, and no stack", async () => {
     const refused: Record<string, readonly [status: number, message: RegExp]> = {
       "": [2, /name a command/],
       nope: [2, /Unknown (?:argument|command): nope/],
@@ -151,32 +143,27 @@ describe("the command line", () => {
       "retry order-book": [5, /order-book/],
     };
     for (const [parameters, [status, message]] of Object.entries(refused)) {
-      const result = run(
-        program,
-        folder,
-        parameters.split(" ").filter((each) => each !== ""),
-        "",
-      );
+      const result = await line.run(parameters.split(" ").filter((each) => each !== ""));
       assert.equal(result.status, status, parameters);
       assert.equal(result.stdout, "", parameters);
       assert.match(result.stderr, message);
       assert.doesNotMatch(result.stderr, /secret|\n\s+at /);
     }
-    assert.match(stent("show nope -v").stderr, /\n\s+at /);
+    assert.match((await stent("show nope -v")).stderr, /\n\s+at /);
   });
 
-  test("tells errors as JSON where JSON is asked for", () => {
-    const { error } = JSON.parse(stent("show nope --json").stderr) as {
+  test("tells errors as JSON where JSON is asked for", async () => {
+    const { error } = JSON.parse((await stent("show nope --json")).stderr) as {
       error: { code: string; hint: string };
     };
     assert.equal(error.code, "EXECUTION_NOT_FOUND");
     assert.equal(error.hint, "see: stent list");
   });
 
-  test("takes the beginning of an id where only one execution has it, and whole ids from stdin", () => {
-    assert.match(stent("show order-boa").stdout, /^id +order-boat$/m);
-    assert.match(stent("why order-boo").stdout, /^signal go, since /m);
-    const refused = stent("retry -", "order-boa\n");
+  test("takes the beginning of an id where only one execution has it, and whole ids from stdin", async () => {
+    assert.match((await stent("show order-boa")).stdout, /^id +order-boat$/m);
+    assert.match((await stent("why order-boo")).stdout, /^signal go, since /m);
+    const refused = await stent("retry -", "order-boa\n");
     assert.equal(refused.status, 4);
     assert.match(refused.stderr, /no execution has the id "order-boa"/);
   });
@@ -191,50 +178,74 @@ describe("the command line", () => {
       ['signal order-book minus -- {"by":"Ada"}', { by: "Ada" }],
       ["signal --string -- order-book minus --json", "--json"],
     ] as const) {
-      assert.deepEqual(stent(parameters), { status: 0, stdout: "", stderr: "" }, parameters);
+      assert.deepEqual(await stent(parameters), { status: 0, stdout: "", stderr: "" }, parameters);
       assert.deepEqual(newestPayload(join(folder, "stent.db")), payload, parameters);
     }
-    assert.match(stent("show -- -odd").stdout, /^id +-odd$/m);
-    assert.equal(stent("cancel -- -odd").stdout, "-odd\n");
-    assert.match(stent("list --limit -5").stderr, /--limit takes a whole number from 1, got "-5"/);
+    assert.match((await stent("show -- -odd")).stdout, /^id +-odd$/m);
+    assert.equal((await stent("cancel -- -odd")).stdout, "-odd\n");
+    assert.match(
+      (await stent("list --limit -5")).stderr,
+      /--limit takes a whole number from 1, got "-5"/,
+    );
   });
 
-  test("loads nothing of the engine for its help", () => {
-    const loaded = loadedBy(program, join(place, "coverage"), ["--help"]);
-    assert.ok(loaded.some((url) => url.endsWith("/dist/cli/catalogue.js")));
+  test("helps with each command, however that is asked for", async () => {
+    const { stdout } = await stent("list --help");
+    assert.match(stdout, /^stent list\n[^]*^ {2}-n, --limit … +How many \[20\]$/m);
+    for (const asked of ["help list", "-d stent.db list -h", "ls -qh", "--help list"])
+      assert.deepEqual(await stent(asked), { status: 0, stdout, stderr: "" }, asked);
+    const ofNoun = await stent("dlq --help");
+    assert.match(ofNoun.stdout, /^ {2}stent dlq replay \[ids\.\.\] /m);
+    assert.deepEqual(await stent("help dlq"), ofNoun);
+    assert.deepEqual(await stent("dlq help"), ofNoun);
+    assert.match((await stent("dlq replay --help")).stdout, /^ {2}ids +/m);
+    const unknown = await stent("lst --help");
+    assert.deepEqual([unknown.status, unknown.stdout], [2, ""]);
+    assert.match(unknown.stderr, /Unknown command: lst — did you mean list\?/);
+    assert.match((await stent("dlq list --halp")).stderr, /did you mean --help\?/);
+    assert.equal((await stent("why -- --help")).status, 4);
+  });
+
+  test("loads nothing of the engine for its help, and nothing that parses", () => {
+    for (const [number, parameters] of [["--help"], ["list", "--help"], ["--version"]].entries()) {
+      const loaded = loadedBy(program, join(folder, `coverage-${number}`), parameters);
+      assert.ok(loaded.some((url) => url.endsWith("/dist/cli/catalogue.js")));
+      assert.deepEqual(
+        loaded.filter(
+          (url) => /dist\/src\/|node_modules/.test(url) || /commands\/(?!list)/.test(url),
+        ),
+        [],
+      );
+    }
+  });
+
+  test("creates nothing by looking", async () => {
+    await stent("list -d other.db");
+    await stent("show x -d no/where.db");
     assert.deepEqual(
-      loaded.filter((url) => /dist\/src\/|cli\/commands\/|better-sqlite3|kysely/.test(url)),
+      readdirSync(folder).filter((name) => !/^(?:stent\.db|coverage-)/.test(name)),
       [],
     );
   });
 
-  test("creates nothing by looking", () => {
-    stent("list -d other.db");
-    stent("show x -d no/where.db");
-    assert.deepEqual(
-      readdirSync(folder).filter((name) => !name.startsWith("stent.db")),
-      [],
-    );
-  });
-
-  test("makes a database when it is told to", () => {
-    const made = stent("migrate -d made.db");
+  test("makes a database when it is told to", async () => {
+    const made = await stent("migrate -d made.db");
     assert.equal(made.status, 0, made.stderr);
     assert.equal(made.stdout, "");
-    assert.equal(stent("list -d made.db -o ids").stdout, "");
+    assert.equal((await stent("list -d made.db -o ids")).stdout, "");
     assert.ok(existsSync(join(folder, "made.db")));
   });
 
-  test("retries the executions named on stdin, and tells which", () => {
-    assert.equal(stent("retry -", "order-boat\n").stdout, "order-boat\n");
-    const some = stent("cancel - nope --reason enough", "order-boat\n");
+  test("retries the executions named on stdin, and tells which", async () => {
+    assert.equal((await stent("retry -", "order-boat\n")).stdout, "order-boat\n");
+    const some = await stent("cancel - nope --reason enough", "order-boat\n");
     assert.equal(some.status, 1);
     assert.equal(some.stdout, "order-boat\n");
     assert.match(some.stderr, /"nope"/);
   });
 
   test("signals an execution, and a worker started from the command line finishes it", async () => {
-    assert.deepEqual(stent('signal order-book go {"by":"Ada"}'), {
+    assert.deepEqual(await stent('signal order-book go {"by":"Ada"}'), {
       status: 0,
       stdout: "",
       stderr: "",
@@ -260,6 +271,34 @@ describe("the command line", () => {
     } finally {
       worker.kill("SIGKILL");
     }
+  });
+
+  test("a replay has the arguments as they were, from the database and from a file", async () => {
+    const backend = join(folder, "dated.db");
+    {
+      await using engine = await Stent.bootstrap(backend, { serve: true });
+      const args = [new Date(0), new Set(["a", "b"])] as const;
+      await (await engine.dispatch(dated, [...args], { id: "dated" })).result({ timeout: "20s" });
+    }
+    const module = join(folder, "dated.mjs");
+    const replayed = (...more: string[]): Promise<Run> =>
+      line.alone(["replay", "--import", module, ...more], "", { STENT_DATABASE_URL: backend });
+    const exported = await line.run(["executions", "export", "dated", "-d", backend]);
+    writeFileSync(join(folder, "dated.ndjson"), exported.stdout);
+    writeFileSync(module, datedFlow("at.toISOString()"));
+    for (const from of [["--id", "dated"], ["-s", "completed"], [join(folder, "dated.ndjson")]])
+      assert.deepEqual(await replayed(...from), {
+        status: 0,
+        stdout: "dated: the same\n",
+        stderr: "",
+      });
+    writeFileSync(module, datedFlow('"another"'));
+    const differs = await replayed("--id", "dated");
+    assert.equal(differs.status, 1);
+    assert.match(
+      differs.stdout,
+      /^dated: differs at 1\n {2}recorded .*1970.*\n {2}yielded .*another/,
+    );
   });
 
   test("a worker that is interrupted says what it waits for, and leaves at once when it is again", async () => {
@@ -305,6 +344,16 @@ import { activity, call, signal, workflow } from "stentjs";
     return yield* signal("go");
   });
 `;
+
+function datedFlow(first: string): string {
+  return `
+    import { activity, call, workflow } from "stentjs";
+    const reserve = activity("cli.reserve", async () => undefined);
+    workflow("cli.dated", function* (at, names) {
+      yield* call(reserve, ${first});
+      for (const name of names) yield* call(reserve, name);
+    });`;
+}
 
 /** The modules that a command loads. */
 function loadedBy(program: string, folder: string, parameters: readonly string[]): string[] {

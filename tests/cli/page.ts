@@ -1,16 +1,16 @@
-import yargs from "yargs";
 import { nouns, verbs } from "../../cli/catalogue.ts";
+import { declaredBy, declaredByBody, type Declared } from "../../cli/declared.ts";
 import type { Entry } from "../../cli/entry.ts";
 import { globalOptions } from "../../cli/global-arguments.ts";
 
 /** docs/cli.md, as the commands have it. */
 export async function commandLinePage(): Promise<string> {
-  const common = rowsOf(await globalOptions(bare()).getHelp());
+  const common = declaredBy(globalOptions);
   const parts = [opening];
-  for (const verb of verbs) parts.push(await sectionOf("", verb, common));
+  for (const verb of verbs) parts.push(await sectionOf("", verb));
   for (const noun of nouns) {
     parts.push(`## stent ${noun.name}\n`);
-    for (const each of noun.commands) parts.push(await sectionOf(`${noun.name} `, each, common));
+    for (const each of noun.commands) parts.push(await sectionOf(`${noun.name} `, each));
   }
   parts.push(`## Options of every command\n\n${tableOf(common)}\n`);
   return parts.join("\n");
@@ -19,55 +19,23 @@ export async function commandLinePage(): Promise<string> {
 async function sectionOf(
   before: string,
   { command, aliases = [], describe, load }: Entry,
-  common: readonly Row[],
 ): Promise<string> {
   const body = await load();
-  const help = await body.builder(globalOptions(bare())).getHelp();
-  const rows = rowsOf(help).filter(({ name }) => !common.some((each) => each.name === name));
+  const { further = "" } = body;
+  const rows = declaredByBody(body);
   const also =
     aliases.length === 0
       ? ""
       : ` Also \`stent ${aliases.map((alias) => before + alias).join("`, `stent ")}\`.`;
   const table = rows.length === 0 ? "" : `\n${tableOf(rows)}\n`;
-  return `${before === "" ? "##" : "###"} stent ${before}${escaped(command)}\n\n${describe}.${also}\n${table}`;
+  return `${before === "" ? "##" : "###"} stent ${before}${escaped(command)}\n\n${describe}.${also}${further === "" ? "" : ` ${further}`}\n${table}`;
 }
 
-interface Row {
-  readonly name: string;
-  readonly says: string;
-}
-
-function bare() {
-  return yargs().scriptName("stent").version(false).help(false).detectLocale(false).wrap(null);
-}
-
-function rowsOf(help: string): Row[] {
-  return help.split("\n").flatMap((line) => {
-    const [, name, says] = /^ {2,}((?:-\w, )?--[\w-]+|[a-z]+) {2,}(.*)$/.exec(line) ?? [];
-    return name === undefined || says === undefined
-      ? []
-      : [{ name: spoken(name), says: said(says) }];
-  });
-}
-
-function spoken(name: string): string {
-  return name
-    .replace("--input-json", "--input")
-    .replace("--questions", "--no-input")
-    .replace("--color", "--no-color");
-}
-
-function said(text: string): string {
-  return text
-    .replaceAll(
-      / {2}\[(?:string|boolean|array|required)\]|\[(?:string|boolean|array|required)\]/g,
-      "",
-    )
-    .trim();
-}
-
-function tableOf(rows: readonly Row[]): string {
-  const lines = rows.map(({ name, says }) => `| \`${name}\` | ${escaped(says)} |`);
+function tableOf(rows: readonly Declared[]): string {
+  const lines = rows.map(
+    ({ name, short, says }) =>
+      `| \`${short === undefined ? "" : `${short}, `}${name}\` | ${escaped(says)} |`,
+  );
   return ["| option | says |", "| --- | --- |", ...lines].join("\n");
 }
 

@@ -1,33 +1,27 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { remote, Stent, type Activity } from "stentjs";
-import { buildInto, environment, run } from "../support/command-line.ts";
+import { CommandLine, environment } from "../support/command-line.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
 const doubled = remote<Activity<[number], number>>("cli.doubled", { kind: "activity" });
 
 test("the command line makes, looks at and serves a PostgreSQL database", async (t) => {
-  const place = mkdtempSync(join(tmpdir(), "stent-cli-"));
-  t.after(() => rmSync(place, { recursive: true }));
-  buildInto(place);
-  const folder = join(place, "project");
-  mkdirSync(folder);
-  const program = join(place, "dist/cli/main.js");
+  await using line = new CommandLine();
+  const { folder, program } = line;
   const url = await freshDatabase(t);
-  const stent = (...parameters: readonly string[]) =>
-    run(program, folder, [...parameters, "-d", url], "");
+  const stent = (...parameters: readonly string[]) => line.alone([...parameters, "-d", url]);
 
-  const early = stent("list");
+  const early = await stent("list");
   assert.equal(early.status, 3);
   assert.match(early.stderr, /stent migrate/);
   assert.doesNotMatch(early.stderr, /secret/);
-  assert.deepEqual(stent("migrate"), {
+  assert.deepEqual(await stent("migrate"), {
     status: 0,
     stdout: "",
     stderr: "the tables are those of this version\n",
@@ -35,8 +29,8 @@ test("the command line makes, looks at and serves a PostgreSQL database", async 
 
   await using engine = await Stent.open({ backend: url, pollMinInterval: "1h" });
   const handle = await engine.dispatch(doubled, [21], { id: "twice" });
-  assert.equal(stent("list", "-o", "ids").stdout, "twice\n");
-  assert.match(stent("why", "twice").stdout, /cli\.doubled/);
+  assert.equal((await stent("list", "-o", "ids")).stdout, "twice\n");
+  assert.match((await stent("why", "twice")).stdout, /cli\.doubled/);
 
   const module = join(folder, "functions.ts");
   writeFileSync(module, functions);
@@ -59,7 +53,7 @@ test("the command line makes, looks at and serves a PostgreSQL database", async 
   } finally {
     worker.kill("SIGKILL");
   }
-  assert.match(stent("show", "twice").stdout, /state +completed\n[^]*42\n$/);
+  assert.match((await stent("show", "twice")).stdout, /state +completed\n[^]*42\n$/);
 });
 
 const serving = "serving cli.doubled";

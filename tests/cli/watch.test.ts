@@ -1,62 +1,80 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { buildInto, environment, run } from "../support/command-line.ts";
+import { CommandLine } from "../support/command-line.ts";
+import { OnTerminal, withoutTerminal } from "../support/terminal.ts";
 
-/** util-linux's way to a pseudo-terminal. */
-const withoutTerminal = spawnSync("script", ["--version"]).status !== 0;
+const entered = "\u001b[?1049h\u001b[?25l";
 const restored = "\u001b[?25h\u001b[?1049l";
 
-describe("watch", { skip: withoutTerminal ? "script(1) is not there" : false }, () => {
-  const place = mkdtempSync(join(tmpdir(), "stent-watch-"));
-  const folder = join(place, "project");
-  const program = join(place, "dist/cli/main.js");
-  before(() => {
-    buildInto(place);
-    mkdirSync(folder);
-    assert.equal(run(program, folder, ["migrate", "-d", "stent.db"], "").status, 0);
+describe("watch", { skip: withoutTerminal }, () => {
+  const line = new CommandLine();
+  before(async () => {
+    assert.equal((await line.alone(["migrate", "-d", "stent.db"])).status, 0);
   });
-  after(() => rmSync(place, { recursive: true }));
+  after(() => line[Symbol.asyncDispose]());
 
-  test("one that is no terminal gets one snapshot, without a command to it", () => {
-    const { status, stdout } = run(program, folder, ["watch"], "");
+  /** A watch that has drawn. */
+  async function watching(
+    parameters: readonly string[] = ["--interval", "100ms"],
+    how: ConstructorParameters<typeof OnTerminal>[2] = {},
+  ): Promise<OnTerminal> {
+    const terminal = new OnTerminal(line, ["watch", ...parameters], how);
+    await terminal.says("q quits");
+    return terminal;
+  }
+
+  test("one that is no terminal gets one snapshot, without a command to it", async () => {
+    const { status, stdout } = await line.alone(["watch"]);
     assert.equal(status, 0);
     assert.match(stdout, /^pending 0 {2}running 0/);
     assert.ok(!stdout.includes("\u001b"));
   });
 
-  test("on a terminal it ends by q, and leaves it as it was", async () => {
-    const { terminal, text } = await watching(program, folder);
-    terminal.stdin?.write("q");
-    assert.deepEqual(await once(terminal, "exit"), [0, null]);
-    assert.ok(text().includes(restored));
+  test("so does a terminal by --once, which stays on its screen", async () => {
+    const terminal = new OnTerminal(line, ["watch", "--once"]);
+    assert.deepEqual(await terminal.left(), { status: 0, asBefore: true });
+    // oxlint-disable-next-line no-control-regex -- what a terminal is told
+    assert.match(terminal.text, /^\u001b\[2mpending 0\u001b\[0m {2}/);
+    assert.ok(!terminal.text.includes("\u001b[?"));
   });
 
-  test("Ctrl-C leaves the terminal as it was, with 130", async () => {
-    const { terminal, text } = await watching(program, folder);
-    terminal.stdin?.write("\u0003");
-    assert.deepEqual(await once(terminal, "exit"), [130, null]);
-    assert.ok(text().includes(restored));
+  const waysOut: Record<string, readonly [leave: (on: OnTerminal) => void, status: number]> = {
+    q: [(on) => on.type("q"), 0],
+    "Ctrl-C": [(on) => on.type("\u0003"), 130],
+    SIGINT: [(on) => on.signal("SIGINT"), 130],
+    SIGTERM: [(on) => on.signal("SIGTERM"), 143],
+  };
+  for (const [way, [leave, status]] of Object.entries(waysOut)) {
+    test(`${way} ends it, and leaves the terminal as it was`, async () => {
+      const terminal = await watching();
+      leave(terminal);
+      assert.deepEqual(await terminal.left(), { status, asBefore: true });
+      const at = terminal.text.indexOf(entered);
+      assert.ok(at >= 0 && terminal.text.lastIndexOf(restored) > at, JSON.stringify(terminal.text));
+    });
+  }
+
+  test("in another size it draws everything anew, cut to that", async () => {
+    // It looks once: what is drawn after that is for the size.
+    const terminal = await watching(["--interval", "1h"]);
+    const before = terminal.text.length;
+    terminal.resize(2, 7);
+    const at = await terminal.says("\u001b[2J\u001b[1;1H", before);
+    await terminal.says("\u001b[2;1H", at);
+    terminal.type("q");
+    assert.deepEqual(await terminal.left(), { status: 0, asBefore: true });
+    const [first] = terminal.text.slice(at).split("\u001b[K");
+    // oxlint-disable-next-line no-control-regex -- its colours
+    assert.equal(first?.replaceAll(/\u001b\[\d+m/g, ""), "pending");
+    assert.ok(!terminal.text.slice(at).includes("\u001b[3;1H"));
+  });
+
+  test("where nothing can be typed it goes on until a signal", async () => {
+    const terminal = await watching(["--interval", "100ms"], { withoutKeys: true });
+    terminal.resize(10, 40);
+    await terminal.says("\u001b[2J", terminal.text.indexOf("q quits"));
+    terminal.signal("SIGTERM");
+    assert.deepEqual(await terminal.left(), { status: 143, asBefore: true });
+    assert.ok(terminal.text.includes(restored));
   });
 });
-
-/** A watch on a terminal of its own, that has drawn. */
-async function watching(
-  program: string,
-  cwd: string,
-): Promise<{ terminal: ChildProcess; text: () => string }> {
-  const command = `${process.execPath} ${program} watch --interval 100ms`;
-  const terminal = spawn("script", ["-qefc", command, "/dev/null"], {
-    cwd,
-    env: { ...environment, TERM: "xterm" },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  let text = "";
-  terminal.stdout?.setEncoding("utf8").on("data", (part: string) => (text += part));
-  while (!text.includes("q quits")) await once(terminal.stdout as NodeJS.ReadableStream, "data");
-  return { terminal, text: () => text };
-}

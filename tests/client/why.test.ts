@@ -155,6 +155,11 @@ test("retries, sleeps, signals, tasks and children are told, most decisive first
     reasons[1]?.detail ?? "",
     /attempt 2 begins then; the last ended with RangeError: out of range/,
   );
+  const hoursLeft = reasons
+    .slice(2, 4)
+    .map(({ until: at }) => Math.round(((at?.getTime() ?? 0) - Date.now()) / 3_600_000));
+  assert.deepEqual(hoursLeft, [3, 2]);
+  assert.ok((reasons[1]?.until?.getTime() ?? 0) > Date.now());
   assert.match(reasons[4]?.detail ?? "", /execution e\/1\/.* is running/);
   assert.match(reasons[5]?.detail ?? "", /waits in queue "nobody" for attempt 1/);
   assert.match(reasons[6]?.detail ?? "", /2 items wait in queue "nobody", 0 run/);
@@ -212,6 +217,59 @@ test("a blocked execution names both effects, in why and in what it waits for", 
   assert.equal(
     new NonDeterminismError({ path: "1", recorded: {}, yielded: {} }).code,
     "NON_DETERMINISM",
+  );
+  await second.cancel(id, { force: true });
+});
+
+test("an execution whose turns kill their workers is told to be poison, with what to look for", async (t) => {
+  const path = databaseFile(t);
+  const stent = await clientOn(t, path);
+  const { id } = await stent.dispatch(waits, [], { id: "deadly" });
+  const database = new Database(path);
+  for (const session of [101, 102])
+    database.exec(
+      `insert into stent_marks (execution, run, seq, item, session) select key, run, -1, -1, ${session} from stent_executions`,
+    );
+  database.close();
+  const worker = await stentOn(t, path, { serve: { maxClaims: 2, tags: ["big"] } });
+  const [reason] = await until("it is blocked", async () => {
+    const told = await worker.why(id);
+    return told[0]?.kind === "blocked" ? told : undefined;
+  });
+  assert.equal(reason?.name, "waits");
+  assert.match(
+    reason?.detail ?? "",
+    /was running in 2 worker sessions when they died; look for an endless loop .*stent retry deadly/,
+  );
+  await worker.cancel(id, { force: true });
+});
+
+test("a journal that cannot be read is told with what stands in the way", async (t) => {
+  const path = databaseFile(t);
+  const reads = activity("why-reads", async () => 1);
+  const reader = workflow("why-reader", function* () {
+    yield* call(reads);
+    yield* signal("go");
+    yield* signal("more");
+  });
+  const first = await stentOn(t, path);
+  const { id } = await first.dispatch(reader, []);
+  await until("it waits", async () =>
+    (await first.stateOf(id)).waitingFor.some(({ name }) => name === "go"),
+  );
+  await first.close();
+  const database = new Database(path);
+  database.exec("update stent_journal set value = '{not json' where name = 'why-reads'");
+  database.close();
+  const second = await stentOn(t, path);
+  await second.sendSignal(id, "go", 1);
+  const [reason] = await until("it is blocked", async () => {
+    const told = await second.why(id);
+    return told[0]?.kind === "blocked" ? told : undefined;
+  });
+  assert.match(
+    reason?.detail ?? "",
+    /the stored step 1\/1 of execution .* cannot be read: .*serializer/,
   );
   await second.cancel(id, { force: true });
 });

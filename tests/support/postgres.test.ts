@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { text } from "node:stream/consumers";
 import pg from "pg";
-import { needsPostgres } from "./needs-postgres.ts";
+import { needsPostgres } from "./needed.ts";
 import { PostgresServer } from "./postgres-server.ts";
 import { asAdmin, freshDatabase, freshSchema, postgresUrl } from "./postgres.ts";
 

@@ -2,15 +2,16 @@ import { sql, type Compilable, type RawBuilder, type Selectable } from "kysely";
 import type { ExecutionStatus } from "../../core/status.ts";
 import type { ExecutionTable } from "../schema.ts";
 import type { ExecutionQuery } from "../store.ts";
-import { asideStates } from "./admin.ts";
+import { asideStates, isAside } from "./admin.ts";
 import { build } from "./statement.ts";
+import { unfinishedAreFew, unfinishedKeys } from "./unfinished.ts";
 
 /** Executions that match, newest first. Columns of the table, and the parent's id. */
 export function listing(
   query: ExecutionQuery,
 ): Compilable<Selectable<ExecutionTable> & { parent_id: string | null }> {
-  const aside = asideOnly(query.states);
-  return (aside === undefined ? matching(query) : among(newestOf(query, aside)))
+  const rare = rareOnly(query.states);
+  return (rare === undefined ? matching(query) : among(newestOf(query, rare)))
     .leftJoin("stent_executions as p", "p.key", "e.parent")
     .selectAll("e")
     .select("p.id as parent_id")
@@ -25,29 +26,64 @@ export function counting(query: Omit<ExecutionQuery, "limit">): Compilable<{ cou
 }
 
 type AsideState = (typeof asideStates)[number];
+type RareState = Exclude<ExecutionStatus, "completed">;
 
-/** The states, where an index has the executions of each by their age. */
-function asideOnly(states: ExecutionQuery["states"]): readonly AsideState[] | undefined {
-  return states !== undefined && states.length > 0 && states.every((state) => isAside(state))
+/** The states, where there are indexes of the executions in each: of all but those that have completed. */
+function rareOnly(states: ExecutionQuery["states"]): readonly RareState[] | undefined {
+  return states !== undefined && states.length > 0 && states.every((state) => isRare(state))
     ? [...new Set(states)]
     : undefined;
 }
 
-function isAside(state: ExecutionStatus): state is AsideState {
+function isRare(state: ExecutionStatus): state is RareState {
+  return state !== "completed";
+}
+
+function staysAside(state: ExecutionStatus): state is AsideState {
   return (asideStates as readonly ExecutionStatus[]).includes(state);
 }
 
 /** Of each state as many as are asked for in all: what is rare is not looked for among everything. */
-function newestOf(query: ExecutionQuery, states: readonly AsideState[]): RawBuilder<number> {
-  const parts = states.map((state) => {
-    const newest = matching({ ...query, states: undefined })
-      .where(sql<boolean>`e.state = ${sql.lit(state)}`)
-      .select("e.key")
-      .orderBy("e.key", "desc")
-      .limit(query.limit + (query.offset ?? 0));
-    return sql`select key from (${newest}) ${sql.ref(`of_${state}`)}`;
-  });
-  return sql<number>`(${sql.join(parts, sql` union all `)})`;
+function newestOf(query: ExecutionQuery, states: readonly RareState[]): RawBuilder<number> {
+  const open = states.filter((state) => !staysAside(state));
+  const parts = [
+    ...states.filter((state) => staysAside(state)).map((state) => inState(query, state)),
+    ...(open.length === 0 ? [] : unfinished({ ...query, states: open })),
+  ];
+  return sql<number>`(${sql.join(
+    parts.map((part, index) => sql`select key from (${part}) ${sql.ref(`rare_${index}`)}`),
+    sql` union all `,
+  )})`;
+}
+
+function inState(query: ExecutionQuery, state: AsideState): Compilable<{ key: number }> {
+  return newest(
+    query,
+    matching({ ...query, states: undefined })
+      .where(isAside)
+      .where(sql<boolean>`e.state = ${sql.lit(state)}`),
+  );
+}
+
+/** Looked up where they are few, else met on the way from the newest: one of the two is to find nothing, and so reads nothing. */
+function unfinished(query: ExecutionQuery): readonly Compilable<{ key: number }>[] {
+  const lookedUp = matching(query).where("e.key", "in", sql<number>`(${unfinishedKeys})`);
+  return [
+    newest(query, lookedUp, sql`case when ${unfinishedAreFew} then 1 else 0 end`),
+    newest(query, matching(query), sql`case when ${unfinishedAreFew} then 0 else 1 end`),
+  ];
+}
+
+/** As many as are asked for, times `share`: databases look at a limit before anything else. */
+function newest(
+  { limit, offset = 0 }: ExecutionQuery,
+  matched: ReturnType<typeof matching>,
+  share: RawBuilder<unknown> = sql.lit(1),
+) {
+  return matched
+    .select("e.key")
+    .orderBy("e.key", "desc")
+    .limit(sql<number>`${sql.lit(limit + offset)} * ${share}`);
 }
 
 function among(keys: RawBuilder<number>) {

@@ -2,10 +2,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { importsOf } from "../layers/imports.ts";
 
-const support = join(import.meta.dirname, "postgres.ts");
-
 /** Whether any of these files asks for the shared PostgreSQL: by importing `support/postgres.ts`, or a file that does. */
 export function needsPostgres(files: readonly string[]): boolean {
+  return reaches(files, join(import.meta.dirname, "postgres.ts"));
+}
+
+/** Whether any of these files asks for the shared build of the command line. */
+export function needsCommandLine(files: readonly string[]): boolean {
+  return reaches(files, join(import.meta.dirname, "command-line.ts"));
+}
+
+function reaches(files: readonly string[], support: string): boolean {
   const seen = new Set<string>(files);
   for (const file of seen) {
     if (file === support) return true;
