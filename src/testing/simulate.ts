@@ -2,10 +2,12 @@ import type { HistoryEntry } from "../client/history.ts";
 import type { Duration } from "../core/duration.ts";
 import type { AnyDurable, Workflow } from "../core/durable.ts";
 import { validated } from "../core/effects/call.ts";
+import { gatesOf } from "../core/gates.ts";
 import { signalName, type SignalDefinition } from "../core/effects/signal.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { durationOption, knownOptions, show } from "../core/option.ts";
 import { inputPlace, resultPlace } from "../core/places.ts";
+import { digest } from "../runtime/digest.ts";
 import type { Mock } from "./mock.ts";
 import { decodedState } from "./simulation/memory-journal.ts";
 import type { SimulatedExecution } from "./simulation/execution.ts";
@@ -85,10 +87,11 @@ export function startRoot<A extends readonly unknown[], R>(
   args: A,
 ): SimulatedExecution {
   const id = "simulated";
-  const input = world.codec.encode(validated(workflow, args), inputPlace(id), "args");
+  const checked = validated(workflow, args);
+  const input = world.codec.encode(checked, inputPlace(id), "args");
   const fn: AnyDurable = workflow;
   if (fn.kind !== "workflow") throw new TypeError(`"${workflow.functionName}" is no workflow`);
-  return world.start({ id, fn, input });
+  return world.start({ id, fn, input, gates: gatesOf(fn, checked, digest) });
 }
 
 class SimulationResult<R> implements Simulation<R> {

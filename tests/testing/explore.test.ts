@@ -122,6 +122,20 @@ describe("explore", () => {
     assert.deepEqual(await endsOf(monthly, ["ok"]), ["3"]);
   });
 
+  test("shares within a path what is run once, and nothing with the next path", async () => {
+    const charged: number[] = [];
+    const mocks = [mock(once, () => charged.push(1))];
+    const { paths } = await explore(paying, [], {
+      answers: ["ok", "fail"],
+      mocks,
+      check: ({ calls }) => {
+        const paid = calls.filter(({ name, ok }) => name === "explored once" && ok).length;
+        assert.equal(charged.splice(0).length, Math.min(paid, 1));
+      },
+    });
+    assert.equal(paths, 4);
+  });
+
   test("draws what followed what", async () => {
     const { graph } = await explore(racing, [], { answers: ["ok"], check: () => undefined });
     assert.equal(
@@ -247,6 +261,16 @@ const parent = workflow("explored parent", function* () {
 const unending = workflow("explored unending", function* () {
   for (;;) yield* sleep("1d");
 });
+
+const once = activity("explored once", { idempotent: true }, async (): Promise<number> => 1);
+
+const paying = workflow("explored paying", function* () {
+  return yield* all([attempt(paid()), attempt(paid())]);
+});
+
+function* paid(): Flow<unknown> {
+  return yield* call(once);
+}
 
 const monthly = workflow("explored monthly", function* (): Flow<number> {
   yield* sleep("30d");
