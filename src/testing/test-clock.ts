@@ -16,6 +16,7 @@ const lookEveryMs = 2;
  */
 export class TestClock implements Clock {
   readonly #clock: VirtualClock;
+  #isCalling = false;
 
   constructor(startAt: Date | undefined) {
     this.#clock = new VirtualClock(startAt);
@@ -26,7 +27,19 @@ export class TestClock implements Clock {
   }
 
   schedule(afterMs: number, fn: () => void): () => void {
-    return this.#clock.schedule(afterMs, fn);
+    const forget = this.#clock.schedule(afterMs, fn);
+    if (afterMs <= 0) this.#callSoon();
+    return forget;
+  }
+
+  /** What is due already waits for no other moment: of time that passed while a worker was looking, nobody tells it again. */
+  #callSoon(): void {
+    if (this.#isCalling) return;
+    this.#isCalling = true;
+    setImmediate(() => {
+      this.#isCalling = false;
+      this.#clock.jumpTo(this.#clock.now());
+    });
   }
 
   /** Goes on by so much: what is due by then becomes due. It is a jump; what follows from it begins at its end. */

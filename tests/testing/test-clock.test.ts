@@ -78,6 +78,22 @@ for (const [name, backendFor] of Object.entries(backends)) {
 }
 
 describe("a test clock", () => {
+  test("lets come by itself what is due when it is asked for, as any clock does", async () => {
+    const clock = testClock();
+    await new Promise<void>((resolve) => {
+      clock.schedule(0, resolve);
+    });
+    let isCalled = false;
+    const forget = clock.schedule(0, () => {
+      isCalled = true;
+    });
+    forget();
+    await new Promise<void>((resolve) => {
+      clock.schedule(0, resolve);
+    });
+    assert.equal(isCalled, false);
+  });
+
   test("says what an execution waits for that no time brings", async (t) => {
     const clock = testClock();
     const stent = await testStent(t, { clock });
