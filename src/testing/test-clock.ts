@@ -1,10 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { WaitReason } from "../client/execution-state.ts";
 import type { Duration } from "../core/duration.ts";
-import { durationOption } from "../core/option.ts";
+import { durationOption, knownOptions } from "../core/option.ts";
 import { isFinal } from "../core/status.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Stent } from "../stent.ts";
+import { dateOption } from "./kit-option.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** How often an execution that does something real is looked at, in milliseconds. */
@@ -78,7 +79,10 @@ const maxIdleLooks = 100;
 
 /** A clock for a real Stent; it begins at `startAt`, or on 2000-01-01. */
 export function testClock(options: { startAt?: Date } = {}): TestClock {
-  return new TestClock(options.startAt);
+  knownOptions("testClock", options, ["startAt"]);
+  if (options instanceof Date)
+    throw new TypeError("testClock takes its start as an option: testClock({ startAt })");
+  return new TestClock(dateOption("startAt", options.startAt));
 }
 
 /** Its own, and those of its children in place of the waits for them. */

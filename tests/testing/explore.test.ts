@@ -37,6 +37,7 @@ describe("explore", () => {
         assert.ok(error instanceof Error);
         assert.match(error.message, /workflow "explored forgetful order" fails/);
         assert.match(error.message, /hold-book is left reserved/);
+        assert.match(error.message, /^not the normal answers:$/m);
         // After the reservation, nothing shorter than an end while it waits for approval.
         assert.match(error.message, /^2 signal\(approval\): (cancel|fail)$/m);
         assert.match(error.message, /^1 {2}call explored reserve\('book'\) → 'hold-book'$/m);
@@ -159,6 +160,19 @@ describe("explore", () => {
     await assert.rejects(explore(two, [], {} as never), /explore needs a check/);
     const options = { check: () => undefined, answers: ["maybe"] as never };
     await assert.rejects(explore(two, [], options), /answers are "ok", "fail" and "cancel"/);
+    for (const answers of ["ok", []])
+      await assert.rejects(
+        explore(two, [], { check: () => undefined, answers: answers as never }),
+        /answers must be a list of some/,
+      );
+  });
+
+  test("waits for a check that is async", async () => {
+    const check = async ({ outcome }: Path): Promise<void> => {
+      await Promise.resolve();
+      if (!outcome.ok) throw new Error("it failed");
+    };
+    await assert.rejects(explore(two, [], { check }), /fails \(number 2 of 7, .*: it failed/);
   });
 });
 

@@ -94,6 +94,12 @@ describe("a test clock", () => {
     assert.equal(isCalled, false);
   });
 
+  test("refuses a start that is no date", () => {
+    assert.throws(() => testClock({ startAt: "2030" as never }), /startAt must be a Date/);
+    assert.throws(() => testClock({ startsAt: new Date(5) } as never), /startsAt/);
+    assert.throws(() => testClock(new Date(5) as never), /testClock\(\{ startAt \}\)/);
+  });
+
   test("says what an execution waits for that no time brings", async (t) => {
     const clock = testClock();
     const stent = await testStent(t, { clock });

@@ -20,6 +20,7 @@ test("the kit works under Vitest, in the tests of kit.vitest.ts", async () => {
       config: false,
       cache: false,
       watch: false,
+      testTimeout: 60_000,
       reporters: [{}],
     },
     { resolve: { alias } },
