@@ -3,7 +3,7 @@ import type { WaitReason } from "../client/execution-state.ts";
 import type { Duration } from "../core/duration.ts";
 import { durationOption, knownOptions } from "../core/option.ts";
 import { isFinal } from "../core/status.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { monotonicMs, type Clock } from "../runtime/clock.ts";
 import type { Stent } from "../stent.ts";
 import { dateOption } from "./kit-option.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -50,10 +50,17 @@ export class TestClock implements Clock {
 
   /**
    * Goes on for as long as this execution and its children wait for time alone, each time exactly to the next moment that one of them waits
-   * for, until it has ended. @throws Error if it waits for something that does not come by itself
+   * for, until it has ended. Attempts that run are waited for in real time. @throws Error if it waits for something that does not come by
+   * itself, or does nothing at all for as long as `patience` (real time, default "10s"): no worker serves it, or one by another clock
    */
-  async untilEnded(stent: Stent, id: string): Promise<void> {
+  async untilEnded(
+    stent: Stent,
+    id: string,
+    { patience = "10s" }: { patience?: Duration } = {},
+  ): Promise<void> {
+    const patienceMs = durationOption("patience", patience);
     let idleLooks = 0;
+    let seen = { waits: "", since: monotonicMs() };
     for (;;) {
       const { state } = await stent.stateOf(id);
       if (isFinal(state)) return;
@@ -65,9 +72,16 @@ export class TestClock implements Clock {
         idleLooks = 0;
       } else if (next === undefined) idleLooks += 1;
       if (idleLooks > maxIdleLooks) {
-        const told = waits.map(({ kind, name }) => `${kind} "${name}"`).join(", ");
-        throw new Error(`execution ${id} waits for what time does not bring: ${told || "nothing"}`);
+        const names = waits.map(({ kind, name }) => `${kind} "${name}"`).join(", ");
+        throw new Error(`execution ${id} waits for what time does not bring: ${names}`);
       }
+      const told = JSON.stringify([waits, this.now()]);
+      if (told !== seen.waits || waits.some(isRunning))
+        seen = { waits: told, since: monotonicMs() };
+      else if (monotonicMs() > seen.since + patienceMs)
+        throw new Error(
+          `execution ${id} has done nothing for ${patienceMs} ms: does a worker serve it, by this clock (testStent(t, { clock }))? stent.why(id) tells more`,
+        );
       // What is due is taken up, and what runs goes on, in real time.
       await pause(lookEveryMs);
     }
@@ -99,11 +113,15 @@ async function waitsOf(stent: Stent, id: string): Promise<readonly WaitReason[]>
   return [...own, ...below.flat()];
 }
 
+/** Nobody knows when an attempt ends. */
+function isRunning({ kind, until }: WaitReason): boolean {
+  return kind === "activity" && until === undefined;
+}
+
 /** When the next of them ends by itself; undefined if none does. */
 function nextTime(waits: readonly WaitReason[]): number | "something real" | undefined {
   if (waits.length === 0) return "something real";
-  if (waits.some(({ kind, until }) => kind === "activity" && until === undefined))
-    return "something real";
+  if (waits.some(isRunning)) return "something real";
   const times = waits.flatMap(({ until }) => (until === undefined ? [] : [Number(until)]));
   return times.length === 0 ? undefined : Math.min(...times);
 }

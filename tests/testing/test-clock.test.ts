@@ -94,6 +94,18 @@ describe("a test clock", () => {
     assert.equal(isCalled, false);
   });
 
+  test("says so where nobody takes up what is due: without a worker, or with one of another clock", async (t) => {
+    const clock = testClock();
+    for (const options of [{ clock, serve: false }, {}]) {
+      const stent = await testStent(t, options);
+      const { id } = await stent.dispatch(yearly, []);
+      await assert.rejects(
+        clock.untilEnded(stent, id, { patience: 200 }),
+        /has done nothing for 200 ms: does a worker serve it, by this clock/,
+      );
+    }
+  });
+
   test("refuses a start that is no date", () => {
     assert.throws(() => testClock({ startAt: "2030" as never }), /startAt must be a Date/);
     assert.throws(() => testClock({ startsAt: new Date(5) } as never), /startsAt/);
