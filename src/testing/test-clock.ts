@@ -102,7 +102,8 @@ export function testClock(options: { startAt?: Date } = {}): TestClock {
 /** Its own, and those of its children in place of the waits for them. */
 async function waitsOf(stent: Stent, id: string): Promise<readonly WaitReason[]> {
   const { waitingFor } = await stent.stateOf(id);
-  const own = waitingFor.filter(({ kind }) => kind !== "workflow");
+  // A time is its own: that of its start, or of its next attempt.
+  const own = waitingFor.filter(({ kind, until }) => kind !== "workflow" || until !== undefined);
   if (own.length === waitingFor.length) return own;
   const { items } = await stent.listExecutions({
     parent: id,

@@ -54,6 +54,16 @@ for (const [name, backendFor] of Object.entries(backends)) {
       assert.deepEqual(attempts, [0, 60_000, 180_000]);
     });
 
+    test("lets a workflow's own retry come, and a start that was put off", async (t) => {
+      const clock = testClock();
+      const startedAt = clock.now();
+      const stent = await testStent(t, { clock, ...(await backendFor(t)) });
+      const { id } = await stent.dispatch(stubborn, [], { delay: "1h" });
+      await clock.untilEnded(stent, id);
+      assert.equal((await stent.stateOf(id)).state, "failed");
+      assert.equal(clock.now() - startedAt, 3_600_000 + 60_000);
+    });
+
     test("lets a child's timeout pass, and goes no further", async (t) => {
       const clock = testClock();
       const startedAt = clock.now();
@@ -140,6 +150,14 @@ const asking = workflow("clock asking", function* () {
     ask.with({ retry: { maxAttempts: 3, initialDelay: "1m", maxDelay: "1h", jitter: 0 } }),
   );
 });
+
+const stubborn = workflow(
+  "clock stubborn",
+  { retry: { maxAttempts: 2, initialDelay: "1m", jitter: 0 } },
+  function* (): Flow<void> {
+    throw new Error("never");
+  },
+);
 
 const child = workflow("clock child", function* (): Flow<string> {
   try {
