@@ -51,7 +51,8 @@ export async function testStent(
 }
 
 function atEnd(t: TestContext, fn: () => unknown): void {
-  const isContext = typeof t === "object" && t !== null;
+  // Vitest's is a function.
+  const isContext = (typeof t === "object" || typeof t === "function") && t !== null;
   if (isContext && "after" in t && typeof t.after === "function") t.after(fn);
   else if (isContext && "onTestFinished" in t && typeof t.onTestFinished === "function")
     t.onTestFinished(fn);
