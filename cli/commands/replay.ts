@@ -1,4 +1,7 @@
-import type { HistoryEntry, Stent } from "stentjs";
+import { statSync } from "node:fs";
+import type { Stent } from "stentjs";
+import type { ReplayedExecution } from "stentjs/testing";
+import { onStdin } from "../arguments.ts";
 import type { Body } from "../body.ts";
 import { withStent } from "../database.ts";
 import { onExecution } from "../executions.ts";
@@ -24,7 +27,7 @@ export const replay: Body<Arguments> = {
       .positional("files", {
         type: "string",
         array: true,
-        describe: "Exported executions, or - for stdin",
+        describe: "Exported executions, directories of them (*.ndjson, *.jsonl), or - for stdin",
       })
       .option("id", { type: "string", requiresArg: true, describe: "An execution of the database" })
       .option("state", {
@@ -45,52 +48,27 @@ export const replay: Body<Arguments> = {
     const { files = [], id, state } = given;
     if ([files.length > 0, id !== undefined, state !== undefined].filter(Boolean).length !== 1)
       throw new UsageError("name files, or --id, or --state");
-    const check = await replayOf();
     await importModules(given.import);
     const tell = teller(given);
-    if (files.length === 0) {
-      await withStent(given, async (stent) => {
-        for (const found of await idsIn(stent, given))
-          tell(found, await checked(stent, found, check));
-      });
-    } else {
-      const { Stent } = await import("stentjs");
-      for (const file of files) {
-        // Of a database for a moment, what stands in the file is read as every execution is.
-        await using stent = await Stent.open("sqlite::memory:");
-        const found = await stent.admin.import((await contentOf(file)).split("\n"));
-        tell(found, await checked(stent, found, check));
-      }
-    }
+    for (const file of files) for (const replayed of await ofFile(file)) tell(replayed);
+    if (files.length > 0) return;
+    await withStent(given, async (stent) => {
+      for (const found of await idsIn(stent, given))
+        for (const replayed of await ofDatabase(stent, found)) tell(replayed);
+    });
   },
 };
 
-type Answer =
-  | { readonly ok: true }
-  | {
-      readonly ok: false;
-      readonly path: string;
-      readonly recorded: object;
-      readonly yielded: object;
-    };
-type Check = (
-  workflow: unknown,
-  args: readonly unknown[],
-  history: Iterable<HistoryEntry>,
-) => Answer;
+async function ofFile(file: string): Promise<readonly ReplayedExecution[]> {
+  const { replayDirectory, replayExport } = await import("stentjs/testing");
+  const isDirectory =
+    file !== onStdin && statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isDirectory ? replayDirectory(file) : replayExport((await contentOf(file)).split("\n"));
+}
 
-/** The testing kit holds the comparison. @throws NotSupportedError where this version has none */
-async function replayOf(): Promise<Check> {
-  const kit = "stentjs/testing";
-  try {
-    return ((await import(kit)) as { readonly replay: Check }).replay;
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error ? error.code : undefined;
-    if (missing !== "ERR_PACKAGE_PATH_NOT_EXPORTED" && missing !== "ERR_MODULE_NOT_FOUND")
-      throw error;
-    const { NotSupportedError } = await import("stentjs");
-    throw new NotSupportedError("this version of stentjs cannot replay: it has no stentjs/testing");
-  }
+async function ofDatabase(stent: Stent, id: string): Promise<readonly ReplayedExecution[]> {
+  const { replayExport } = await import("stentjs/testing");
+  return replayExport(stent.admin.export(id));
 }
 
 async function idsIn(stent: Stent, { id, state = [] }: Arguments): Promise<string[]> {
@@ -110,41 +88,17 @@ async function idsIn(stent: Stent, { id, state = [] }: Arguments): Promise<strin
   return ids;
 }
 
-async function checked(stent: Stent, id: string, check: Check): Promise<Answer> {
-  const { registry, UnregisteredFunctionError } = await import("stentjs");
-  const { workflow, version } = await stent.stateOf(id);
-  const fn = registry.get(workflow, version);
-  if (fn === undefined) throw new UnregisteredFunctionError(workflow, registry.names());
-  if (fn.kind === "activity") return { ok: true };
-  const entries: HistoryEntry[] = [];
-  for await (const entry of stent.history(id)) entries.push(entry);
-  return check(fn, await argsOf(stent, id), entries);
-}
-
-/**
- * The head of an export has them: an object of JSON, or one as the default serializer writes it, without its tag. A serializer that compresses
- * hands what is not compressed on to that.
- */
-async function argsOf(stent: Stent, id: string): Promise<readonly unknown[]> {
-  const { compressed } = await import("stentjs");
-  for await (const line of stent.admin.export(id)) {
-    const tag = "json" in (JSON.parse(line) as object) ? "superjson:" : "";
-    const head = compressed().loads(tag + line, { kind: "input", owner: id });
-    return (head as { readonly args: readonly unknown[] }).args;
-  }
-  return [];
-}
-
-function teller(given: GlobalArguments): (id: string, answer: Answer) => void {
-  return (id, answer) => {
-    if (!answer.ok) process.exitCode = exitCodes.failed;
+function teller(given: GlobalArguments): (replayed: ReplayedExecution) => void {
+  return (replayed) => {
+    if (!replayed.ok) process.exitCode = exitCodes.failed;
     if (outputOf(given) !== "table") {
-      process.stdout.write(`${toJson({ id, ...answer })}\n`);
+      process.stdout.write(`${toJson(replayed)}\n`);
       return;
     }
-    if (answer.ok) process.stdout.write(`${printable(id)}: the same\n`);
+    const { id } = replayed;
+    if (replayed.ok) process.stdout.write(`${printable(id)}: the same\n`);
     else {
-      const { path, recorded, yielded } = answer;
+      const { path, recorded, yielded } = replayed;
       process.stdout.write(
         `${printable(id)}: differs at ${path}\n  recorded ${printable(toJson(recorded))}\n  yielded  ${printable(toJson(yielded))}\n`,
       );

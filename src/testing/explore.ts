@@ -1,6 +1,5 @@
 import type { HistoryEntry } from "../client/history.ts";
-import type { AnyDurable, Workflow } from "../core/durable.ts";
-import { validated } from "../core/effects/call.ts";
+import type { Workflow } from "../core/durable.ts";
 import { signalName, type SignalDefinition } from "../core/effects/signal.ts";
 import { asError } from "../core/entry-outcome.ts";
 import { knownOptions, show } from "../core/option.ts";
@@ -8,10 +7,12 @@ import type { Answer } from "./exploration/decision.ts";
 import { ExploredPath, type Explored, type TakenPath } from "./exploration/explored-path.ts";
 import { ObservedGraph } from "./exploration/observed-graph.ts";
 import { formatHistory } from "./format-history.ts";
+import { listOption } from "./kit-option.ts";
 import type { Mock } from "./mock.ts";
 import { valueOf } from "./simulation/entry-codec.ts";
 import { World } from "./simulation/world.ts";
 import type { Simulation } from "./simulate.ts";
+import { testedWorkflow } from "./tested-workflow.ts";
 
 /** One path: how it ended, what was wanted on it, and what was called. */
 export interface PathOutcome<R> {
@@ -36,8 +37,8 @@ export interface ExploreOptions<R> {
    * cancellation where the workflow waits. Default all three.
    */
   answers?: readonly Answer[];
-  /** Called at the end of every path; throw to report that path. */
-  check: (path: PathOutcome<R>) => void;
+  /** Called at the end of every path, and waited for; throw to report that path. */
+  check: (path: PathOutcome<R>) => unknown;
   /** Default 10,000. Hitting it is reported as `truncated`. */
   maxPaths?: number;
 }
@@ -71,7 +72,7 @@ export async function explore<A extends readonly unknown[], R>(
     const taken = await new ExploredPath(explored, world, prefix).take();
     paths += 1;
     if (taken.outcome === undefined) truncated = true;
-    else shortest = shorter(shortest, failureOf(check, taken, paths));
+    else shortest = shorter(shortest, await failureOf(check, taken, paths));
     for (const next of branchesOff(taken, prefix)) {
       if (paths + waiting.length < maxPaths) waiting.push(next);
       else truncated = true;
@@ -95,18 +96,18 @@ function* branchesOff({ decisions }: TakenPath, prefix: readonly number[]): Gene
   }
 }
 
-function failureOf<R>(
+async function failureOf<R>(
   check: ExploreOptions<R>["check"],
   taken: TakenPath,
   number: number,
-): FailingPath | undefined {
+): Promise<FailingPath | undefined> {
   const { outcome, history, calls } = taken;
   try {
     const ended: Simulation<R>["outcome"] =
       outcome?.ok === true
         ? { ok: true, value: valueOf<R>(outcome.value) }
         : { ok: false, error: asError(outcome?.error) };
-    check({ outcome: ended, history, calls });
+    await check({ outcome: ended, history, calls });
     return undefined;
   } catch (error) {
     return { taken, number, error };
@@ -128,7 +129,8 @@ function reported(
   const end = outcome?.ok === true ? "it completed" : `it ended with ${String(outcome?.error)}`;
   return new Error(
     `a path of workflow "${name}" fails (number ${number} of ${of}, the shortest that does): ${asError(error).message}\n\n` +
-      `${told.length === 0 ? "every answer was the normal one" : told.join("\n")}\n\n${formatHistory(history)}${end}`,
+      `${told.length === 0 ? "every answer was the normal one" : `not the normal answers:\n${told.join("\n")}`}\n\n` +
+      `its history:\n${formatHistory(history)}${end}`,
     { cause: error },
   );
 }
@@ -138,14 +140,15 @@ function exploredOf<A extends readonly unknown[], R>(
   args: A,
   { signals = [], answers = allAnswers }: ExploreOptions<R>,
 ): Explored {
-  const fn: AnyDurable = workflow;
-  if (fn.kind !== "workflow") throw new TypeError(`"${workflow.functionName}" is no workflow`);
   const byName = new Map<string, unknown[]>();
-  for (const { name, payload } of signals)
-    byName.set(signalName(name), [...(byName.get(signalName(name)) ?? []), payload]);
+  for (const signal of listOption("signals", signals)) {
+    // Those of a simulation do too: what comes, comes when it is waited for.
+    knownOptions("a signal of explore", signal, ["at", "name", "payload"]);
+    const name = signalName(signal.name);
+    byName.set(name, [...(byName.get(name) ?? []), signal.payload]);
+  }
   return {
-    fn,
-    args: validated(workflow, args),
+    ...testedWorkflow("explore", workflow, args),
     signals: byName,
     allowed: new Set(answers),
     graph: new ObservedGraph(),
@@ -166,6 +169,8 @@ function settingOf<R>(options: ExploreOptions<R>): {
     throw new TypeError("explore needs a check: a function of each path");
   if (!Number.isSafeInteger(maxPaths) || maxPaths < 1)
     throw new RangeError(`maxPaths must be a whole number from 1, got ${show(maxPaths)}`);
+  if (!Array.isArray(answers) || answers.length === 0)
+    throw new TypeError(`answers must be a list of some, got ${show(answers)}`);
   for (const answer of answers) {
     if (!allAnswers.includes(answer))
       throw new TypeError(`answers are "ok", "fail" and "cancel", got ${show(answer)}`);

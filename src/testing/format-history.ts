@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { HistoryEntry } from "../client/history.ts";
+import { assertHistory } from "./tested-workflow.ts";
 
 /** Of a value, so much is shown. */
 const shown = {
@@ -16,6 +17,7 @@ const shown = {
  * is the same text on every day: compare it with a stored one.
  */
 export function formatHistory(history: Iterable<HistoryEntry>): string {
+  assertHistory("formatHistory", history);
   const entries = [...history];
   const width = Math.max(0, ...entries.map(({ path }) => path.length));
   const lines: string[] = [];

@@ -5,6 +5,13 @@ export { formatHistory } from "./format-history.ts";
 export { mock, mockClosure, type Mock } from "./mock.ts";
 export { replay, type Replay } from "./replay.ts";
 export {
+  replayDirectory,
+  replayExport,
+  type ReplayedExecution,
+  type ReplayedFile,
+  type ReplayExportOptions,
+} from "./replay-exports.ts";
+export {
   simulate,
   type SimulatedSignal,
   type SimulateOptions,

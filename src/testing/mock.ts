@@ -33,7 +33,10 @@ export class Mocks {
   readonly #durables = new Map<string, Mock["fn"]>();
   readonly #closures = new Map<string, Mock["fn"]>();
 
+  /** @throws TypeError for what is no list of stand-ins */
   constructor(mocks: readonly Mock[] = []) {
+    if (!Array.isArray(mocks) || !mocks.every(isMock))
+      throw new TypeError("mocks must be a list of stand-ins: mocks: [mock(activity, () => …)]");
     for (const { activity, fn, closure } of mocks)
       (closure === true ? this.#closures : this.#durables).set(activity, fn);
   }
@@ -46,6 +49,11 @@ export class Mocks {
   closure(name: string): Mock["fn"] | undefined {
     return this.#closures.get(name);
   }
+}
+
+function isMock(value: unknown): value is Mock {
+  if (typeof value !== "object" || value === null) return false;
+  return "activity" in value && typeof value.activity === "string" && "fn" in value;
 }
 
 function assertFunction(what: string, fn: unknown): void {

@@ -1,8 +1,8 @@
 import type { HistoryEntry } from "../client/history.ts";
-import type { AnyDurable, Workflow } from "../core/durable.ts";
-import { validated } from "../core/effects/call.ts";
+import type { Workflow } from "../core/durable.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { HistoryReplay } from "./replaying/history-replay.ts";
+import { assertHistory, testedWorkflow } from "./tested-workflow.ts";
 
 /** Whether today's code accepts a history; if not, the first place at which it wants something else. */
 export type Replay =
@@ -17,16 +17,16 @@ export type Replay =
 /**
  * Does today's code still accept yesterday's journal? The history of one execution, of one run or of several, is answered to the workflow
  * in the order of its delivery numbers; each effect is compared with the entry at its path, its arguments included. Nothing is run.
- * @throws ValidationError for the arguments
+ * @throws ValidationError for the arguments; TypeError
  */
 export function replay<A extends readonly unknown[], R>(
   workflow: Workflow<A, R>,
   args: NoInfer<A>,
   history: Iterable<HistoryEntry>,
 ): Replay {
-  const fn: AnyDurable = workflow;
-  if (fn.kind !== "workflow") throw new TypeError(`"${workflow.functionName}" is no workflow`);
-  let next: readonly unknown[] = validated(workflow, args);
+  const { fn, args: first } = testedWorkflow("replay", workflow, args);
+  assertHistory("replay", history);
+  let next = first;
   for (const entries of runsOf(history)) {
     const difference = replayRun(fn, next, entries);
     if (difference !== undefined) return difference;

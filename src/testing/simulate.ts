@@ -1,11 +1,13 @@
 import type { HistoryEntry } from "../client/history.ts";
 import type { Duration } from "../core/duration.ts";
-import type { AnyDurable, Workflow } from "../core/durable.ts";
-import { validated } from "../core/effects/call.ts";
+import type { Workflow } from "../core/durable.ts";
+import { gatesOf } from "../core/gates.ts";
 import { signalName, type SignalDefinition } from "../core/effects/signal.ts";
 import { NonDeterminismError } from "../core/errors.ts";
 import { durationOption, knownOptions, show } from "../core/option.ts";
 import { inputPlace, resultPlace } from "../core/places.ts";
+import { digest } from "../runtime/digest.ts";
+import { dateOption, listOption } from "./kit-option.ts";
 import type { Mock } from "./mock.ts";
 import { decodedState } from "./simulation/memory-journal.ts";
 import type { SimulatedExecution } from "./simulation/execution.ts";
@@ -13,6 +15,7 @@ import type { Ended } from "./simulation/host.ts";
 import { historyOf } from "./simulation/history-codec.ts";
 import { valueOf } from "./simulation/entry-codec.ts";
 import { World } from "./simulation/world.ts";
+import { testedWorkflow, type TestedWorkflow } from "./tested-workflow.ts";
 
 /** What happens to a workflow while it is simulated. */
 export interface SimulateOptions {
@@ -63,57 +66,43 @@ export async function simulate<A extends readonly unknown[], R>(
   args: NoInfer<A>,
   options: SimulateOptions = {},
 ): Promise<Simulation<R>> {
+  const tested = testedWorkflow("simulate", workflow, args);
   const setting = settingOf(options);
   const world = new World(setting);
-  const root = startRoot(world, workflow, args);
+  const root = startRoot(world, tested);
   for (const { at, name, payload } of setting.signals)
     world.clock.schedule(at, () => root.inbox.send(name, payload));
   if (setting.cancelAtMs !== undefined)
     world.clock.schedule(setting.cancelAtMs, () => root.cancel());
   try {
     const ended = await world.runUntilEnded(root);
-    return new SimulationResult<R>(world, root, ended);
+    return resultOf<R>(world, root, ended);
   } catch (error) {
     throw error instanceof NonDeterminismError ? withSeed(error, setting) : error;
   }
 }
 
-/** An execution of this workflow, the first of its world. @throws ValidationError, SerializationError */
-export function startRoot<A extends readonly unknown[], R>(
-  world: World,
-  workflow: Workflow<A, R>,
-  args: A,
-): SimulatedExecution {
+/** An execution of this workflow, the first of its world. @throws SerializationError */
+function startRoot(world: World, { fn, args }: TestedWorkflow): SimulatedExecution {
   const id = "simulated";
-  const input = world.codec.encode(validated(workflow, args), inputPlace(id), "args");
-  const fn: AnyDurable = workflow;
-  if (fn.kind !== "workflow") throw new TypeError(`"${workflow.functionName}" is no workflow`);
-  return world.start({ id, fn, input });
+  const input = world.codec.encode(args, inputPlace(id), "args");
+  return world.start({ id, fn, input, gates: gatesOf(fn, args, digest) });
 }
 
-class SimulationResult<R> implements Simulation<R> {
-  readonly outcome: Simulation<R>["outcome"];
-  readonly elapsed: number;
-  readonly crashes: number;
-  readonly counters: Readonly<Record<string, number>>;
-  readonly state: Readonly<Record<string, unknown>>;
-  readonly #root: SimulatedExecution;
-  #history: readonly HistoryEntry[] | undefined;
-
-  constructor(world: World, root: SimulatedExecution, ended: Ended) {
-    this.#root = root;
-    this.outcome = outcomeOf<R>(world, root, ended);
-    this.elapsed = ended.at - root.startedAt;
-    this.crashes = world.crashes;
-    const { counters, state } = root.records;
-    this.counters = Object.fromEntries(counters);
-    this.state = Object.fromEntries(decodedState(world.codec, root, state));
-  }
-
-  /** Made when it is asked for: of ten thousand steps it is the greater part of the work. */
-  get history(): readonly HistoryEntry[] {
-    return (this.#history ??= historyOf(this.#root.runs));
-  }
+function resultOf<R>(world: World, root: SimulatedExecution, ended: Ended): Simulation<R> {
+  const { counters, state } = root.records;
+  let history: readonly HistoryEntry[] | undefined;
+  return {
+    outcome: outcomeOf<R>(world, root, ended),
+    /** Made when it is asked for: of ten thousand steps it is the greater part of the work. */
+    get history() {
+      return (history ??= historyOf(root.runs));
+    },
+    elapsed: ended.at - root.startedAt,
+    crashes: world.crashes,
+    counters: Object.fromEntries(counters),
+    state: Object.fromEntries(decodedState(world.codec, root, state)),
+  };
 }
 
 function outcomeOf<R>(
@@ -159,13 +148,14 @@ function settingOf(options: SimulateOptions): Setting {
     throw new RangeError(`seed must be a whole number, got ${show(seed)}`);
   return {
     mocks,
-    signals: (options.signals ?? []).map(({ at, name, payload }) => ({
-      at: durationOption("at of a signal", at),
-      name: signalName(name),
-      payload,
-    })),
+    signals: listOption("signals", options.signals).map((signal) => {
+      knownOptions("a signal of simulate", signal, ["at", "name", "payload"]);
+      const { at, name, payload } = signal;
+      // Without a time it would be one that never comes.
+      return { at: durationOption("at of a signal", at ?? ""), name: signalName(name), payload };
+    }),
     cancelAtMs: durationOption("cancelAt", options.cancelAt),
-    startAt,
+    startAt: dateOption("startAt", startAt),
     seed,
     crash: probability("crash", crash),
     duplicate: probability("duplicate", duplicate),

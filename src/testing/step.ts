@@ -1,9 +1,12 @@
 import { AssertionError, deepStrictEqual } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
+import { isDurable } from "../core/define.ts";
 import type { Workflow } from "../core/durable.ts";
 import { describeEffect, isEffect, type Effect, type Flow } from "../core/effects/effect.ts";
 import { CancelledError } from "../core/errors.ts";
 import { notAnEffect } from "../core/interpreter/yielded.ts";
+import { show } from "../core/option.ts";
+import { workflowGiven } from "./tested-workflow.ts";
 import { yieldLine } from "./yield-line.ts";
 
 /** A workflow that is answered by hand. What is asserted and does not hold is an AssertionError. */
@@ -31,7 +34,8 @@ export function step<A extends readonly unknown[], R>(
   workflow: Workflow<A, R>,
   ...args: A
 ): Stepper<R> {
-  return new GeneratorStepper<R>(workflow.functionName, workflow(...args));
+  const { functionName } = workflowGiven("step", workflow);
+  return new GeneratorStepper<R>(functionName, workflow(...args));
 }
 
 type Phase =
@@ -61,6 +65,10 @@ class GeneratorStepper<R> implements Stepper<R> {
   }
 
   expect(expected: Effect<unknown>): this {
+    if (!isEffect(expected))
+      throw new TypeError(
+        `expect takes an effect, such as call(charge, 5), got ${shown(expected)}`,
+      );
     const yielded = this.#phase.kind === "waiting" ? this.#phase.effect : undefined;
     if (yielded === undefined) {
       throw failure(
@@ -102,6 +110,10 @@ class GeneratorStepper<R> implements Stepper<R> {
 
   // oxlint-disable-next-line typescript/no-explicit-any -- as in the contract
   throws(expected: (new (...args: any[]) => Error) | RegExp): void {
+    if (typeof expected !== "function" && !(expected instanceof RegExp))
+      throw new TypeError(
+        `throws takes a class of errors, or a pattern of "name: message", got ${shown(expected)}`,
+      );
     const thrown = this.#thrown();
     const wanted = expected instanceof RegExp ? String(expected) : expected.name;
     if (thrown === undefined)
@@ -146,9 +158,11 @@ class GeneratorStepper<R> implements Stepper<R> {
   #differs(yielded: Effect<unknown>, expected: Effect<unknown>): AssertionError {
     const line = yieldLine(this.#flow);
     const at = line === undefined ? "" : `\n    at ${line}`;
+    const [was, wanted] = [describeEffect(yielded), describeEffect(expected)];
     const message =
-      `workflow "${this.#name}" yielded ${describeEffect(yielded)}, ` +
-      `but ${describeEffect(expected)} was expected${at}`;
+      was === wanted
+        ? `workflow "${this.#name}" yielded another ${was} than was expected${at}`
+        : `workflow "${this.#name}" yielded ${was}, but ${wanted} was expected${at}`;
     return difference(yielded, expected, message);
   }
 
@@ -182,6 +196,11 @@ function failure(message: string, cause?: unknown, compared?: AssertionError): A
   });
   if (cause !== undefined) error.cause = cause;
   return error;
+}
+
+/** What was given in the place of something else. */
+function shown(value: unknown): string {
+  return isDurable(value) ? `${value.kind} "${value.functionName}"` : show(value);
 }
 
 function told(error: unknown): string {

@@ -26,6 +26,7 @@ export async function testStent(
   t: TestContext,
   { serve = true, mocks = [], ...options }: TestStentOptions = {},
 ): Promise<Stent> {
+  const standIns = new Mocks(mocks);
   if (mocks.some(({ closure }) => closure === true))
     throw new TypeError(
       "closures run for real in a Stent: mockClosure is for simulate and explore",
@@ -42,7 +43,7 @@ export async function testStent(
       dev: true,
       ...options,
       backend: options.backend ?? database?.backend ?? "",
-      registry: mocks.length === 0 ? registry : new MockedRegistry(registry, new Mocks(mocks)),
+      registry: mocks.length === 0 ? registry : new MockedRegistry(registry, standIns),
     },
     { serve },
   );
@@ -50,8 +51,11 @@ export async function testStent(
 }
 
 function atEnd(t: TestContext, fn: () => unknown): void {
-  if ("after" in t && typeof t.after === "function") t.after(fn);
-  else if ("onTestFinished" in t && typeof t.onTestFinished === "function") t.onTestFinished(fn);
+  // Vitest's is a function.
+  const isContext = (typeof t === "object" || typeof t === "function") && t !== null;
+  if (isContext && "after" in t && typeof t.after === "function") t.after(fn);
+  else if (isContext && "onTestFinished" in t && typeof t.onTestFinished === "function")
+    t.onTestFinished(fn);
   else
     throw new TypeError(
       "testStent takes the context of a test first: test(name, async (t) => { const stent = await testStent(t); … })",

@@ -37,6 +37,7 @@ describe("explore", () => {
         assert.ok(error instanceof Error);
         assert.match(error.message, /workflow "explored forgetful order" fails/);
         assert.match(error.message, /hold-book is left reserved/);
+        assert.match(error.message, /^not the normal answers:$/m);
         // After the reservation, nothing shorter than an end while it waits for approval.
         assert.match(error.message, /^2 signal\(approval\): (cancel|fail)$/m);
         assert.match(error.message, /^1 {2}call explored reserve\('book'\) → 'hold-book'$/m);
@@ -122,6 +123,20 @@ describe("explore", () => {
     assert.deepEqual(await endsOf(monthly, ["ok"]), ["3"]);
   });
 
+  test("shares within a path what is run once, and nothing with the next path", async () => {
+    const charged: number[] = [];
+    const mocks = [mock(once, () => charged.push(1))];
+    const { paths } = await explore(paying, [], {
+      answers: ["ok", "fail"],
+      mocks,
+      check: ({ calls }) => {
+        const paid = calls.filter(({ name, ok }) => name === "explored once" && ok).length;
+        assert.equal(charged.splice(0).length, Math.min(paid, 1));
+      },
+    });
+    assert.equal(paths, 4);
+  });
+
   test("draws what followed what", async () => {
     const { graph } = await explore(racing, [], { answers: ["ok"], check: () => undefined });
     assert.equal(
@@ -145,6 +160,19 @@ describe("explore", () => {
     await assert.rejects(explore(two, [], {} as never), /explore needs a check/);
     const options = { check: () => undefined, answers: ["maybe"] as never };
     await assert.rejects(explore(two, [], options), /answers are "ok", "fail" and "cancel"/);
+    for (const answers of ["ok", []])
+      await assert.rejects(
+        explore(two, [], { check: () => undefined, answers: answers as never }),
+        /answers must be a list of some/,
+      );
+  });
+
+  test("waits for a check that is async", async () => {
+    const check = async ({ outcome }: Path): Promise<void> => {
+      await Promise.resolve();
+      if (!outcome.ok) throw new Error("it failed");
+    };
+    await assert.rejects(explore(two, [], { check }), /fails \(number 2 of 7, .*: it failed/);
   });
 });
 
@@ -247,6 +275,16 @@ const parent = workflow("explored parent", function* () {
 const unending = workflow("explored unending", function* () {
   for (;;) yield* sleep("1d");
 });
+
+const once = activity("explored once", { idempotent: true }, async (): Promise<number> => 1);
+
+const paying = workflow("explored paying", function* () {
+  return yield* all([attempt(paid()), attempt(paid())]);
+});
+
+function* paid(): Flow<unknown> {
+  return yield* call(once);
+}
 
 const monthly = workflow("explored monthly", function* (): Flow<number> {
   yield* sleep("30d");

@@ -44,6 +44,18 @@ describe("formatHistory", () => {
   test("shows nothing of nothing", () => {
     assert.equal(formatHistory([]), "");
   });
+
+  test("says what it takes where it is given something else", async () => {
+    const simulation = await simulate(order, [3], { cancelAt: "1h" });
+    assert.throws(
+      () => formatHistory(simulation as never),
+      /formatHistory takes a list of history/,
+    );
+    assert.throws(
+      () => formatHistory((async function* () {})() as never),
+      /takes entries that are there: for await/,
+    );
+  });
 });
 
 const reserve = activity(

@@ -68,12 +68,28 @@ describe("simulate with crashes", () => {
   });
 
   test("reports a step that carries something else after a crash", async () => {
-    await assert.rejects(simulate(counting, [], { crash: 1 }), (error) => {
+    await assert.rejects(simulate(counting, [false], { crash: 1 }), (error) => {
       assert.ok(error instanceof NonDeterminismError);
       assert.match(error.message, /without a crash it yielded call "fault reserve" at path 2/);
       assert.equal(error.path, "2");
       return true;
     });
+  });
+
+  test("compares what a step carried when it was yielded, not what became of it", async () => {
+    const { outcome, crashes } = await simulate(collecting, [], { crash: 1 });
+    assert.deepEqual(outcome, { ok: true, value: [1, 2, 3] });
+    assert.ok(crashes >= 3);
+    await assert.rejects(simulate(counting, [true], { crash: 1 }), (error) => {
+      assert.ok(error instanceof NonDeterminismError);
+      assert.match(error.message, /path 2 with .*"seen":1.* after one .*path 2 with .*"seen":0/);
+      return true;
+    });
+  });
+
+  test("gives each replay values of its own", async () => {
+    const { outcome } = await simulate(changing, [], { crash: 1 });
+    assert.deepEqual(outcome, { ok: true, value: ["a", "b"] });
   });
 
   test("reports a step that is another one after a crash, as production would", async () => {
@@ -109,6 +125,9 @@ describe("simulate with duplicates", () => {
 });
 
 const reserve = activity("fault reserve", async (sku: string): Promise<string> => `hold-${sku}`);
+
+const keep = activity("fault keep", async (_value: unknown): Promise<void> => undefined);
+const listing = activity("fault listing", async (): Promise<string[]> => ["a"]);
 
 const everything = workflow("fault everything", function* (sku: string): Flow<unknown> {
   const begun = yield* now();
@@ -157,11 +176,29 @@ const remembering = workflow("fault remembering", function* () {
   return seen;
 });
 
-const counting = workflow("fault counting", function* () {
+const collecting = workflow("fault collecting", function* () {
+  const seen: number[] = [];
+  for (const number of [1, 2, 3]) {
+    seen.push(number);
+    yield* call(keep, seen);
+  }
+  return seen;
+});
+
+const changing = workflow("fault changing", function* () {
+  const list = yield* call(listing);
+  yield* sleep("1h");
+  list.push("b");
+  yield* sleep("1h");
+  return list;
+});
+
+const counting = workflow("fault counting", function* (inAnObject: boolean) {
   let seen = 0;
   yield* run("look", () => {
     seen += 1;
   });
+  if (inAnObject) yield* call(keep, { seen });
   return yield* call(reserve, `${seen}`);
 });
 

@@ -21,6 +21,7 @@ import {
   progress,
   race,
   random,
+  remote,
   run,
   sendSignal,
   shield,
@@ -344,6 +345,43 @@ describe("simulate", () => {
     await assert.rejects(simulate(order, ["book"], { crash: 2 }), /crash must be a probability/);
     await assert.rejects(simulate(order, ["book"], { sead: 2 } as never), /sead/);
     await assert.rejects(simulate(order, ["book"], { seed: 0.5 }), /seed must be a whole number/);
+    const refused = async (options: object, message: RegExp): Promise<void> =>
+      assert.rejects(simulate(order, ["book"], options), { message });
+    for (const startAt of [5, "2030-01-01", new Date("no date")])
+      await refused({ startAt }, /startAt must be a Date/);
+    await refused({ mocks: { reserve: () => 1 } }, /mocks must be a list of stand-ins/);
+    await refused({ mocks: [() => 1] }, /mocks must be a list of stand-ins/);
+    await refused({ signals: { at: 1, name: "note" } }, /signals must be a list/);
+    await refused({ signals: [{ name: "note", payload: 1 }] }, /at of a signal: .* duration/);
+    await refused({ signals: [{ at: 1, nam: "note" }] }, /nam/);
+  });
+
+  test("refuses what is no workflow, and arguments that are no list", async () => {
+    const refused = async (run: Promise<unknown>, message: RegExp): Promise<void> =>
+      assert.rejects(run, { name: "TypeError", message });
+    await refused(simulate(reserve as never, ["book"] as never), /is an activity: call it/);
+    await refused(
+      simulate((() => 1) as never, []),
+      /takes an activity or a workflow, got the plain/,
+    );
+    await refused(simulate(order, "book" as never), /"sim order" as a list, .* got "book"/);
+    await refused(simulate(sleeper, undefined as never), /\[\] for none, got undefined/);
+    const elsewhere = remote<typeof order>("sim elsewhere", { kind: "workflow" });
+    await refused(simulate(elsewhere, ["book"]), /"sim elsewhere" is elsewhere; simulate needs it/);
+  });
+
+  test("gives plain data, its history too: what prints or stores it has all of it", async () => {
+    const simulation = await simulate(telling, []);
+    assert.deepEqual(Object.keys(simulation), [
+      "outcome",
+      "history",
+      "elapsed",
+      "crashes",
+      "counters",
+      "state",
+    ]);
+    assert.equal(JSON.parse(JSON.stringify(simulation)).history.length, 1);
+    assert.equal({ ...simulation }.history, simulation.history);
   });
 
   test("lets simulations run beside each other", async () => {

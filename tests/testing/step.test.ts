@@ -51,7 +51,7 @@ describe("step", () => {
     const error = failureOf(() => step(order, "book").expect(call(reserve, "boat")));
     assert.match(
       error.message,
-      /workflow "step order" yielded call\(step reserve\), but call\(step reserve\)/,
+      /workflow "step order" yielded another call\(step reserve\) than was expected/,
     );
     assert.match(error.message, /\+ {5}'book'/);
     assert.match(error.message, /- {5}'boat'/);
@@ -90,6 +90,21 @@ describe("step", () => {
     const steps = step(order, "book").resolve("hold").resolve().resolve("paid");
     const { actual, expected } = failureOf(() => steps.returns("free"));
     assert.deepEqual({ actual, expected }, { actual: "paid", expected: "free" });
+  });
+
+  test("says what it takes where it is given something else", () => {
+    const refused = (act: () => unknown, message: RegExp): void =>
+      assert.throws(act, { name: "TypeError", message });
+    refused(() => step(reserve as never), /takes a workflow, and "step reserve" is an activity/);
+    refused(() => step((() => sleep(1)) as never), /step takes an activity or a workflow/);
+    refused(
+      () => step(order, "book").expect(reserve as never),
+      /takes an effect, .* activity "step/,
+    );
+    refused(() => step(order, "book").expect("reserve" as never), /takes an effect, .* "reserve"/);
+    const failed = step(order, "book").reject(new Error("sold out"));
+    for (const wrong of ["sold out", undefined, new Error("sold out")])
+      refused(() => failed.throws(wrong as never), /takes a class of errors, or a pattern/);
   });
 
   test("lets nothing interrupt a workflow that is being closed", () => {

@@ -54,6 +54,16 @@ for (const [name, backendFor] of Object.entries(backends)) {
       assert.deepEqual(attempts, [0, 60_000, 180_000]);
     });
 
+    test("lets a workflow's own retry come, and a start that was put off", async (t) => {
+      const clock = testClock();
+      const startedAt = clock.now();
+      const stent = await testStent(t, { clock, ...(await backendFor(t)) });
+      const { id } = await stent.dispatch(stubborn, [], { delay: "1h" });
+      await clock.untilEnded(stent, id);
+      assert.equal((await stent.stateOf(id)).state, "failed");
+      assert.equal(clock.now() - startedAt, 3_600_000 + 60_000);
+    });
+
     test("lets a child's timeout pass, and goes no further", async (t) => {
       const clock = testClock();
       const startedAt = clock.now();
@@ -78,6 +88,40 @@ for (const [name, backendFor] of Object.entries(backends)) {
 }
 
 describe("a test clock", () => {
+  test("lets come by itself what is due when it is asked for, as any clock does", async () => {
+    const clock = testClock();
+    await new Promise<void>((resolve) => {
+      clock.schedule(0, resolve);
+    });
+    let isCalled = false;
+    const forget = clock.schedule(0, () => {
+      isCalled = true;
+    });
+    forget();
+    await new Promise<void>((resolve) => {
+      clock.schedule(0, resolve);
+    });
+    assert.equal(isCalled, false);
+  });
+
+  test("says so where nobody takes up what is due: without a worker, or with one of another clock", async (t) => {
+    const clock = testClock();
+    for (const options of [{ clock, serve: false }, {}]) {
+      const stent = await testStent(t, options);
+      const { id } = await stent.dispatch(yearly, []);
+      await assert.rejects(
+        clock.untilEnded(stent, id, { patience: 200 }),
+        /has done nothing for 200 ms: does a worker serve it, by this clock/,
+      );
+    }
+  });
+
+  test("refuses a start that is no date", () => {
+    assert.throws(() => testClock({ startAt: "2030" as never }), /startAt must be a Date/);
+    assert.throws(() => testClock({ startsAt: new Date(5) } as never), /startsAt/);
+    assert.throws(() => testClock(new Date(5) as never), /testClock\(\{ startAt \}\)/);
+  });
+
   test("says what an execution waits for that no time brings", async (t) => {
     const clock = testClock();
     const stent = await testStent(t, { clock });
@@ -106,6 +150,14 @@ const asking = workflow("clock asking", function* () {
     ask.with({ retry: { maxAttempts: 3, initialDelay: "1m", maxDelay: "1h", jitter: 0 } }),
   );
 });
+
+const stubborn = workflow(
+  "clock stubborn",
+  { retry: { maxAttempts: 2, initialDelay: "1m", jitter: 0 } },
+  function* (): Flow<void> {
+    throw new Error("never");
+  },
+);
 
 const child = workflow("clock child", function* (): Flow<string> {
   try {

@@ -78,7 +78,9 @@ describe("testStent", () => {
   });
 
   test("refuses what is no context, and stand-ins for closures", async (t) => {
-    await assert.rejects(testStent({} as never), /context of a test/);
+    for (const context of [{}, undefined, "t"])
+      await assert.rejects(testStent(context as never), /context of a test/);
+    await assert.rejects(testStent(t, { mocks: { reserve } as never }), /mocks must be a list/);
     await assert.rejects(testStent(t, { mocks: [mockClosure("a", nothing)] }), /mockClosure/);
   });
 

@@ -43,12 +43,14 @@ function rename(from: string, to: string): (id: string) => string {
   return (id) => (id === from || id.startsWith(`${from}/`) ? to + id.slice(from.length) : id);
 }
 
-interface Exported {
+/** One execution of a bundle. */
+export interface Exported {
   readonly head: BundleHead;
   readonly history: HistoryEntry[];
 }
 
-async function* executionsIn(
+/** The executions of a bundle, one by one. @throws SerializationError for what is none */
+export async function* executionsIn(
   lines: Iterable<string> | AsyncIterable<string>,
 ): AsyncGenerator<Exported> {
   let current: Exported | undefined;

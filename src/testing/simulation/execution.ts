@@ -4,14 +4,15 @@
  */
 import type { Workflow, WorkflowOptions } from "../../core/durable.ts";
 import { parseDuration } from "../../core/duration.ts";
-import { CancelledError } from "../../core/errors.ts";
+import { CancelledError, DeadlockError } from "../../core/errors.ts";
 import type { Delivery, Done, Turn } from "../../core/interpreter/turn.ts";
 import type { Payload } from "../../core/payload.ts";
-import { resultPlace } from "../../core/places.ts";
+import { resultPlace, storedResultPlace } from "../../core/places.ts";
 import { afterFailure } from "../../core/retry.ts";
 import { attemptPolicy } from "../../core/step-options.ts";
 import { closingReason, isLate } from "../../worker/closing.ts";
 import { withErrors } from "../../worker/ending.ts";
+import { keptFor } from "../../worker/kept-result.ts";
 import { failed } from "../../worker/verdict.ts";
 import { payloadOf } from "./entry-codec.ts";
 import { Inbox } from "./inbox.ts";
@@ -63,6 +64,7 @@ export class SimulatedExecution implements Simulated {
     this.#key = key;
     this.#fn = making.fn;
     this.#input = making.input;
+    world.gates.addExecution(key, { id: making.id, parent: making.parent }, () => this.#wake());
     this.inbox = new Inbox(world.codec, making.id, () => this.#wake());
     this.#performing = new Performing(world, this, (delivery) => this.#settle(delivery));
     this.startedAt = world.clock.now() + (making.delayMs ?? 0);
@@ -126,8 +128,10 @@ export class SimulatedExecution implements Simulated {
         ? `${effect.kind} "${effect.name}" at path ${path}`
         : `${effect.kind} at path ${path}`,
     );
+    const held = this.#world.gates.heldBack();
+    const behind = held.length === 0 ? "" : ` (held back by ${held.join(", ")})`;
     return new Error(
-      `workflow "${this.name}" waits for ever: ${told.join(", ") || "for nothing that it has yielded"}. ` +
+      `workflow "${this.name}" waits for ever: ${told.join(", ") || "for nothing that it has yielded"}${behind}. ` +
         `Give the simulation what it waits for (signals, mocks), a timeout, or cancelAt.`,
     );
   }
@@ -138,7 +142,7 @@ export class SimulatedExecution implements Simulated {
     const reason = this.#reason();
     if (this.runs.length === 0) {
       if (reason !== undefined) return this.#finish({ kind: "closed", reason, errors: [] });
-      if (this.#world.clock.now() < this.#notBefore) return undefined;
+      if (this.#world.clock.now() < this.#notBefore || this.#isHeldBack()) return undefined;
       const done = this.#beginRun();
       if (done !== undefined) return this.#finish(done);
     }
@@ -157,6 +161,25 @@ export class SimulatedExecution implements Simulated {
       return undefined;
     }
     return this.run.crash().then(() => this.#afterCommit(turn));
+  }
+
+  /** At its gates. What stands there for its run, or never lets it in, ends it. */
+  #isHeldBack(): boolean {
+    const { gates, options } = this.#making;
+    if (gates === undefined) return false;
+    const { codec } = this.#world;
+    const priority = options?.priority ?? this.#fn.options.priority ?? 0;
+    const key = this.#key;
+    const entrance = this.#world.gates.enter({ holder: -key, execution: key, gates, priority });
+    if (entrance === "open") return false;
+    if (typeof entrance === "string") return true;
+    if (entrance.stored === undefined) this.#failure(new DeadlockError(entrance.deadlock));
+    else {
+      const { name, value } = entrance.stored;
+      const place = resultPlace(this.id);
+      this.#end("completed", codec.encode(codec.decode(value, storedResultPlace(name)), place));
+    }
+    return true;
   }
 
   #afterCommit({ wakeAt }: Turn): void {
@@ -274,6 +297,7 @@ export class SimulatedExecution implements Simulated {
     this.#notBefore = this.#world.clock.now() + delayMs;
     const begin = (): void => {
       if (this.#ended !== undefined) return;
+      if (this.runs.length === 0) return this.#wake(); // it has yet to pass its gates
       const done = this.#beginRun();
       if (done !== undefined) this.#finish(done);
       else this.#wake();
@@ -286,7 +310,17 @@ export class SimulatedExecution implements Simulated {
     this.#performing.endAll();
     this.#endWake?.();
     this.#ended = { status, payload, at: this.#world.clock.now() };
+    if (this.#making.gates !== undefined) this.#leave(this.#making.gates, this.#ended);
     this.#making.onEnd?.(this.#ended);
+  }
+
+  #leave(gates: string, { status, payload }: Ended): void {
+    const { codec } = this.#world;
+    const stored =
+      status === "completed"
+        ? keptFor(codec, gates, codec.decode(payload, resultPlace(this.id)))
+        : undefined;
+    this.#world.gates.leave(-this.#key, status === "completed" ? { stored } : "over");
   }
 
   // ── what makes it take a turn ──

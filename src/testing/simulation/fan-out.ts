@@ -7,6 +7,7 @@ import type { Payload } from "../../core/payload.ts";
 import { entryPlace, itemPath, stepId } from "../../core/places.ts";
 import { totalTimeoutOf, type StoredOptions } from "../../core/step-options.ts";
 import { entryStatus } from "../../core/status.ts";
+import { gatesOfItems } from "../../worker/effect-gates.ts";
 import type { OutcomeFacts } from "../../worker/turn-builder.ts";
 import { failed } from "../../worker/verdict.ts";
 import { Trying, type Tried } from "./attempts.ts";
@@ -83,12 +84,17 @@ export class FanOut implements Work {
   #beginItem(item: number): void {
     const { effect, path } = this.#entry;
     const { run } = this.#run.setting;
+    const gates = gatesOfItems(effect)?.[item];
     const { input } = this.#run.journal.itemsOf(this.#entry.seq)[item] ?? { input: "" };
     if (effect.fn.kind === "workflow" && this.#world.mocks.get(effect.name) === undefined) {
       const id = itemChildId(run, { path }, item);
-      const child = this.#world.startChild(id, effect, input, (ended) =>
-        this.#childEnded(item, ended),
-      );
+      const child = this.#world.startChild(effect, {
+        id,
+        input,
+        parent: run.key,
+        gates,
+        onEnd: (ended) => this.#childEnded(item, ended),
+      });
       this.#running.set(item, child);
       return;
     }
@@ -103,6 +109,9 @@ export class FanOut implements Work {
       inputPlace,
       place,
       policy,
+      gates,
+      priority: effect.options?.priority ?? effect.fn.options.priority ?? 0,
+      execution: run.key,
     };
     const trying = new Trying(this.#world, step, (tried) => this.#itemEnded(item, tried));
     this.#running.set(item, trying);

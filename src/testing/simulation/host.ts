@@ -6,6 +6,7 @@ import type { AttemptPolicy, StoredOptions } from "../../core/step-options.ts";
 import type { Chance } from "../chance.ts";
 import type { Mocks } from "../mock.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
+import type { GateKeeper } from "./gate-keeper.ts";
 import type { Inbox } from "./inbox.ts";
 
 /** An execution to be started. */
@@ -17,8 +18,14 @@ export interface NewSimulated {
   readonly options?: StoredOptions;
   readonly delayMs?: number;
   readonly maxDurationMs?: number | undefined;
+  /** The key of the execution that waits for it. */
+  readonly parent?: number;
+  readonly gates?: string | undefined;
   readonly onEnd?: (ended: Ended) => void;
 }
+
+/** A child: what it runs, and how, its effect says. */
+export type NewChild = Required<Pick<NewSimulated, "id" | "input" | "parent" | "gates" | "onEnd">>;
 
 /** How an execution ended. */
 export interface Ended {
@@ -51,15 +58,11 @@ export interface SimulationHost {
   readonly codec: PayloadCodec;
   readonly chance: Chance;
   readonly mocks: Mocks;
+  readonly gates: GateKeeper;
   /** Whether coroutines are abandoned at all. */
   readonly isCrashing: boolean;
   start(making: NewSimulated): Simulated;
-  startChild(
-    id: string,
-    effect: CallEffect | MapEffect,
-    input: Payload,
-    onEnd: (ended: Ended) => void,
-  ): Simulated;
+  startChild(effect: CallEffect | MapEffect, child: NewChild): Simulated;
   execution(id: string): Simulated | undefined;
   /** What the next run of a function runs: the version registered last. */
   nextFunction(fn: Workflow<unknown[], unknown>): Workflow<unknown[], unknown>;

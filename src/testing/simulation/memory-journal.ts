@@ -20,6 +20,8 @@ export class MemoryJournal {
   readonly #run: RunId;
   readonly #codec: PayloadCodec;
   readonly #rows: MemoryRow[] = [];
+  /** Those decoded whose value nobody can change: every replay takes the same one. Of each row that has changed since there is none. */
+  readonly #entries: (Entry | undefined)[] = [];
   readonly #items = new Map<number, MemoryItem[]>();
   readonly #counters: Map<string, number>;
   readonly #state: Map<string, Payload>;
@@ -68,7 +70,16 @@ export class MemoryJournal {
   /** As replay takes it. */
   async entries(): Promise<readonly Entry[]> {
     const store = { items: (_key: number, _run: number, seq: number) => this.#itemsOf(seq) };
-    return decodeJournal(store, this.#codec, this.#run, this.#rows);
+    const rows = this.#rows.filter(({ seq }) => this.#entries[seq - 1] === undefined);
+    const decoded = await decodeJournal(store, this.#codec, this.#run, rows);
+    let next = 0;
+    return this.#rows.map(({ seq }) => {
+      const known = this.#entries[seq - 1];
+      const entry = known ?? decoded[next++];
+      if (entry === undefined) throw new Error(`row ${seq} of the journal was not decoded`);
+      if (known === undefined && isUnchangeable(entry)) this.#entries[seq - 1] = entry;
+      return entry;
+    });
   }
 
   /** Counters and state as replay takes them. */
@@ -89,8 +100,17 @@ export class MemoryJournal {
 
   #change(seq: number, change: Partial<MemoryRow>): void {
     const row = this.#rows[seq - 1];
-    if (row !== undefined) Object.assign(row, change);
+    if (row === undefined) return;
+    Object.assign(row, change);
+    this.#entries[seq - 1] = undefined;
   }
+}
+
+/** An error, or an object, belongs to the workflow that it is given to. */
+function isUnchangeable({ outcome, input }: Entry): boolean {
+  if (input !== undefined || outcome?.ok === false) return false;
+  const value = outcome?.value;
+  return value === null || (typeof value !== "object" && typeof value !== "function");
 }
 
 /** Counters, and state as it is stored. */

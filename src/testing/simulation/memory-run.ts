@@ -13,6 +13,7 @@ import { argsOf } from "./entry-codec.ts";
 import { SimulatedFacts, type RunSetting } from "./facts.ts";
 import { MemoryJournal, type MemoryRecords } from "./memory-journal.ts";
 import { Unbroken } from "./unbroken.ts";
+import { YieldedSteps } from "./yielded-steps.ts";
 
 /** One run of a workflow: the interpreter, and a journal in memory that it is stored in turn by turn. */
 export class MemoryRun {
@@ -47,15 +48,16 @@ export class MemoryRun {
   /** Begins it. @throws what the body throws before it is a generator */
   begin(crashes: boolean): void {
     const records = this.journal.snapshot();
-    const trace = crashes ? Unbroken.trace(this.setting) : undefined;
+    const { codec, run } = this.setting;
+    const steps = crashes ? new YieldedSteps(codec, run) : undefined;
     const yielded = (effect: AnyEffect, path: string): void => {
-      trace?.add(effect, path);
+      steps?.add(effect, path);
       this.yielded?.(effect, path);
     };
     this.#coroutine = runAs(this.#facts, () =>
       Coroutine.start(this.#fn, this.#args, { ...records, yielded }),
     );
-    if (trace !== undefined) this.#unbroken = new Unbroken(this.setting, this.#coroutine, trace);
+    if (steps !== undefined) this.#unbroken = new Unbroken(this.setting, this.#coroutine, steps);
   }
 
   get coroutine(): Coroutine {
@@ -113,8 +115,8 @@ export class MemoryRun {
   async crash(): Promise<void> {
     const entries = await this.journal.entries();
     const records = this.journal.snapshot();
-    const trace = Unbroken.trace(this.setting);
-    const yielded = (effect: AnyEffect, path: string): void => trace.add(effect, path);
+    const steps = this.#unbroken?.repeated();
+    const yielded = (effect: AnyEffect, path: string): void => steps?.add(effect, path);
     const resume = (): Coroutine =>
       Coroutine.resume(this.#fn, this.#args, entries, { ...records, yielded });
     try {
@@ -122,7 +124,6 @@ export class MemoryRun {
     } finally {
       this.#facts.takeAnswers();
     }
-    this.#unbroken?.resumed(trace);
     this.#unbroken?.compare(this.#coroutine);
   }
 

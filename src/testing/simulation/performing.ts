@@ -12,7 +12,7 @@ import { entryPlace, inputPlace, resultPlace, stepId } from "../../core/places.t
 import type { StoredOptions } from "../../core/step-options.ts";
 import { entryStatus } from "../../core/status.ts";
 import { runAs } from "../../worker/context.ts";
-import { wrongGates } from "../../worker/effect-gates.ts";
+import { gatesOfCall, wrongGates } from "../../worker/effect-gates.ts";
 import { noRetry, stopReason } from "../../worker/local-steps.ts";
 import { dispatchedId } from "../../worker/run-facts.ts";
 import type { OutcomeFacts } from "../../worker/turn-builder.ts";
@@ -144,9 +144,15 @@ export class Performing {
     const input = payloadOf(entry.input);
     const id = stepId(run, path);
     if (effect.fn.kind === "workflow" && !mocked) {
-      const child = this.#world.startChild(id, effect, input, (ended) => {
-        this.#world.called(effect.name, effect.args, ended.status === "completed");
-        this.#childEnded(path, id, ended);
+      const child = this.#world.startChild(effect, {
+        id,
+        input,
+        parent: run.key,
+        gates: gatesOfCall(effect),
+        onEnd: (ended) => {
+          this.#world.called(effect.name, effect.args, ended.status === "completed");
+          this.#childEnded(path, id, ended);
+        },
       });
       this.#work.set(path, child);
       return;
@@ -162,6 +168,9 @@ export class Performing {
       inputPlace: isChild ? inputPlace(id) : own,
       place: isChild ? resultPlace(id) : own,
       policy: this.#world.policyOf(effect.fn, effect.options),
+      gates: gatesOfCall(effect),
+      priority: effect.options?.priority ?? effect.fn.options.priority ?? 0,
+      execution: run.key,
     };
     const trying = new Trying(this.#world, step, ({ verdict, ...facts }) => {
       this.#world.called(effect.name, effect.args, verdict.kind === "completed");
@@ -260,7 +269,8 @@ export class Performing {
   #dispatch(entry: TurnEntry, effect: DispatchEffect): void {
     const { run } = this.#execution.run.setting;
     const id = dispatchedId(entry, run);
-    const { ifExists, delayMs, maxDurationMs } = resolveDispatchOptions(effect.dispatchOptions);
+    const resolved = resolveDispatchOptions(effect.dispatchOptions);
+    const { ifExists, delayMs, maxDurationMs, priority } = resolved;
     const standing = this.#world.execution(id);
     const { fn, name } = effect;
     if (standing !== undefined && (standing.name !== name || ifExists === "reject")) {
@@ -269,21 +279,25 @@ export class Performing {
       return this.#answer(entry.path, { ok: false, error });
     }
     const input = payloadOf(entry.input);
-    const options = effect.options ?? {};
+    const options = { ...effect.options, ...(priority === undefined ? {} : { priority }) };
     if (standing !== undefined) return this.#answer(entry.path, { ok: true, value: id });
     if (fn.kind === "workflow" && this.#world.mocks.get(name) === undefined)
-      this.#world.start({ id, fn, input, options, delayMs, maxDurationMs });
+      this.#world.start({
+        id,
+        fn,
+        input,
+        options,
+        delayMs,
+        maxDurationMs,
+        gates: gatesOfCall(effect),
+      });
     else this.#job(effect, id, input, delayMs);
     this.#answer(entry.path, { ok: true, value: id });
   }
 
   /** An activity, or a stand-in, that is an execution of its own. */
-  #job(
-    { fn, name, args, options }: DispatchEffect,
-    id: string,
-    input: Payload,
-    delayMs: number,
-  ): void {
+  #job(effect: DispatchEffect, id: string, input: Payload, delayMs: number): void {
+    const { fn, name, args, options } = effect;
     const step = {
       fn,
       executionId: id,
@@ -292,6 +306,13 @@ export class Performing {
       inputPlace: inputPlace(id),
       place: resultPlace(id),
       policy: this.#world.policyOf(fn, options),
+      gates: gatesOfCall(effect),
+      priority:
+        resolveDispatchOptions(effect.dispatchOptions).priority ??
+        options?.priority ??
+        fn.options.priority ??
+        0,
+      execution: noExecution,
     };
     const trying = new Trying(this.#world, step, ({ verdict }) =>
       this.#world.called(name, args, verdict.kind === "completed"),
@@ -338,6 +359,9 @@ export class Performing {
     this.#settle({ kind: "outcome", path, outcome });
   }
 }
+
+/** Nobody waits for a job. */
+const noExecution = 0;
 
 /** As a worker stores them. */
 function mapOptions(effect: MapEffect): StoredOptions {

@@ -9,37 +9,35 @@ import { toFailure } from "../../core/failure.ts";
 import type { Coroutine } from "../../core/interpreter/coroutine.ts";
 import type { Delivery, Done } from "../../core/interpreter/turn.ts";
 import { entryPlace, resultPlace } from "../../core/places.ts";
-import { Trace, type YieldedStep } from "../../worker/trace.ts";
 import { runAs } from "../../worker/context.ts";
+import type { YieldedStep } from "../../worker/trace.ts";
 import { RepeatedFacts, type Answers, type RunSetting } from "./facts.ts";
+import { RepeatedSteps, type YieldedSteps } from "./yielded-steps.ts";
 
 export class Unbroken {
   readonly coroutine: Coroutine;
   readonly #setting: RunSetting;
   readonly #facts: RepeatedFacts;
-  readonly #trace: Trace;
+  readonly #steps: YieldedSteps;
   /** Of the one that was resumed last. */
-  #resumed: Trace;
+  #resumed: RepeatedSteps | undefined;
 
-  constructor(setting: RunSetting, coroutine: Coroutine, trace: Trace) {
+  constructor(setting: RunSetting, coroutine: Coroutine, steps: YieldedSteps) {
     this.#setting = setting;
     this.coroutine = coroutine;
-    this.#trace = trace;
-    this.#resumed = trace;
+    this.#steps = steps;
     this.#facts = new RepeatedFacts(setting);
   }
 
-  static trace({ codec, run }: RunSetting): Trace {
-    return new Trace(codec, run);
+  /** For a coroutine that is about to be resumed. */
+  repeated(): RepeatedSteps {
+    this.#resumed = new RepeatedSteps(this.#steps);
+    return this.#resumed;
   }
 
   /** False until the first crash: then there is only this one. */
   isApart(coroutine: Coroutine): boolean {
     return coroutine !== this.coroutine;
-  }
-
-  resumed(trace: Trace): void {
-    this.#resumed = trace;
   }
 
   /** What is delivered belongs to whoever it is delivered to: this one needs values of its own. */
@@ -81,9 +79,9 @@ export class Unbroken {
   }
 
   #compareSteps(): void {
-    const index = this.#trace.difference(this.#resumed);
-    if (index === undefined) return;
-    const [first, second] = [this.#trace.steps[index], this.#resumed.steps[index]];
+    const difference = this.#resumed?.difference();
+    if (difference === undefined) return;
+    const { first, second } = difference;
     const path = first?.path ?? second?.path ?? "";
     throw different(path, { step: first, told: told(first) }, { step: second, told: told(second) });
   }

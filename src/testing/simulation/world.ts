@@ -2,7 +2,7 @@ import type { AnyDurable, Workflow } from "../../core/durable.ts";
 import type { CallEffect } from "../../core/effects/call.ts";
 import type { MapEffect } from "../../core/effects/map.ts";
 import { isRemote } from "../../core/define.ts";
-import { PayloadCodec, type Payload } from "../../core/payload.ts";
+import { PayloadCodec } from "../../core/payload.ts";
 import { registry } from "../../core/registry.ts";
 import { resolveSerializer } from "../../core/serializer.ts";
 import { attemptPolicy, type AttemptPolicy, type StoredOptions } from "../../core/step-options.ts";
@@ -11,7 +11,8 @@ import { Chance } from "../chance.ts";
 import { Mocks, type Mock } from "../mock.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import { SimulatedExecution } from "./execution.ts";
-import type { Ended, NewSimulated, SimulationHost } from "./host.ts";
+import { GateKeeper } from "./gate-keeper.ts";
+import type { Ended, NewChild, NewSimulated, SimulationHost } from "./host.ts";
 import { Stillness } from "./stillness.ts";
 
 /** How a world goes wrong, and from what. */
@@ -36,12 +37,13 @@ export class World implements SimulationHost {
   readonly codec = new PayloadCodec(resolveSerializer(undefined));
   readonly chance: Chance;
   readonly mocks: Mocks;
+  readonly gates: GateKeeper;
   readonly calls: CallRecord[] = [];
   readonly #setting: WorldSetting;
   /** Of functions as they are defined: the same at every call. */
   readonly #policies = new Map<AnyDurable, AttemptPolicy>();
   readonly #executions = new Map<string, SimulatedExecution>();
-  #ready: SimulatedExecution[] = [];
+  readonly #ready = new Set<SimulatedExecution>();
   #crashes = 0;
   /** Attempts and closures whose code runs. */
   #underWay = 0;
@@ -56,6 +58,7 @@ export class World implements SimulationHost {
     this.clock = new VirtualClock(setting.startAt);
     this.chance = new Chance(setting.seed);
     this.mocks = new Mocks(setting.mocks);
+    this.gates = new GateKeeper(this.clock);
   }
 
   get crashes(): number {
@@ -81,8 +84,9 @@ export class World implements SimulationHost {
       if (this.#fault !== undefined) throw this.#fault.error;
       const result = found();
       if (result !== undefined) return result;
-      const next = this.#ready.shift();
+      const [next] = this.#ready;
       if (next !== undefined) {
+        this.#ready.delete(next);
         const resuming = next.turn();
         if (resuming !== undefined) await resuming;
       } else if (this.#underWay > 0) await this.#somethingEnds(stuck);
@@ -94,32 +98,23 @@ export class World implements SimulationHost {
 
   start(making: NewSimulated): SimulatedExecution {
     const key = this.#executions.size + 1;
-    const execution = new SimulatedExecution(this, making, key, (ready) => this.#makeReady(ready));
+    // There is something for it to do.
+    const ready = (one: SimulatedExecution): void => void this.#ready.add(one);
+    const execution = new SimulatedExecution(this, making, key, ready);
     this.#executions.set(making.id, execution);
     execution.wakeAfter(making.delayMs ?? 0);
     return execution;
   }
 
-  startChild(
-    id: string,
-    effect: CallEffect | MapEffect,
-    input: Payload,
-    onEnd: (ended: Ended) => void,
-  ): SimulatedExecution {
-    const { fn } = effect;
+  startChild(effect: CallEffect | MapEffect, child: NewChild): SimulatedExecution {
+    const { fn, name } = effect;
     if (fn.kind !== "workflow" || isRemote(fn)) {
       throw new Error(
-        `the code of workflow "${effect.name}" is elsewhere; give it a stand-in: mocks: [mock(${effect.name}, …)]`,
+        `the code of workflow "${name}" is elsewhere; give it a stand-in: mocks: [mock(${name}, …)]`,
       );
     }
-    return this.start({
-      id,
-      fn,
-      input,
-      options: effect.options ?? {},
-      maxDurationMs: maxDurationOf(effect),
-      onEnd,
-    });
+    const options = effect.options ?? {};
+    return this.start({ ...child, fn, options, maxDurationMs: maxDurationOf(effect) });
   }
 
   execution(id: string): SimulatedExecution | undefined {
@@ -137,11 +132,6 @@ export class World implements SimulationHost {
     const policy = this.#policies.get(fn) ?? attemptPolicy(fn, {});
     this.#policies.set(fn, policy);
     return policy;
-  }
-
-  /** There is something for it to do. */
-  #makeReady(execution: SimulatedExecution): void {
-    if (!this.#ready.includes(execution)) this.#ready.push(execution);
   }
 
   /** Nobody's code may catch it: the simulation is over. */
@@ -192,7 +182,7 @@ export class World implements SimulationHost {
   #passTime(stuck: () => Error): void {
     const { nextAt } = this.clock;
     if (nextAt !== undefined) this.clock.advanceTo(nextAt);
-    else if (this.#fault === undefined && this.#ready.length === 0) throw stuck();
+    else if (this.#fault === undefined && this.#ready.size === 0) throw stuck();
   }
 }
 
