@@ -65,7 +65,8 @@ export class Worker {
     this.#held = new HeldWork(host, options.maxCachedWorkflows, claimMore, (execution) =>
       this.#intake.handSlot(execution),
     );
-    this.#heldCheck = new HeldCheck(host, this.#held, claimMore);
+    const isAnyComing = (): boolean => this.#intake.coming > 0;
+    this.#heldCheck = new HeldCheck(host, this.#held, claimMore, isAnyComing);
     this.#intake = new Intake(host, this.#held, options, () => this.#losing);
     this.stopped = new Promise((resolve) => {
       this.#markStopped = resolve;
