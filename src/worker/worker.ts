@@ -202,10 +202,16 @@ export class Worker {
 
   // ── losing the session ──
 
-  /** This process was held up for longer than its lease: finds out whether the session is still its own. */
+  /**
+   * This process was held up for longer than its lease: finds out whether the session is still its own. An answer that was itself held up for
+   * so long says nothing of now.
+   */
   async #renewed(): Promise<boolean> {
-    const alive = await this.#committer.insist(() => this.#session.renew());
-    return alive === true && this.#state !== "stopped";
+    for (;;) {
+      const alive = await this.#committer.insist(() => this.#session.renew());
+      if (alive !== true || this.#state === "stopped") return false;
+      if (this.#session.leaseHolds) return true;
+    }
   }
 
   /** By V2. */
