@@ -1,6 +1,6 @@
 import { context } from "../../src/index.ts";
-import type { Scene } from "./scene.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** One attempt of an activity, as the world outside saw it. */
 export interface Attempt {
@@ -17,11 +17,11 @@ export interface Attempt {
 
 /** What happened outside of the database: every attempt that began, and how it ended. */
 export class EffectsLog {
-  readonly #scene: Scene;
+  readonly #scene: Surroundings;
   readonly attempts: Attempt[] = [];
   readonly #last = new Map<string, Attempt>();
 
-  constructor(scene: Scene) {
+  constructor(scene: Surroundings) {
     this.#scene = scene;
   }
 

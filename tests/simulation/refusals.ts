@@ -1,5 +1,5 @@
 import type { Settled, Transition } from "../../src/store/store.ts";
-import type { Scene } from "./scene.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 interface Answered {
   readonly settled: readonly Settled[];
@@ -7,7 +7,7 @@ interface Answered {
 
 /** I3: what a session that was dead before the commit has handed in is refused. `value`: what the commit answered. */
 export function refusals(
-  { world }: Scene,
+  { world }: Surroundings,
   dead: ReadonlySet<number>,
   transitions: readonly Transition[],
   value: unknown,

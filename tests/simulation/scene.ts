@@ -4,6 +4,7 @@ import type { Faults } from "./faults.ts";
 import { HintNet } from "./hint-net.ts";
 import type { Program } from "./nodes.ts";
 import { SimulatedDatabase } from "./simulated-database.ts";
+import type { Settings, Surroundings } from "./surroundings.ts";
 import { World } from "./world.ts";
 
 /** What a run is made of: all of it follows from these. */
@@ -17,16 +18,8 @@ export interface RunPlan {
   readonly every: number;
 }
 
-interface Settings {
-  readonly concurrency: number;
-  readonly cached: number;
-  readonly leaseMs: number;
-  /** The share of operations that take a while. */
-  readonly slowShare: number;
-}
-
 /** Everything that one run works with. */
-export class Scene {
+export class Scene implements Surroundings {
   readonly plan: RunPlan;
   readonly world: World;
   readonly faults: Faults;

@@ -1,8 +1,8 @@
 import type { FunctionRegistry } from "../../src/core/registry.ts";
 import { Stent } from "../../src/stent.ts";
 import { backendOf } from "./simulated-store.ts";
-import type { Scene } from "./scene.ts";
 import type { Owner } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** How a process is started. */
 export interface ProcessPlan {
@@ -23,9 +23,9 @@ export class SimulatedProcess implements Owner {
   /** It has lost its session, or may have: what ran in it may run elsewhere. */
   isDisturbed = false;
   readonly stent: Stent;
-  readonly #scene: Scene;
+  readonly #scene: Surroundings;
 
-  constructor(scene: Scene, plan: ProcessPlan) {
+  constructor(scene: Surroundings, plan: ProcessPlan) {
     this.#scene = scene;
     this.plan = plan;
     this.name = plan.name;

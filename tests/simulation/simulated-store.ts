@@ -2,11 +2,11 @@ import { DatabaseError } from "../../src/core/errors.ts";
 import type { OpenOptions, StoreBackend } from "../../src/store/backend.ts";
 import type { Store, Transition } from "../../src/store/store.ts";
 import { refusals } from "./refusals.ts";
-import type { Scene } from "./scene.ts";
-import type { SimulatedProcess } from "./simulated-process.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { Owner } from "./world.ts";
 
 /** What a process is given for its database: every call is two pending operations, that it is applied and that it is answered. */
-export function backendOf(scene: Scene, process: SimulatedProcess): StoreBackend {
+export function backendOf(scene: Surroundings, process: Owner): StoreBackend {
   return {
     name: "simulated",
     identity: () => "simulated",
@@ -16,7 +16,7 @@ export function backendOf(scene: Scene, process: SimulatedProcess): StoreBackend
   };
 }
 
-function pendingStore(scene: Scene, process: SimulatedProcess, store: Store): Store {
+function pendingStore(scene: Surroundings, process: Owner, store: Store): Store {
   const calls = new Map<string | symbol, unknown>();
   return new Proxy(store, {
     get(target, key) {
@@ -39,8 +39,8 @@ function pendingStore(scene: Scene, process: SimulatedProcess, store: Store): St
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 function pendingCall(
-  scene: Scene,
-  process: SimulatedProcess,
+  scene: Surroundings,
+  process: Owner,
   name: string,
   args: readonly unknown[],
   act: () => Promise<unknown>,
