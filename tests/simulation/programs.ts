@@ -281,7 +281,7 @@ function* one(node: Node): Flow<unknown> {
         ? yield* nameOfError(call(failingChild, node.nodes))
         : yield* call(program, node.nodes, { how: "returns" });
     case "narrow":
-      return yield* call(narrow, node.token, node.ms);
+      return yield* beside(node);
     case "settled":
       return yield* call(settled, "settled", node.group);
     case "count":
@@ -299,6 +299,13 @@ function* one(node: Node): Flow<unknown> {
     default:
       return node satisfies never;
   }
+}
+
+/** Three at once, for two places. */
+function* beside({ token, ms }: Extract<Node, { do: "narrow" }>): Flow<string> {
+  const names = [token, `${token} too`, `${token} as well`];
+  const [first = ""] = yield* all(names.map((name) => call(narrow, name, ms)));
+  return first;
 }
 
 function* outcomeOfOnce({ token, ms }: Extract<Node, { do: "once" }>): Flow<unknown> {
