@@ -37,7 +37,6 @@ const formerFailures = {
   "a heartbeat is stored between the decision to bury its session and the burial": 718,
   "the row of a job cannot be read when it is woken": 5_074,
   "a renewal is answered when the lease that it renewed is over": 307,
-  "a row is read that shows a wake-up of which no hint has come yet": 30_181,
 };
 describe("a run that failed once", () => {
   for (const [what, seed] of Object.entries(formerFailures)) {
