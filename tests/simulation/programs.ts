@@ -176,7 +176,7 @@ const rounds = workflow("rounds", function* (token: string, last: number, round:
 
 const secondRun = workflow(
   "secondRun",
-  { retry: { maxAttempts: 3, ...soon } },
+  { retry: { maxAttempts: 50, backoffFactor: 1, ...soon } }, // its call is started once a run, and may be lost each time
   function* (token: string): Flow<string> {
     return yield* call(failsInFirstRun, token);
   },
