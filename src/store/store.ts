@@ -530,10 +530,7 @@ export interface Transitions {
   register: { request: NewSession; answer: number };
   heartbeat: { request: { readonly session: number }; answer: boolean };
   /** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
-  reap: {
-    request: { readonly session: number; readonly died: boolean };
-    answer: { readonly released: number };
-  };
+  reap: { request: ReapRequest; answer: ReapAnswer };
   /** Ends what has passed its time while nobody works on it: executions by their deadline, jobs and items of maps by their totalTimeout. */
   expire: { request: { readonly limit: number }; answer: Expired };
   remove: { request: RemoveRequest; answer: Removed };
@@ -547,6 +544,17 @@ export interface Transitions {
   discardDeadLetter: { request: { readonly task: string }; answer: boolean };
   /** An attempt of a job that was ended from outside has answered: its place is free. */
   leave: { request: { readonly session: number; readonly execution: number }; answer: boolean };
+}
+export interface ReapRequest {
+  readonly session: number;
+  readonly died: boolean;
+  /** Its heartbeats when it was last looked at: one that has come since has renewed its lease, and it lives. Left out: whatever they are. */
+  readonly beat?: number;
+}
+export interface ReapAnswer {
+  readonly released: number;
+  /** Nothing was done. */
+  readonly lives?: true;
 }
 export interface Expired {
   /** How many executions and items were ended: as many as the limit where there may be more. */

@@ -8,7 +8,7 @@ import type { RunHost } from "./run-host.ts";
 const lookMs = 1_000;
 /** Shortest pause between such looks when another process writes. */
 const pauseMs = 50;
-/** A forgotten execution is let go at the second look: what was just claimed is not known here for a moment. */
+/** A forgotten execution is let go at the second look: what a claim has brought is taken up a moment after its answer. */
 const looksBeforeLettingGo = 2;
 
 type Held = Awaited<ReturnType<WorkerDeps["store"]["held"]>>;
@@ -21,6 +21,7 @@ export class HeldCheck {
   readonly #host: RunHost;
   readonly #held: HeldWork;
   readonly #letGo: () => void;
+  readonly #isAnyComing: () => boolean;
   #lastLook = 0;
   #nextLook = Infinity;
   #endTimer: () => void = nothing;
@@ -28,11 +29,15 @@ export class HeldCheck {
   /** How often something was seen to be held that nothing here knows of, by key and claim. */
   #forgotten = new Map<string, number>();
 
-  /** `letGo` is told when an execution that was forgotten here has become due. */
-  constructor(host: RunHost, held: HeldWork, letGo: () => void) {
+  /**
+   * `letGo` is told when an execution that was forgotten here has become due. `isAnyComing`: whether something was asked for, and may stand
+   * under this session, whose answer is on its way. That may take seconds, where a connection broke and the answer has to be found out.
+   */
+  constructor(host: RunHost, held: HeldWork, letGo: () => void, isAnyComing: () => boolean) {
     this.#host = host;
     this.#held = held;
     this.#letGo = letGo;
+    this.#isAnyComing = isAnyComing;
   }
 
   start(): void {
@@ -82,6 +87,7 @@ export class HeldCheck {
 
   /** By V1: what stands under this session and is in none of the maps would wait for ever. It becomes due, for whoever can take it. */
   async #letGoOfForgotten(held: Held["executions"]): Promise<void> {
+    if (this.#isAnyComing()) return;
     const { deps, session } = this.#host;
     const seen = new Map<string, number>();
     for (const execution of held.filter(({ key }) => !this.#held.holds(key))) {

@@ -123,14 +123,13 @@ export class HeldWork {
   /** Something has happened to the execution outside. */
   wake(execution: number): void {
     this.#runs.get(execution)?.wake();
-    void this.#jobs.get(execution)?.wake();
+    this.#jobs.get(execution)?.wake();
   }
 
   /** Those to which something has happened that they have not noticed. `rows`: what the database says, by key. */
   wakeChanged(rows: ReadonlyMap<number, { readonly wakeSeq: number }>): void {
     for (const [key, run] of this.#runs) if (run.wakeSeq !== rows.get(key)?.wakeSeq) run.wake();
-    for (const [key, job] of this.#jobs)
-      if (job.wakeSeq !== rows.get(key)?.wakeSeq) void job.wake();
+    for (const [key, job] of this.#jobs) if (job.wakeSeq !== rows.get(key)?.wakeSeq) job.wake();
   }
 
   /** The task is not to go on. */

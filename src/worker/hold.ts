@@ -127,6 +127,8 @@ export class Hold implements Held {
     const row = await store.executionByKey(this.#execution.key);
     if (row === undefined || row.worker !== this.#session || row.claim !== this.#execution.claim)
       return lossOf(codec, row);
+    // What it stands for may have been told to nobody here yet, and parking takes it for read.
+    if (row.wakeSeq !== this.#wakeSeq) this.#woken = true;
     this.#wakeSeq = row.wakeSeq;
     this.#execution = {
       ...this.#execution,

@@ -121,8 +121,19 @@ export class JobRun {
     }
   }
 
-  /** Something may have happened to it: finds out whether it was cancelled. */
-  async wake(): Promise<void> {
+  /** Something may have happened to it. Where that cannot be read now, the next look at what is held finds it out. */
+  wake(): void {
+    const executionId = this.execution.id;
+    void this.#readRow().catch((error: unknown) =>
+      this.#host.deps.observer.log.warn(
+        "what happened to a job could not be read; it is tried again",
+        { executionId, error },
+      ),
+    );
+  }
+
+  /** Finds out whether it was cancelled. */
+  async #readRow(): Promise<void> {
     const { store, codec } = this.#host.deps;
     const row = await store.executionByKey(this.execution.key);
     if (row === undefined || row.worker !== this.#session || row.claim !== this.execution.claim)
@@ -264,7 +275,7 @@ export class JobRun {
 
   /** A cancel has arrived that the outcome did not know of. */
   async #endAnew(outcome: AttemptOutcome): Promise<void> {
-    await this.wake();
+    await this.#readRow();
     if (!this.#over) this.#end(outcome);
   }
 

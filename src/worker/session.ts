@@ -3,7 +3,7 @@
  *
  *   L1  Live or dead is the mark in the row. The lease only says when others may set that mark.
  *   L2  Another session is buried only after its heartbeat was seen unchanged for its whole lease, by this process's own monotonic clock,
- *       without a gap in looking; or when its process is known to be gone from this very machine.
+ *       without a gap in looking; or when its process is known to be gone from this very machine. The commit that buries it asks once more.
  */
 import { hostname } from "node:os";
 import { monotonicMs } from "../runtime/clock.ts";
@@ -205,11 +205,14 @@ export class Session {
   async #bury(session: SessionRow): Promise<void> {
     this.#seen.delete(session.key);
     failpoint("reap.before-submit");
-    const { released } = await this.#deps.committer.submit("reap", {
-      session: session.key,
+    const { key, beat } = session;
+    const { released, lives } = await this.#deps.committer.submit("reap", {
+      session: key,
       died: true,
+      beat,
     });
     failpoint("reap.after-commit");
+    if (lives === true) return;
     this.#deps.observer.log.warn(
       `worker "${session.name}" (${session.host}, process ${session.pid}) is gone; what it held goes on elsewhere`,
       {

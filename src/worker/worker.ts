@@ -67,7 +67,8 @@ export class Worker {
     this.#held = new HeldWork(host, options.maxCachedWorkflows, claimMore, (execution) =>
       this.#intake.handSlot(execution),
     );
-    this.#heldCheck = new HeldCheck(host, this.#held, claimMore);
+    const isAnyComing = (): boolean => this.#intake.coming > 0;
+    this.#heldCheck = new HeldCheck(host, this.#held, claimMore, isAnyComing);
     this.#intake = new Intake(host, this.#held, options, () => this.#losing);
     this.stopped = new Promise((resolve) => {
       this.#markStopped = resolve;
@@ -203,10 +204,16 @@ export class Worker {
 
   // ── losing the session ──
 
-  /** This process was held up for longer than its lease: finds out whether the session is still its own. */
+  /**
+   * This process was held up for longer than its lease: finds out whether the session is still its own. An answer that was itself held up for
+   * so long says nothing of now.
+   */
   async #renewed(): Promise<boolean> {
-    const alive = await this.#committer.insist(() => this.#session.renew());
-    return alive === true && this.#state !== "stopped";
+    for (;;) {
+      const alive = await this.#committer.insist(() => this.#session.renew());
+      if (alive !== true || this.#state === "stopped") return false;
+      if (this.#session.leaseHolds) return true;
+    }
   }
 
   /** By V2. */

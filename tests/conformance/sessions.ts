@@ -63,6 +63,19 @@ export function sessionConformance(backend: ConformanceBackend): void {
       assertPart(await one.store.sessions(), [{ state: "dead" }]);
     });
 
+    scene(backend, "that has beaten since it was looked at is not reaped (L2)", async (one) => {
+      const session = await one.register();
+      await one.start(session);
+      const [seen] = await one.store.sessions();
+      const beat = seen?.beat ?? 0;
+      assert.equal(await one.one("heartbeat", { session }), true);
+      const late = { session, died: true, beat };
+      assert.deepEqual(await one.one("reap", late), { released: 0, lives: true });
+      assertPart(await one.store.sessions(), [{ state: "live" }]);
+      assert.deepEqual(await one.one("reap", { ...late, beat: beat + 1 }), { released: 1 });
+      assert.deepEqual(await one.one("reap", late), { released: 0 }, "nobody is reaped twice");
+    });
+
     scene(
       backend,
       "that is reaped in a commit stores nothing that stands behind it there (I3, S1)",

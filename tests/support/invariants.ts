@@ -266,7 +266,8 @@ function ruleI8(now: number): Rule[] {
       "I8: execution {id} passes its deadline at {deadline}, and is due at {due_at}",
       `select id, deadline, due_at from stent_executions e
        where ${parked} and e.state = 'running' and e.deadline is not null and e.not_before <= ${now}
-       and (e.due_at is null or e.due_at > e.deadline)`,
+       and (e.due_at is null or e.due_at > e.deadline)
+       and not exists (select 1 from stent_journal j where j.execution = e.key and j.run = e.run and j.path = 'cancel')`,
     ),
     ...rulesOfFanouts(),
     ...rulesOfItemChildren(),

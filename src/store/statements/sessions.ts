@@ -33,6 +33,12 @@ export const sessionStatements = {
     .set({ state: "dead" })
     .where("key", "=", given<number>("session"))
     .where("state", "=", "live"),
+  buryUnlessBeaten: build
+    .updateTable("stent_workers")
+    .set({ state: "dead" })
+    .where("key", "=", given<number>("session"))
+    .where("state", "=", "live")
+    .where("beat", "=", given<number>("beat")),
   all: build.selectFrom("stent_workers").selectAll().orderBy("key"),
 
   lane: build.selectFrom("stent_lanes").select("key").where("text", "=", given<string>("text")),

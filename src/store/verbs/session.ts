@@ -1,4 +1,4 @@
-import type { NewSession } from "../store.ts";
+import type { NewSession, ReapAnswer, ReapRequest } from "../store.ts";
 import type { Batch, RowOf, Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { endCancelled } from "./ending.ts";
@@ -35,12 +35,19 @@ export function* heartbeat(
   return (yield* batch.sql.sessions.beat.run({ session, now: batch.now })) > 0;
 }
 
-/** Marks a session dead and releases what it held. `died`: what was running in it gets a mark. */
-export function* reap(
-  batch: Batch,
-  { session, died }: { readonly session: number; readonly died: boolean },
-): Procedure<{ readonly released: number }> {
-  if ((yield* batch.sql.sessions.bury.run({ session })) === 0) return { released: 0 };
+/**
+ * Marks a session dead and releases what it held. `died`: what was running in it gets a mark. Whether it has beaten meanwhile is asked in this
+ * very commit: its worker trusts the lease that it has renewed, and begins what others would be given.
+ */
+export function* reap(batch: Batch, { session, died, beat }: ReapRequest): Procedure<ReapAnswer> {
+  const { bury, buryUnlessBeaten, live } = batch.sql.sessions;
+  const buried = yield* beat === undefined
+    ? bury.run({ session })
+    : buryUnlessBeaten.run({ session, beat });
+  if (buried === 0) {
+    const lives = (yield* live.get({ session })) !== undefined;
+    return lives ? { released: 0, lives } : { released: 0 };
+  }
   batch.forgetSession(session);
   const executions = yield* batch.sql.executions.heldBy.all({ session });
   for (const row of executions) {
