@@ -47,6 +47,11 @@ export function isGone(identity: ProcessIdentity, self: ProcessIdentity): boolea
   return status.hasExited || (identity.startedAt ?? status.startedAt) !== status.startedAt;
 }
 
+/** Whether it is another process, of which could be said here that it is gone. */
+export function isNeighbour(identity: ProcessIdentity, self: ProcessIdentity): boolean {
+  return identity.pid !== self.pid && sharesView(identity, self);
+}
+
 /** By P1. The host name is asked for too: copies of a virtual machine that was saved while running have one boot id. */
 function sharesView(identity: ProcessIdentity, self: ProcessIdentity): boolean {
   return (

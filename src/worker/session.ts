@@ -9,7 +9,12 @@ import { hostname } from "node:os";
 import { monotonicMs } from "../runtime/clock.ts";
 import { failpoint } from "../runtime/failpoint.ts";
 import { newUuid } from "../runtime/ids.ts";
-import { isGone, thisProcess, type ProcessIdentity } from "../runtime/process-identity.ts";
+import {
+  isGone,
+  isNeighbour,
+  thisProcess,
+  type ProcessIdentity,
+} from "../runtime/process-identity.ts";
 import type { SessionRow } from "../store/store.ts";
 import type { WorkerDeps } from "./deps.ts";
 import type { ResolvedServeOptions } from "./serve-options.ts";
@@ -17,7 +22,9 @@ import type { ResolvedServeOptions } from "./serve-options.ts";
 /** Without a heartbeat of its own, a worker still looks after the others this often within a lease. */
 const looksPerLease = 3;
 /** Longest pause between two looks at the other sessions. */
-const maxLookMs = 20_000;
+const maxLookMs = 5_000;
+/** How often it is asked whether the processes of this machine that were seen then are still there: 20 us each, and nothing of the database. */
+const neighbourLookMs = 1_000;
 
 /** What was last seen of another session. */
 interface Sighting {
@@ -32,6 +39,8 @@ export class Session {
   readonly #running: () => string;
   readonly #self: ProcessIdentity = thisProcess();
   readonly #seen = new Map<number, Sighting>();
+  /** Processes of this machine with a session that lived at the last look. */
+  #neighbours: readonly ProcessIdentity[] = [];
   #key = -1;
   #leaseEndsAt = 0;
   #lastLook = -Infinity;
@@ -154,13 +163,16 @@ export class Session {
     this.#beatLater();
   }
 
-  #lookLater(): void {
+  /** After so long. In between it is seen whether one of its neighbours is gone. */
+  #lookLater(afterMs = this.#lookInterval()): void {
     if (this.#stopped) return;
+    const stepMs = this.#neighbours.length > 0 ? Math.min(neighbourLookMs, afterMs) : afterMs;
     this.#endLooking();
-    this.#endLooking = this.#deps.clock.schedule(
-      this.#lookInterval(),
-      () => void this.lookAfterOthers(),
-    );
+    this.#endLooking = this.#deps.clock.schedule(stepMs, () => {
+      const isTime = stepMs === afterMs || this.#neighbours.some((one) => isGone(one, this.#self));
+      if (isTime) void this.lookAfterOthers();
+      else this.#lookLater(afterMs - stepMs);
+    });
   }
 
   #lookInterval(): number {
@@ -174,14 +186,13 @@ export class Session {
       const now = monotonicMs();
       const gap = now - this.#lastLook > 2 * this.#lookInterval();
       this.#lastLook = now;
-      for (const session of sessions) {
-        if (
-          session.state === "live" &&
-          session.key !== this.#key &&
-          this.#isDead(session, now, gap)
-        )
-          await this.#bury(session);
+      const others = sessions.filter(({ state, key }) => state === "live" && key !== this.#key);
+      for (const session of others) {
+        if (this.#isDead(session, now, gap)) await this.#bury(session);
       }
+      this.#neighbours = others
+        .map((session) => identityOf(session))
+        .filter((one) => isNeighbour(one, this.#self) && !isGone(one, this.#self));
     } catch (error) {
       this.#lastLook = -Infinity; // a look that failed is a gap
       this.#deps.observer.log.warn(
@@ -193,7 +204,7 @@ export class Session {
   }
 
   #isDead(session: SessionRow, now: number, gap: boolean): boolean {
-    if (isGone(JSON.parse(session.process) as ProcessIdentity, this.#self)) return true;
+    if (isGone(identityOf(session), this.#self)) return true;
     const sighting = this.#seen.get(session.key);
     if (sighting === undefined || gap || sighting.beat !== session.beat) {
       this.#seen.set(session.key, { beat: session.beat, since: now });
@@ -221,6 +232,10 @@ export class Session {
       },
     );
   }
+}
+
+function identityOf(session: SessionRow): ProcessIdentity {
+  return JSON.parse(session.process) as ProcessIdentity;
 }
 
 function nothing(): void {
