@@ -18,12 +18,15 @@ export function takesFrom(
   );
 }
 
-/** A session names its functions as "name" or "name@version". A version binds no worker for activities. */
+/** A version binds no worker for activities. */
 export function hasCode(
   { functions }: SessionRow,
   { kind, name, version }: Pick<Lane, "kind" | "name" | "version">,
 ): boolean {
-  if (kind === "workflow")
-    return functions.includes(version === undefined ? name : `${name}@${version}`);
-  return functions.some((known) => known === name || known.startsWith(`${name}@`));
+  return functions.some(
+    (known) =>
+      known.kind === kind &&
+      known.name === name &&
+      (kind === "activity" || known.version === version),
+  );
 }

@@ -4,6 +4,7 @@ import type {
   EntryRow,
   ExecutionRow,
   FullItemRow,
+  ServedFunction,
   SessionRow,
   StepRow,
   TaskRow,
@@ -148,12 +149,19 @@ export function sessionRow(row: RowOf<Statements["sessions"]["all"]>): SessionRo
     leaseMs: row.lease,
     queues: row.queues === null ? undefined : tagsOf(row.queues),
     tags: row.tags === null ? undefined : tagsOf(row.tags),
-    functions: tagsOf(row.functions),
+    functions: servedFunctions(row.functions),
     state: row.state,
     beat: row.beat,
     startedAt: row.started_at,
     seenAt: row.seen_at,
   };
+}
+
+/** JSON has no undefined. */
+function servedFunctions(column: string): ServedFunction[] {
+  return (JSON.parse(column) as Partial<ServedFunction>[]).map(
+    ({ kind = "workflow", name = "", version }) => ({ kind, name, version }),
+  );
 }
 
 /** A dead letter's row as the port gives it. */

@@ -496,6 +496,9 @@ export type ReplayAnswer =
 
 // ── sessions ──
 
+/** A function of which a session has the code. */
+export type ServedFunction = Pick<Lane, "kind" | "name" | "version">;
+
 export interface NewSession {
   readonly id: string;
   readonly name: string;
@@ -505,7 +508,7 @@ export interface NewSession {
   readonly leaseMs: number;
   readonly queues: readonly string[] | undefined;
   readonly tags: readonly string[] | undefined;
-  readonly functions: readonly string[];
+  readonly functions: readonly ServedFunction[];
   /** A session of this process that was found dead: its marks are removed. */
   readonly former: number | undefined;
 }

@@ -84,13 +84,11 @@ export class Session {
       leaseMs: leaseDurationMs,
       queues,
       tags,
-      functions: registry
-        .all()
-        .map((fn) =>
-          fn.options.version === undefined
-            ? fn.functionName
-            : `${fn.functionName}@${fn.options.version}`,
-        ),
+      functions: registry.all().map(({ kind, functionName: name, options: { version } }) => ({
+        kind,
+        name,
+        version,
+      })),
       former,
     });
     failpoint("register.after-commit");

@@ -13,6 +13,7 @@ import {
   workflow,
   type WaitReason,
 } from "stentjs";
+import type { ServedFunction } from "../../src/store/store.ts";
 import { clientOn } from "../support/client.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { databaseFile, rejection, serving, stentOn, until } from "../support/serving.ts";
@@ -283,6 +284,12 @@ interface SessionColumns {
   seen: number;
 }
 
+/** "name", or "name@version". */
+function served(text: string): ServedFunction {
+  const [name = "", version] = text.split("@");
+  return { kind: name.startsWith("jo") ? "activity" : "workflow", name, version };
+}
+
 /** The only session there is from now on. */
 function register(path: string, session: Partial<SessionColumns>): void {
   const { name = "w", functions = [], queues, tags, state = "live", seen = 0 } = session;
@@ -296,7 +303,7 @@ function register(path: string, session: Partial<SessionColumns>): void {
     .prepare(
       "insert into stent_workers values (1, 's', ?, 'host', 1, '{}', ?, 0, 60000, 0, ?, ?, ?, ?)",
     )
-    .run(name, state, seen, json(queues), json(tags), JSON.stringify(functions));
+    .run(name, state, seen, json(queues), json(tags), JSON.stringify(functions.map(served)));
   database.close();
 }
 

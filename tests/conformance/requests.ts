@@ -117,7 +117,7 @@ export function registration({ rows, sessions, fresh }: World, place: number): P
       leaseMs: 30_000,
       queues: undefined,
       tags: undefined,
-      functions: ["flow"],
+      functions: [{ kind: "workflow", name: "flow", version: undefined }],
       former: died ? former?.[side] : undefined,
     },
   }));

@@ -106,7 +106,7 @@ export class Scene {
       leaseMs: 30_000,
       queues: undefined,
       tags: undefined,
-      functions: ["flow"],
+      functions: [{ kind: "workflow", name: "flow", version: undefined }],
       former,
     });
   }

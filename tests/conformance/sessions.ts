@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import type { Transition } from "../../src/store/store.ts";
+import type { ServedFunction, Transition } from "../../src/store/store.ts";
 import { assertPart } from "../support/assert-part.ts";
 import type { ConformanceBackend } from "./backend.ts";
 import {
@@ -15,6 +15,11 @@ import {
   type Held,
 } from "./scene.ts";
 
+const served: readonly ServedFunction[] = [
+  { kind: "workflow", name: "f", version: undefined },
+  { kind: "activity", name: "g", version: "2" },
+];
+
 /** Sessions, what they hold, and what their deaths leave. */
 export function sessionConformance(backend: ConformanceBackend): void {
   describe("a session", () => {
@@ -28,7 +33,7 @@ export function sessionConformance(backend: ConformanceBackend): void {
         leaseMs: 5,
         queues: ["q"],
         tags: [],
-        functions: ["f", "g@2"],
+        functions: served,
         former: undefined,
       });
       one.clock.advance(3);
@@ -44,7 +49,7 @@ export function sessionConformance(backend: ConformanceBackend): void {
           leaseMs: 5,
           queues: ["q"],
           tags: [],
-          functions: ["f", "g@2"],
+          functions: served,
           state: "live",
           beat: 1,
           startedAt: one.now - 3,

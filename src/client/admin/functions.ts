@@ -2,7 +2,7 @@ import type { Lane } from "../../store/store.ts";
 import type { Connection } from "../connection.ts";
 import { hasCode, isLive } from "../lane-takers.ts";
 
-/** A durable function that was ever dispatched or queued here, or is registered in this process. */
+/** A durable function that was ever dispatched or queued here, that a live worker serves, or that is registered in this process. */
 export interface FunctionRecord {
   readonly name: string;
   readonly version: string | undefined;
@@ -13,10 +13,7 @@ export interface FunctionRecord {
 
 type Named = Pick<Lane, "kind" | "name" | "version">;
 
-/**
- * Functions by name and version. A session tells the names of its functions and not their kinds: one that nobody has dispatched, and that is
- * not registered here, is not listed.
- */
+/** Functions by name and version. */
 export async function functions({
   store,
   registry,
@@ -29,7 +26,11 @@ export async function functions({
     version: options.version,
   }));
   const byText = new Map<string, Named>();
-  for (const { kind, name, version } of [...(await store.lanes()), ...registered])
+  for (const { kind, name, version } of [
+    ...(await store.lanes()),
+    ...live.flatMap((session) => session.functions),
+    ...registered,
+  ])
     byText.set(JSON.stringify([name, version ?? null, kind]), { kind, name, version });
   return [...byText]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -33,7 +33,9 @@ export async function workers({ store }: Connection): Promise<readonly WorkerRec
     seenAt: new Date(seenAt),
     queues: serves.queues ?? [],
     tags: serves.tags ?? [],
-    functions: serves.functions,
+    functions: serves.functions.map(({ name: fn, version }) =>
+      version === undefined ? fn : `${fn}@${version}`,
+    ),
     running: running.get(key) ?? 0,
   }));
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   activity,
   call,
+  FunctionRegistry,
   map,
   remote,
   signal,
@@ -109,6 +110,9 @@ onBoth("workers and functions tell who serves what", async (place) => {
       { name: "admin.order", version: "2", kind: "workflow", workers: 1 },
     ],
   );
+  const stranger = await place.open({ registry: new FunctionRegistry() });
+  const served = (await stranger.admin.functions()).find(({ name }) => name === "admin.order");
+  assert.deepEqual(served, { name: "admin.order", version: "2", kind: "workflow", workers: 1 });
 });
 
 onBoth("a task is found by its id, in a journal, as a job, or as a dead letter", async (place) => {
