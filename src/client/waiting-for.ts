@@ -138,9 +138,9 @@ async function reasonsOf(
       return [{ weight: weights.signal, kind: "signal", name, since, ...until }];
     case "map":
       if (isOverWorkflow(entry)) return [await childrenReason(connection, row, entry, open)];
-      return itemReasons(connection, row, await taskReasons(connection, entry, open, now), entry);
+      return itemReasons(connection, row, entry, open, now);
     case "call":
-      return taskReasons(connection, entry, open, now);
+      return taskReasons(connection, entry, open, { now });
     case "child":
       return [await childReason(connection, row, entry)];
     case "run":
@@ -166,7 +166,7 @@ async function taskReasons(
   { codec, store }: Connection,
   entry: EntryRow,
   open: OpenWork,
-  now: number,
+  { now, progress }: { readonly now: number; readonly progress?: MapProgress | undefined },
 ): Promise<Weighed[]> {
   const tasks = open.tasks.get(entry.seq) ?? [];
   const reason = {
@@ -200,19 +200,21 @@ async function taskReasons(
     }),
     ...(others.length === 0 && later.length > 0
       ? []
-      : [{ ...reason, weight: weights.work, detail: othersText(entry, others, open) }]),
+      : [{ ...reason, weight: weights.work, detail: othersText(entry, others, open, progress) }]),
   ];
 }
 
 /** Of the items of a map, how many have ended stands before what the others wait for. */
 async function itemReasons(
-  { store }: Connection,
+  connection: Connection,
   { key, run }: ExecutionRow,
-  reasons: readonly Weighed[],
-  { seq }: EntryRow,
+  entry: EntryRow,
+  open: OpenWork,
+  now: number,
 ): Promise<Weighed[]> {
-  const progress = await store.mapProgress(key, run, seq);
-  if (progress === undefined) return [...reasons];
+  const progress = await connection.store.mapProgress(key, run, entry.seq);
+  const reasons = await taskReasons(connection, entry, open, { now, progress });
+  if (progress === undefined) return reasons;
   const { total, left } = progress;
   return reasons.map((reason) => ({
     ...reason,
@@ -220,7 +222,12 @@ async function itemReasons(
   }));
 }
 
-function othersText(entry: EntryRow, tasks: readonly TaskRow[], open: OpenWork): string {
+function othersText(
+  entry: EntryRow,
+  tasks: readonly TaskRow[],
+  open: OpenWork,
+  progress: MapProgress | undefined,
+): string {
   const [first] = tasks;
   if (first === undefined) return restText(entry, open);
   if (entry.kind === "call") {
@@ -228,8 +235,11 @@ function othersText(entry: EntryRow, tasks: readonly TaskRow[], open: OpenWork):
       ? `waits${queueText(first)} for attempt ${first.attempt + 1}`
       : `attempt ${first.attempt}${queueText(first)} runs`;
   }
-  const running = itemsOf(tasks.filter((task) => task.worker !== undefined));
-  return `${itemsOf(tasks) - running} items wait${queueText(first)}, ${running} run`;
+  const held = itemsOf(tasks.filter((task) => task.worker !== undefined));
+  const waiting = itemsOf(tasks) - held;
+  // Of those that a worker holds together some have ended.
+  const most = progress === undefined ? held : progress.left - progress.unqueued - waiting;
+  return `${waiting} items wait${queueText(first)}, ${Math.max(0, Math.min(held, most))} run`;
 }
 
 function itemsOf(tasks: readonly TaskRow[]): number {

@@ -194,9 +194,9 @@ export abstract class Reader {
       const place = { execution, run, seq };
       const fanout = yield* sql.journal.fanout.get(place);
       if (fanout === undefined) return undefined;
-      const { total, left, failed } = fanout;
+      const { total, left, failed, next } = fanout;
       const blocked = (yield* sql.executions.blockedChildOf.get(place))?.id;
-      return { total, left, failed, blocked };
+      return { total, left, unqueued: total - next, failed, blocked };
     });
   }
 

@@ -678,6 +678,8 @@ export interface FullItemRow extends ItemRow {
 export interface MapProgress {
   readonly total: number;
   readonly left: number;
+  /** Of those that are left: neither in the queue nor begun as children yet. */
+  readonly unqueued: number;
   readonly failed: number;
   /** One of its children that is blocked, if there is one. */
   readonly blocked: string | undefined;

@@ -275,6 +275,23 @@ test("a journal that cannot be read is told with what stands in the way", async 
   await second.cancel(id, { force: true });
 });
 
+const firstPass = activity("why-first-pass", async (n: number) => {
+  if (n >= 3) await new Promise(() => undefined);
+});
+const some = workflow("why-some", function* () {
+  yield* map(firstPass, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], { concurrency: 4 });
+});
+
+test("of items that a worker took together, those that have ended run no more", async (t) => {
+  const stent = await serving(t, { serve: { maxConcurrency: 20, cancelGrace: 10 } });
+  const { id } = await stent.dispatch(some, []);
+  await until("three have ended", async () => {
+    const [reason] = await stent.why(id);
+    return reason?.detail === "3 of 10 items have ended; 0 items wait, 4 run";
+  });
+  await stent.cancel(id, { force: true });
+});
+
 interface SessionColumns {
   name: string;
   functions: string[];

@@ -167,6 +167,7 @@ export function mapChildrenConformance(backend: ConformanceBackend): void {
       assert.deepEqual(await one.store.mapProgress(held.execution, 1, 1), {
         total: 3,
         left: 2,
+        unqueued: 0,
         failed: 1,
         blocked: b?.id,
       });
