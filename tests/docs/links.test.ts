@@ -13,6 +13,9 @@ const pages = [
     .map((name) => `docs/${name}`),
 ];
 
+/** Made by a command, and not committed. */
+const made = new Set(["docs/api", "bench/.compiled"]);
+
 describe("the documents", () => {
   test("were found", () => {
     assert.ok(pages.length > 25);
@@ -36,6 +39,16 @@ describe("the documents", () => {
       pages.filter((page) => !reached.has(page)),
       [],
     );
+  });
+
+  test("name files and folders that are there", () => {
+    const missing = pages.flatMap((page) =>
+      [...textOf(page).matchAll(/`((?:src|cli|tests|bench|examples|docs)\/[\w/.-]*)`/g)]
+        .map(([, path = ""]) => path)
+        .filter((path) => !made.has(path) && !existsSync(join(root, path)))
+        .map((path) => `${page} → ${path}`),
+    );
+    assert.deepEqual(missing, []);
   });
 
   test("name tests that are there, by their titles", () => {
