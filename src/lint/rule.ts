@@ -4,8 +4,6 @@ import { WorkflowCode } from "./workflow-code.ts";
 /** What a rule looks at, by kind of node. */
 export type Looks = Readonly<Record<string, (node: SyntaxNode) => void>>;
 
-const pages = "https://www.npmjs.com/package/stentjs?activeTab=code";
-
 /** A rule about the code of workflows. It looks when the whole file is known. */
 export function workflowRule(
   description: string,
@@ -15,7 +13,7 @@ export function workflowRule(
   return {
     meta: {
       type: "problem",
-      docs: { description, url: `${pages}#docs/workflows.md` },
+      docs: { description },
       ...(fixable && { fixable }),
       schema: [],
     },

@@ -59,7 +59,7 @@ export interface RuleContext {
 export interface Rule {
   readonly meta: {
     readonly type: "problem";
-    readonly docs: { readonly description: string; readonly url: string };
+    readonly docs: { readonly description: string };
     readonly fixable?: "code";
     readonly schema: readonly [];
   };
