@@ -13,7 +13,7 @@ export interface Layer {
 const ports = String.raw`src\/(?:core|runtime|notify|observe)\/`;
 // What opens a database or knows its tables is for the edge to choose; the port and its types are not.
 const storagePort = String.raw`src\/store\/(?!sqlite|postgres|statements\/|migrations\/|schema|dialect)`;
-const doors = String.raw`src\/(?:health|index|interpreter|otel|prometheus|testing\/index)\.ts$`;
+const doors = String.raw`src\/(?:health|index|interpreter|lint|otel|prometheus|testing\/index)\.ts$`;
 
 const nothing = /^$/;
 const anythingInSrc = /^src\/(?!index\.ts$)/;
@@ -27,6 +27,7 @@ export const layers: readonly Layer[] = [
   { files: /^src\/index\.ts$/, mayImport: anythingInSrc, onlyReExports: true },
   { files: /^src\/interpreter\.ts$/, mayImport: /^src\/core\//, onlyReExports: true },
   { files: /^src\/health\.ts$/, mayImport: /^src\/(?:core|stent)\// },
+  { files: /^src\/lint(?:\.ts$|\/)/, mayImport: /^src\/lint\//, packages: nothing },
   { files: /^src\/otel\.ts$/, mayImport: aboveObserve, packages: /^@opentelemetry\/api$/ },
   { files: /^src\/prometheus\.ts$/, mayImport: aboveObserve, packages: /^prom-client$/ },
   { files: /^src\/testing\/index\.ts$/, mayImport: anythingInSrc, onlyReExports: true },
