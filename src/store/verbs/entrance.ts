@@ -159,7 +159,9 @@ export class Entrances {
     for (const bucket of this.#buckets.values()) {
       if (bucket === "busy") continue;
       const { gate, size: places, perMs: per, tokens } = bucket;
-      sql.limits.setTokens.do({ key: gate.key, places, per, tokens, now });
+      // Not before the time of the last who wrote it: what was filled since then would be filled again.
+      const at = Math.max(gate.at, now);
+      sql.limits.setTokens.do({ key: gate.key, places, per, tokens, now: at });
     }
     this.#buckets.clear();
   }
