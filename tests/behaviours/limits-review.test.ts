@@ -76,22 +76,18 @@ test("who was called for a token and finds no place leaves the token to those be
   for (const one of all) await one.result(limit);
 });
 
-const closes = workflow(
-  "review.closes",
-  { maxConcurrent: 1 },
-  function* (key: string): Flow<void> {
-    try {
-      yield* run("begins", () => void started.push(key));
-      if (key.startsWith("fails") && !mended.has(key)) throw new Error("not yet");
-      yield* call(waitsFor, key);
-    } finally {
-      if (mended.has(key)) {
-        yield* run("closes", () => void started.push(`${key} closing`));
-        yield* signal("closed");
-      }
+const closes = workflow("review.closes", { maxConcurrent: 1 }, function* (key: string): Flow<void> {
+  try {
+    yield* run("begins", () => void started.push(key));
+    if (key.startsWith("fails") && !mended.has(key)) throw new Error("not yet");
+    yield* call(waitsFor, key);
+  } finally {
+    if (mended.has(key)) {
+      yield* run("closes", () => void started.push(`${key} closing`));
+      yield* signal("closed");
     }
-  },
-);
+  }
+});
 const waitsFor = activity("review.waitsFor", holding);
 const mended = new Set<string>();
 
