@@ -17,10 +17,9 @@ export async function heldBack(
   now: number,
 ): Promise<{ readonly detail: string; readonly until?: Date } | undefined> {
   if (gates === undefined || dueAt === undefined || dueAt <= now) return undefined;
-  if (dueAt >= never) {
-    const back = await store.heldBack(holder);
-    return back && { detail: detailOf(back) };
-  }
+  const back = await store.heldBack(holder);
+  if (back !== undefined) return { detail: detailOf(back) };
+  if (dueAt >= never) return undefined;
   const { rate } = gatesFrom(gates);
   if (rate === undefined) return undefined;
   const detail = `${noToken(rate.name, rate.tokens, rate.perMs)}; it may begin then`;

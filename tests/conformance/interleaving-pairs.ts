@@ -116,6 +116,32 @@ export const claimAndFreeing: Pairs = {
   },
 };
 
+export const claimAndSweep: Pairs = {
+  "of a result that has expired": async (one) => {
+    const [a, b] = [await one.register(), await one.register()];
+    const gates = JSON.stringify({ result: { name: '["once","work","k"]', ttlMs: 1 } });
+    const held: Held[] = [];
+    for (const id of ["x", "y"]) held.push(await one.start(b, { id }));
+    const [x, y] = held as [Held, Held];
+    const work = { entries: [entry(1)], tasks: [newTask(1, { gates })] };
+    await one.parked(x, work);
+    const stored = { ...completed, stored: "old" };
+    await one.one("task", taskOutcome(b, await one.claimTask(b), stored));
+    one.clock.advance(10);
+    await one.parked(y, work);
+    return { A: () => claim(a), B: () => sweep, waitsForNone: ["A"] };
+  },
+  "of a gate that nobody uses": async (one) => {
+    const { a, b, task } = await twoBehindAGate(one, onePlace);
+    const { tasks } = await one.claim(b);
+    assert.deepEqual(tasks, []);
+    await one.one("task", taskOutcome(b, task, completed));
+    return { A: () => claim(a), B: () => sweep, waitsForNone: ["A"] };
+  },
+};
+
+const sweep: Transition = { kind: "sweep", request: { gatesAfter: 0, limit: 100 } };
+
 export const claimAndReap: Pairs = each("of the claiming session", [["A"]], async (one) => {
   const b = await one.register();
   await one.dispatch();

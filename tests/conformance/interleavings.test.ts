@@ -57,6 +57,22 @@ test("two children that end at once are both counted, and wake their parent", (t
 test("an id that two processes dispatch at once is that of one execution", (t) =>
   run(t, pairs.dispatchAndDispatch));
 
+test("what expires while a claim makes use of it is there for whom it was claimed", (t) =>
+  run(t, pairs.claimAndSweep, (outcome, before, now) => [
+    ...passedOver(outcome, before, now),
+    ...unreserved(outcome),
+  ]));
+
+/** Held work that is to bring about a result which nobody has reserved for it. */
+function unreserved({ rows }: Outcome): string[] {
+  const reserved = new Set(rows["stent_results"]?.map(({ holder }) => holder));
+  return (rows["stent_tasks"] ?? []).flatMap(({ key, worker, gates }) =>
+    worker !== null && String(gates).includes('"result"') && !reserved.has(key)
+      ? `task ${String(key)} has lost its reservation`
+      : [],
+  );
+}
+
 test("a parent that is cancelled while it starts a child leaves no child behind", (t) =>
   run(t, pairs.cancelAndChildDispatch));
 

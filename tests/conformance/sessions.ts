@@ -11,6 +11,7 @@ import {
   failed,
   newTask,
   scene,
+  taskOutcome,
   turnOf,
   type Held,
 } from "./scene.ts";
@@ -173,6 +174,41 @@ export function sessionConformance(backend: ConformanceBackend): void {
         [live],
       );
     });
+  });
+
+  describe("results", () => {
+    scene(
+      backend,
+      "that have expired are removed, but for those that somebody waits for",
+      async (one) => {
+        const session = await one.register();
+        const gates = (key: string): string =>
+          JSON.stringify({ result: { name: `["once","work","${key}"]`, ttlMs: 10 } });
+        const keys = ["x", "y"];
+        for (const key of keys) {
+          const work = { entries: [entry(1)], tasks: [newTask(1, { gates: gates(key) })] };
+          await one.parked(await one.start(session, { id: key }), work);
+          const stored = { ...completed, stored: "kept" };
+          await one.one("task", taskOutcome(session, await one.claimTask(session), stored));
+        }
+        const rows = await one.query<{ key: number; name: string }>("select * from stent_results");
+        const waited = rows.find(({ name }) => name.includes('"y"'));
+        await one.query(
+          `insert into stent_waits (gate, holder, lane, rank, due_at) values (${-Number(waited?.key)}, 1, 1, 0, 0) returning gate`,
+        );
+        const sweep = { gatesAfter: 0, limit: 9 };
+        await one.one("sweep", sweep);
+        assert.equal(await one.count("results"), 2);
+        one.clock.advance(10);
+        await one.one("sweep", sweep);
+        assert.deepEqual(
+          (await one.query<{ name: string }>("select name from stent_results")).map(
+            ({ name }) => name,
+          ),
+          ['["once","work","y"]'],
+        );
+      },
+    );
   });
 
   describe("marks", () => {

@@ -315,7 +315,7 @@ export function engineTables(dialect: SchemaDialect): Migration {
           .addColumn("called", integer, (c) => c.notNull().defaultTo(0))
           .addPrimaryKeyConstraint("stent_waits_pk", ["gate", "holder"]),
       ).execute();
-      await sql`create index stent_waits_order on stent_waits (gate, lane, called, rank, due_at, holder)`.execute(
+      await sql`create index stent_waits_order on stent_waits (gate, lane, called, rank, due_at, abs(holder))`.execute(
         db,
       );
       await sql`create index stent_waits_holder on stent_waits (holder)`.execute(db);

@@ -135,7 +135,7 @@ export const limitStatements = {
     .where("session", "=", given<number>("session")),
   removeResult: build.deleteFrom("stent_results").where("key", "=", given<number>("key")),
 
-  /** It keeps what it is called by, whenever it comes back. */
+  /** It keeps what it is called by, whenever it comes back, and wherever it waits next. */
   wait: build
     .insertInto("stent_waits")
     .values({
@@ -143,9 +143,15 @@ export const limitStatements = {
       holder: given("holder"),
       lane: given("lane"),
       rank: given("rank"),
-      due_at: given("dueAt"),
+      due_at: sql<number>`coalesce((select min(w.due_at) from stent_waits w where w.holder = ${given("holder")}), ${given("dueAt")})`,
     })
     .onConflict((conflict) => conflict.columns(["gate", "holder"]).doUpdateSet({ called: 0 })),
+  /** Who was called to one gate and waits at another is not on its way any more. Whoever is to bring about a result is, wherever it waits. */
+  leaveOtherLines: build
+    .deleteFrom("stent_waits")
+    .where("holder", "=", given<number>("holder"))
+    .where("gate", "<>", given<number>("gate"))
+    .where("gate", ">", 0),
   /** Lanes in which somebody waits, or was called and has not come yet. */
   waitingLanes: sql<{ lane: number }>`
     with recursive lanes(lane) as (
@@ -162,7 +168,7 @@ export const limitStatements = {
   waiting: sql<{ holder: number; due_at: number }>`
     select w.holder, w.due_at from stent_waits w
     where w.gate = ${given("gate")} and w.lane = ${given("lane")} and w.called = 0 and ${stillWaits}
-    order by w.rank, w.due_at, w.holder
+    order by w.rank, w.due_at, abs(w.holder)
     limit ${given<number>("limit")}`,
   call: build
     .updateTable("stent_waits")
@@ -182,7 +188,8 @@ export const limitStatements = {
       "r.name as result",
       "r.holder as runner",
     ])
-    .where("w.holder", "=", given<number>("holder")),
+    .where("w.holder", "=", given<number>("holder"))
+    .where("w.called", "=", 0),
   /** The execution of a holder. */
   executionOfHolder: sql<{ id: string }>`
     select e.id from stent_executions e

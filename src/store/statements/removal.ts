@@ -79,9 +79,12 @@ export const removalStatements = {
   deadSessions: sql<never>`
     delete from stent_workers where key in (
       select key from stent_workers where state = 'dead' and seen_at < ${given("before")} order by key ${upTo})`,
+  /** Asked once more of the row that is locked: a claim may have reserved it anew meanwhile. One that is waited for is there until all have been called. */
   expiredResults: sql<never>`
-    delete from stent_results where key in (
-      select key from stent_results where expires_at is not null and expires_at <= ${given("now")} order by expires_at ${upTo})`,
+    delete from stent_results where expires_at <= ${given("now")} and key in (
+      select r.key from stent_results r where r.expires_at is not null and r.expires_at <= ${given("now")}
+        and not exists (select 1 from stent_waits w where w.gate = -r.key)
+      order by r.expires_at ${upTo})`,
   /** Gates in the order of their keys. By whoever looks which of them nobody uses: what others are changing is passed over. */
   gates: build
     .selectFrom("stent_gates")

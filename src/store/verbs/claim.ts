@@ -10,6 +10,7 @@ import type {
 import { tagsOf, type Batch, type RowOf, type Statements } from "../batch.ts";
 import type { Procedure } from "../procedure.ts";
 import { Entrances, type Entrance } from "./entrance.ts";
+import { leaveLines } from "./leaving.ts";
 import { anyWake, wakeAll } from "./wakes.ts";
 import {
   mayBegin,
@@ -226,7 +227,7 @@ function* takeExecution(
   if (marks >= suspectMarks) {
     if (!taken.suspects) return 0;
   }
-  const entrance = yield* entranceOf(taker, candidate);
+  const entrance = yield* entranceOf(batch, taker, candidate);
   if (!mayBegin(entrance, taken)) return 0;
   if (marks >= suspectMarks) taken.suspects = false;
   return yield* takeExecutions(batch, taker.session, [candidate], taken, marks, entrance);
@@ -234,11 +235,17 @@ function* takeExecution(
 
 /** What is asked to end may always go on. */
 function* entranceOf(
+  batch: Batch,
   { session, entrances }: Taker,
   { head, key, row, dueAt }: Candidate,
 ): Procedure<Entrance> {
-  if (row === undefined || row.gates === null || row.state === "cancelling") return "open";
+  if (row === undefined || row.gates === null) return "open";
   const isJob = head.kind === "activity";
+  const until = head.of === "begun" && !isJob ? (row.deadline ?? undefined) : undefined;
+  if (row.state === "cancelling" || (until !== undefined && until <= batch.now)) {
+    yield* leaveLines(batch, -key);
+    return "open";
+  }
   return yield* entrances.enter({
     holder: -key,
     execution: key,
@@ -248,6 +255,7 @@ function* entranceOf(
     lane: head.lane,
     rank: head.rank,
     dueAt,
+    until,
   });
 }
 

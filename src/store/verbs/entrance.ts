@@ -32,6 +32,8 @@ export interface Entrant {
   readonly lane: number;
   readonly rank: number;
   readonly dueAt: number;
+  /** When it is to be looked at whether it was called or not: its deadline, where its code is to run then. */
+  readonly until?: number | undefined;
 }
 
 /** "held": it was put aside. "busy": others are changing a gate just now. Else whether it may begin, or can never: who stands in its way waits for it. */
@@ -105,12 +107,18 @@ export class Entrances {
       this.#batch.sql.limits.stopWaiting.do({ holder: entrant.holder });
       return run;
     }
-    if (run?.holder !== undefined && run.holder !== entrant.holder)
+    if (run?.holder !== undefined && run.holder !== entrant.holder) {
+      this.#leaveToOthers(places, bucket);
       return yield* this.#waitForResult(entrant, run.key, run.holder);
-    if (places !== undefined && places.taken >= places.places)
+    }
+    if (places !== undefined && places.taken >= places.places) {
+      this.#leaveToOthers(bucket);
       return yield* this.#waitForPlace(entrant, places);
-    if (bucket !== undefined && !hasToken(bucket.tokens))
+    }
+    if (bucket !== undefined && !hasToken(bucket.tokens)) {
+      this.#leaveToOthers(places);
       return this.#waitForToken(entrant, bucket);
+    }
     this.#pass(entrant, { run, places, bucket, ttl: result?.ttlMs });
     return "open";
   }
@@ -151,7 +159,9 @@ export class Entrances {
     for (const bucket of this.#buckets.values()) {
       if (bucket === "busy") continue;
       const { gate, size: places, perMs: per, tokens } = bucket;
-      sql.limits.setTokens.do({ key: gate.key, places, per, tokens, now });
+      // Not before the time of the last who wrote it: what was filled since then would be filled again.
+      const at = Math.max(gate.at, now);
+      sql.limits.setTokens.do({ key: gate.key, places, per, tokens, now: at });
     }
     this.#buckets.clear();
   }
@@ -241,10 +251,16 @@ export class Entrances {
     return this.#wait(entrant, key);
   }
 
-  #wait({ holder, lane, rank, dueAt }: Entrant, gate: number): Entrance {
+  /** It may have been called to one of them, and waits elsewhere now: what is free there is for the next. */
+  #leaveToOthers(...gates: readonly (Places | Bucket | undefined)[]): void {
+    for (const one of gates) if (one !== undefined) this.#batch.freed.add(one.gate.key);
+  }
+
+  #wait({ holder, lane, rank, dueAt, until = never }: Entrant, gate: number): Entrance {
     const { limits } = this.#batch.sql;
     limits.wait.do({ gate, holder, lane, rank, dueAt });
-    if (holder < 0) limits.deferExecution.do({ key: -holder, dueAt: never });
+    limits.leaveOtherLines.do({ gate, holder });
+    if (holder < 0) limits.deferExecution.do({ key: -holder, dueAt: until });
     else limits.deferTask.do({ key: holder, dueAt: never });
     return "held";
   }

@@ -23,7 +23,15 @@ export function* leave(batch: Batch, holder: number, how: Leaving = "over"): Pro
   else limits.store.do({ holder, value: how.stored, now: batch.now });
 }
 
-/** The same of every attempt of a session that is dead. */
+/** It goes on without what it waits for. */
+export function* leaveLines(batch: Batch, holder: number): Procedure<void> {
+  const { limits } = batch.sql;
+  for (const { gate, what } of yield* limits.tracesOf.all({ holder }))
+    if (what === "call") batch.freed.add(gate);
+  limits.stopWaiting.do({ holder });
+}
+
+/** The same as `leave` of every attempt of a session that is dead. */
 export function* leaveSession(batch: Batch, session: number): Procedure<void> {
   const { limits } = batch.sql;
   for (const { gate } of yield* limits.gatesOfSession.all({ session })) batch.freed.add(gate);
