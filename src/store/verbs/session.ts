@@ -41,9 +41,10 @@ export function* heartbeat(
  */
 export function* reap(batch: Batch, { session, died, beat }: ReapRequest): Procedure<ReapAnswer> {
   const { bury, buryUnlessBeaten, live } = batch.sql.sessions;
-  const buried = yield* beat === undefined
-    ? bury.run({ session })
-    : buryUnlessBeaten.run({ session, beat });
+  const buried =
+    beat === undefined
+      ? yield* bury.run({ session })
+      : yield* buryUnlessBeaten.run({ session, beat });
   if (buried === 0) {
     const lives = (yield* live.get({ session })) !== undefined;
     return lives ? { released: 0, lives } : { released: 0 };
