@@ -167,9 +167,10 @@ export function checkWorld(
     const attempts = policies[fn]?.attempts ?? 3;
     if (attempts === 1) assert.equal(count, 1, `I5: ${fn} ${key} may be started once at most`);
     if (!reopened.has(execution))
-      assert.ok(
+      holds(
         (failures.get(key) ?? 0) <= attempts,
-        `I5: ${fn} ${key} failed more often than its policy allows: ${toldOf(execution, lines)}`,
+        () =>
+          `I5: ${fn} ${key} failed more often than its policy allows: ${toldOf(execution, lines)}`,
       );
   }
   const executions = new Map(end.executions.map((row) => [row.key, row]));
@@ -182,9 +183,10 @@ export function checkWorld(
       execution !== undefined
     ) {
       const cut = entry.cut === 0 ? "" : `.${entry.cut}`;
-      assert.ok(
+      holds(
         succeeded.has(`${execution.id}/${entry.run}${cut}/${entry.path}`),
-        `I5: ${execution.id} ${entry.path} is completed, and never ran: ${JSON.stringify([execution, entry])}\n${toldOf(execution.id, lines)}`,
+        () =>
+          `I5: ${execution.id} ${entry.path} is completed, and never ran: ${JSON.stringify([execution, entry])}\n${toldOf(execution.id, lines)}`,
       );
     }
     if (
@@ -231,6 +233,11 @@ function checkPlaces(lines: readonly Line[]): void {
   }
 }
 
+/** What is told is looked for only where it is needed: a log is long. */
+function holds(fact: boolean, tell: () => string): void {
+  if (!fact) assert.fail(tell());
+}
+
 /** What the log says of an execution, for a message. */
 function toldOf(id: string, lines: readonly Line[]): string {
   return lines
@@ -275,11 +282,12 @@ export function checkResults(lines: readonly Line[], ids: readonly string[], end
       assert.equal(shown, (ofGroup[group] ??= shown), `${id} has another result of group ${group}`);
       continue;
     }
-    assert.ok(
+    holds(
       expected(shape, Number(n))
         .map((value) => JSON.stringify(value))
         .includes(shown),
-      `${id} came to ${shown}: ${end.executions.find((execution) => execution.id === id)?.result}\n${toldOf(id, lines)}`,
+      () =>
+        `${id} came to ${shown}: ${end.executions.find((execution) => execution.id === id)?.result}\n${toldOf(id, lines)}`,
     );
     const row = end.executions.find((execution) => execution.id === id);
     assert.ok(row?.ended_at, `${id} has ended`);
