@@ -56,30 +56,76 @@ export function partOf(line: string): BundleHead | HistoryEntry {
 }
 
 function isPart(value: unknown): value is BundleHead | HistoryEntry {
-  if (typeof value !== "object" || value === null) return false;
-  const part = value as Partial<BundleHead & HistoryEntry>;
-  if (part.stent !== undefined) {
-    return (
-      part.stent === 1 &&
-      typeof part.id === "string" &&
-      typeof part.workflow === "string" &&
-      executionStates.includes(part.state as ExecutionStatus) &&
-      Array.isArray(part.args) &&
-      Array.isArray(part.tags) &&
-      isRecord(part.counters) &&
-      isRecord(part.customState) &&
-      part.createdAt instanceof Date
-    );
-  }
+  if (!isRecord(value)) return false;
+  if (value["stent"] !== undefined) return isShaped(value, headShape);
   return (
-    Number.isSafeInteger(part.run) &&
-    typeof part.path === "string" &&
-    isRecord(part.effect) &&
-    part.scheduledAt instanceof Date
+    isShaped(value, entryShape) && isRecord(value["effect"]) && isEffect(value["effect"], value)
   );
 }
 
-function isRecord(value: unknown): boolean {
+type Test = (value: unknown) => boolean;
+
+function isShaped(value: Readonly<Record<string, unknown>>, shape: Record<string, Test>): boolean {
+  return Object.entries(shape).every(([name, isRight]) => isRight(value[name]));
+}
+
+/** PostgreSQL takes no NUL. */
+const isText: Test = (value) => typeof value === "string" && !value.includes("\0");
+const isDate: Test = (value) => value instanceof Date && !Number.isNaN(value.getTime());
+const isCount: Test = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isOutcome: Test = (value) =>
+  isRecord(value) &&
+  (value["ok"] === true || (value["ok"] === false && value["error"] instanceof Error));
+
+function or(isRight: Test): Test {
+  return (value) => value === undefined || isRight(value);
+}
+
+const headShape: Record<string, Test> = {
+  stent: (value) => value === 1,
+  id: (value) => isText(value) && value !== "",
+  kind: (value) => value === "workflow" || value === "activity",
+  workflow: isText,
+  version: or(isText),
+  args: Array.isArray,
+  state: (value) => executionStates.includes(value as ExecutionStatus),
+  parent: or(isText),
+  run: (value) => isCount(value) && value !== 0,
+  attempt: isCount,
+  queue: or(isText),
+  priority: Number.isSafeInteger,
+  tags: (value) => Array.isArray(value) && value.every(isText),
+  createdAt: isDate,
+  startedAt: or(isDate),
+  completedAt: or(isDate),
+  outcome: or(isOutcome),
+  counters: (value) =>
+    isRecord(value) &&
+    Object.entries(value).every(([name, count]) => isText(name) && Number.isFinite(count)),
+  customState: (value) => isRecord(value) && Object.keys(value).every(isText),
+};
+
+const entryShape: Record<string, Test> = {
+  run: (value) => isCount(value) && value !== 0,
+  path: (value) => isText(value) && value !== "",
+  delivery: or(isCount),
+  effect: (value) => isRecord(value) && isText(value["kind"]) && or(isText)(value["name"]),
+  outcome: or(isOutcome),
+  scheduledAt: isDate,
+  deliveredAt: or(isDate),
+};
+
+/** What is read of the arguments and the outcome of some kinds. */
+function isEffect(
+  { kind, args }: Readonly<Record<string, unknown>>,
+  { outcome }: Readonly<Record<string, unknown>>,
+): boolean {
+  if (kind === "sendSignal") return args === undefined || (Array.isArray(args) && isText(args[0]));
+  if (kind !== "map" || !isRecord(outcome) || outcome["ok"] !== true) return true;
+  return Array.isArray(outcome["value"]);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 

@@ -58,11 +58,38 @@ export async function* executionsIn(
     if (line.trim() === "") continue;
     const part = partOf(line);
     if (isHead(part)) {
-      if (current !== undefined) yield current;
+      if (current !== undefined) yield checked(current);
       current = { head: part, history: [] };
     } else if (current === undefined) {
       throw new SerializationError("it begins with no head of an execution");
     } else current.history.push(part);
   }
-  if (current !== undefined) yield current;
+  if (current !== undefined) yield checked(current);
+}
+
+/** @throws SerializationError for lines that do not belong together */
+function checked(exported: Exported): Exported {
+  const { head, history } = exported;
+  const paths = new Set<string>();
+  const deliveries = new Set<number>();
+  for (const { run, path, delivery, outcome } of history) {
+    const wrong =
+      run !== head.run
+        ? `is of run ${run}, and the execution was in run ${head.run}`
+        : paths.has(path)
+          ? "is there twice"
+          : (delivery === undefined) !== (outcome === undefined)
+            ? "has an outcome or its place in their order, but not both"
+            : delivery !== undefined && deliveries.has(delivery)
+              ? `has the same place in the order of outcomes as another, ${delivery}`
+              : undefined;
+    if (wrong !== undefined) {
+      throw new SerializationError(
+        `the export of execution "${head.id}" was cut or mixed up: step ${path} ${wrong}`,
+      );
+    }
+    paths.add(path);
+    if (delivery !== undefined) deliveries.add(delivery);
+  }
+  return exported;
 }
