@@ -10,23 +10,30 @@ const { values } = parseArgs({
     backend: { type: "string", default: "sqlite" },
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: String(randomInt(1, 2 ** 31)) },
+    workers: { type: "string", default: "4" },
   },
 });
 const { backend } = values;
 if (backend !== "sqlite" && backend !== "postgres")
   throw new RangeError(`--backend is sqlite or postgres, not ${backend}`);
-const plan = { backend, seconds: Number(values.seconds), seed: Number(values.seed) } as const;
+const [seconds, seed, workers] = [values.seconds, values.seed, values.workers].map((value) => {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new RangeError(`${value} is no number from 1 on`);
+  return number;
+}) as [number, number, number];
+const plan = { backend, seconds, seed, workers } as const;
 const endings: (() => unknown)[] = [];
 const ending: Ending = { after: (fn) => endings.unshift(fn) };
 
-print(`soak of ${plan.seconds} s on ${backend}, seed ${plan.seed}`);
+print(`soak of ${seconds} s on ${backend} with ${workers} worker processes, seed ${seed}`);
 try {
   tell(await soak(ending, plan));
 } catch (error) {
   process.exitCode = 1;
   print(error instanceof Error ? (error.stack ?? error.message) : String(error));
   print(
-    `FAILED: npm run soak -- --backend ${backend} --seconds ${plan.seconds} --seed ${plan.seed}`,
+    `FAILED: npm run soak -- --backend ${backend} --seconds ${seconds} --seed ${seed} --workers ${workers}`,
   );
 } finally {
   for (const end of endings) await end();

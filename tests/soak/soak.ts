@@ -26,6 +26,8 @@ export interface SoakPlan {
   readonly backend: Backend;
   readonly seconds: number;
   readonly seed: number;
+  /** Worker processes. */
+  readonly workers: number;
 }
 
 export interface SoakReport {
@@ -37,7 +39,6 @@ export interface SoakReport {
   readonly recovery: Recovery;
 }
 
-const workers = 4;
 const longestGapMs = 1_500;
 const sampleEveryMs = 5_000;
 /** How long it takes at most to end all work once nothing goes wrong any more. */
@@ -59,7 +60,7 @@ export async function soak(t: Ending, plan: SoakPlan): Promise<SoakReport> {
         : await postgresDatabase(server.url),
   });
   const crew = new Crew(scene, chance);
-  await crew.start(t, workers);
+  await crew.start(t, plan.workers);
   await scene.until("they are at work", (lines) => lines.some((line) => line.what === "start"));
   const faults = new Map<string, number>();
   const samples = await disturbed({ crew, scene, chance, server }, plan, faults);
