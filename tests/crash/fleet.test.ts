@@ -50,9 +50,9 @@ test("two worker processes share one file, and one of them is killed in the midd
     );
 });
 
-test("4,000 executions with children beside each other end with five workers of one slot each", async (t) => {
+test("2,000 executions with children beside each other end with five workers of one slot each", async (t) => {
   const scene = await sceneOf(t, "trees");
-  const trees = 4_000;
+  const trees = 2_000;
   const narrow = { maxConcurrency: 1 } as const;
   const startedAt = performance.now();
   scene.start({ serve: narrow, workers: 3, trees });
