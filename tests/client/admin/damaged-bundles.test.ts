@@ -64,7 +64,7 @@ function damaged(whole: readonly string[]): string[] {
 const damages: readonly ((lines: readonly string[]) => string[])[] = [
   (lines) => lines.toSpliced(place(lines), 1),
   (lines) => lines.toSpliced(place(lines), 0, lines[place(lines)] ?? ""),
-  (lines) => [...lines].reverse(),
+  (lines) => lines.toReversed(),
   (lines) => changed(lines, (line) => line.slice(0, chance.upTo(Math.max(1, line.length)))),
   (lines) =>
     changed(lines, (line) => {
